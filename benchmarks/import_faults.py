@@ -1,0 +1,130 @@
+"""What each fault of an import costs: `python -m benchmarks.import_faults` prints the table of docs/lists.md.
+
+Every cell plays one `add_leads` three times: as it meets the fault, repeated, and repeated by a new server on the
+same state folder, where the API takes a chunk at once or for 20 seconds. The sandbox then tells what is in the list.
+"""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from benchmarks.fault_matrix import DURATIONS, FAULTS
+from cleanlist_mcp import importing
+from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.errors import CleanlistError
+from cleanlist_mcp.services import Services
+from cleanlist_mcp.tools._boundary import CALL_SECONDS
+from tests.support import VirtualNetwork, World
+
+IMPORT_SECONDS = (0.0, 20.0)
+ROUTE = "POST /lead-lists/*/csv-import"
+
+PEOPLE = [
+    {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"},
+    {"email": "grace@fable.example"},
+    {"linkedin_url": "https://www.linkedin.com/in/edsger-fable"},
+]
+
+
+@dataclass
+class Step:
+    """One call: what it said of the rows (`imported`, `unknown` or `refused`), and whether that was true."""
+
+    said: str
+    true: bool
+
+
+@dataclass
+class Cell:
+    """What became of three people under one fault; `copies` is the most that anybody is in the list."""
+
+    steps: list[Step] = field(default_factory=list)
+    people: int = 0
+    copies: int = 0
+
+    def __str__(self) -> str:
+        return " · ".join(step.said for step in self.steps) + f" ({self.copies})"
+
+
+def make_world(folder: Path, import_seconds: float) -> World:
+    """A world in virtual time in which the API takes so long for an import."""
+    world = World(folder, import_seconds=import_seconds)
+    world.sandbox.options.sleep = world.clock.sleep
+    world.transport = VirtualNetwork(world.transport, world.clock)
+    return world
+
+
+async def play(folder: Path, kind: str, times: int, import_seconds: float, **options: Any) -> Cell:
+    """One cell; `times` is how many requests of the first call meet the fault."""
+    world = make_world(folder, import_seconds)
+    list_id = world.sandbox.add_list("Imported")
+    cell = Cell()
+    async with world.services() as services:
+        world.sandbox.faults.next(ROUTE, kind, times=times, **options)  # type: ignore[arg-type]
+        cell.steps.append(await step(world, services, list_id))
+        world.sandbox.faults.clear()
+        cell.steps.append(await step(world, services, list_id))
+    async with world.services() as services:
+        cell.steps.append(await step(world, services, list_id))
+        await world.clock.sleep(60)  # until everything that is under way has landed
+    found = copies(world, list_id)
+    cell.people, cell.copies = len(found), max(found.values(), default=0)
+    return cell
+
+
+async def step(world: World, services: Services, list_id: str) -> Step:
+    """Do what `add_leads` does, and compare what it says with what the sandbox has or is importing just then."""
+    rows = list(enumerate(PEOPLE, 1))
+    try:
+        answer = await importing.add_people(services, list_id, rows, Deadline(world.clock, CALL_SECONDS))
+    except CleanlistError:
+        return Step("refused", true=not copies(world, list_id))
+    arrived = len(copies(world, list_id))
+    said = {"imported": answer.imported, "unknown": answer.unknown or 0, "not sent": answer.not_sent or 0}
+    whole = sum(said.values()) == len(PEOPLE)
+    true = said["imported"] <= arrived <= said["imported"] + said["unknown"]
+    return Step(" and ".join(word for word, count in said.items() if count), true=whole and true)
+
+
+def copies(world: World, list_id: str) -> Counter[tuple[str | None, ...]]:
+    """How often each person is in the list, imports under way included."""
+    lead_list = world.sandbox.lists.get(world.sandbox.account(), list_id)
+    arriving = [lead for _, leads in lead_list.arriving for lead in leads]
+    rows = [lead.row() for lead in (*lead_list.leads.values(), *arriving)]
+    return Counter((row["full_name"], row["email"], row["linkedin_url"]) for row in rows)
+
+
+async def matrix(folder: Path) -> dict[tuple[str, str, float], Cell]:
+    """All cells, by fault, duration and how long an import takes."""
+    cells = {}
+    for number, (name, kind, options) in enumerate(FAULTS):
+        for duration, times in DURATIONS.items():
+            for seconds in IMPORT_SECONDS:
+                place = folder / f"{number}-{times}-{seconds:g}"
+                cells[name, duration, seconds] = await play(place, kind, times, seconds, **options)
+    return cells
+
+
+def table(cells: dict[tuple[str, str, float], Cell]) -> str:
+    """The cells as a Markdown table."""
+    columns = [(duration, seconds) for duration in DURATIONS for seconds in IMPORT_SECONDS]
+    titles = [f"{duration}, import takes {seconds:g} s" for duration, seconds in columns]
+    lines = ["| fault | " + " | ".join(titles) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, _, _ in FAULTS:
+        row = [str(cells[name, duration, seconds]) for duration, seconds in columns]
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(table(anyio.run(matrix, Path(folder))), end="")
+
+
+if __name__ == "__main__":
+    main()

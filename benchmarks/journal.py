@@ -1,0 +1,111 @@
+"""What the journal adds to a call, in milliseconds: `python -m benchmarks.journal`.
+
+Measured over a journal of 10,000 older entries, on the disk of the temporary folder (`TMPDIR` chooses another).
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.journal import FILE_NAME, Journal
+from cleanlist_mcp.spend import DAY, Limits, Quote, Run
+
+OLDER = 10_000
+ROUNDS = 200
+LIMITS = Limits(person_allowance=10**6, daily=10**6)
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measured(Path(folder))
+    print("| step | median ms | 95 % ms |\n|---|---|---|")
+    for name, (median, high) in rows.items():
+        print(f"| {name} | {median:.3f} | {high:.3f} |")
+
+
+def measured(folder: Path) -> dict[str, tuple[float, float]]:
+    """Median and 95th percentile of each step, in milliseconds."""
+    disk, memory = Journal.open(folder, SystemClock(), "key"), Journal.open(None, SystemClock(), "key")
+    for journal in (disk, memory):
+        fill(journal)
+    rows = {
+        "paid call: intent, outcome and end, in memory": timed(lambda number: paid(memory, number)),
+        "paid call: intent, outcome and end, on this disk": timed(lambda number: paid(disk, number)),
+        "of that, one fsync of this disk": timed(lambda number: synced(folder / FILE_NAME)),
+        "free call that quotes": timed(lambda number: disk.remember_quote(quote(number))),
+        "free call that reads (balance, recent runs)": timed(lambda number: read(disk)),
+    }
+    for journal in (disk, memory):
+        journal.close()
+    return rows
+
+
+def fill(journal: Journal) -> None:
+    """Entries of the last two months, as a busy machine has them."""
+    now = time.time()
+    entries = [
+        ("person", "finished", "partial", "Ada Fable", 1, now - 60 * DAY * part / OLDER - DAY, 0.0, str(part))
+        for part in range(OLDER)
+    ]
+    with journal._transaction():
+        journal._db.executemany(
+            "INSERT INTO runs (account, kind, state, scope, label, reserved, started_at, in_flight_until, "
+            "fingerprint) VALUES ('another', ?, ?, ?, ?, ?, ?, ?, ?)",
+            entries,
+        )
+
+
+def paid(journal: Journal, number: int) -> None:
+    """All that the journal does in one paid call, from the intent to the end of the run."""
+    decision = journal.claim_person(
+        fingerprint=journal.digest("person", str(time.perf_counter())),
+        scope="partial",
+        label="Ada Fable",
+        list_id="",
+        list_name="MCP Results",
+        again=False,
+        limits=LIMITS,
+        seconds=60,
+    )
+    run = cast(Run, decision.run)
+    name = f"enrich-{run.run_id}"
+    journal.started(run, workflow_id=name, reserved=1, list_id="list_1", list_name="", status="pending")
+    journal.finished(name, status="completed", charged=1, refunded=0, report=None)
+
+
+def read(journal: Journal) -> None:
+    """What credits_balance and workflow_status ask it."""
+    journal.spent()
+    journal.recent(11)
+
+
+def quote(number: int) -> Quote:
+    return Quote(f"qte_{number}", "list_1", "Prospects", "partial", 40, 40, 500, time.time() + 300)
+
+
+def synced(path: Path) -> None:
+    """A small write that waits for the disk."""
+    descriptor = os.open(path.with_name("fsync"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(descriptor, b"x" * 4096)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def timed(step: Callable[[int], None]) -> tuple[float, float]:
+    """Median and 95th percentile of one step over all rounds, in milliseconds."""
+    times = []
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        step(number)
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times), statistics.quantiles(times, n=20)[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""An MCP server in a child process, spoken to in raw JSON-RPC: as little client as possible."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+HANDSHAKE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "raw", "version": "1"},
+}
+
+
+class Pipe:
+    """One server and one connection to it; requests go out one at a time."""
+
+    def __init__(self, module: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(environment),
+        )
+        self._last_id = 0
+
+    def __enter__(self) -> "Pipe":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.communicate()
+
+    def connect(self) -> None:
+        """Shake hands as a client of 2025-11-25 does."""
+        self.request("initialize", HANDSHAKE)
+        self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def request(self, method: str, params: Mapping[str, Any]) -> Any:
+        """Send a request and return its result; messages that are no answer are passed over.
+
+        Raises RuntimeError for a protocol error, an error result, and a server that has gone.
+        """
+        self._last_id += 1
+        self._write({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params})
+        while True:
+            message = self._read()
+            if message.get("id") == self._last_id:
+                return _result(message)
+
+    def call(self, tool: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Call a tool and return its structured answer."""
+        return self.request("tools/call", {"name": tool, "arguments": arguments or {}})["structuredContent"]
+
+    def call_all(self, calls: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Call tools at once; their structured answers in the order of the calls."""
+        first = self._last_id + 1
+        for tool, arguments in calls:
+            self._last_id += 1
+            params = {"name": tool, "arguments": arguments}
+            self._write({"jsonrpc": "2.0", "id": self._last_id, "method": "tools/call", "params": params})
+        answers: dict[int, Any] = {}
+        while len(answers) < len(calls):
+            message = self._read()
+            if "id" in message:
+                answers[message["id"]] = _result(message)["structuredContent"]
+        return [answers[number] for number in range(first, self._last_id + 1)]
+
+    def resident_mib(self) -> float | None:
+        """Resident memory in MiB, where the system tells it as Linux does."""
+        return resident_mib(self._process.pid)
+
+    def _read(self) -> dict[str, Any]:
+        pipe = self._process.stdout
+        assert pipe is not None  # noqa: S101 - it was asked for
+        line = pipe.readline()
+        if not line:
+            raise RuntimeError("the server has gone")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _write(self, message: Mapping[str, Any]) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None  # noqa: S101 - it was asked for
+        pipe.write(json.dumps(message).encode() + b"\n")
+        pipe.flush()
+
+
+def _result(message: Mapping[str, Any]) -> Any:
+    if "error" in message or message["result"].get("isError"):
+        raise RuntimeError(f"a request failed: {message}")
+    return message["result"]
+
+
+def resident_mib(process: int) -> float | None:
+    """Resident memory of a process in MiB; None where there is no /proc."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))

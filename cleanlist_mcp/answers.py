@@ -1,0 +1,254 @@
+"""What an answer of the API that is no success means: three known error shapes, and none.
+
+Shapes (vendor's developer documentation): `{"error": {code, problem, fix, …}}`; also met: FastAPI's
+`{"detail": "text"}` and `{"detail": [{loc, msg, type}]}`, and bodies that are no JSON at all.
+"""
+
+import json
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from math import ceil
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiRefusal,
+    ApiUnavailable,
+    BadResponse,
+    FeatureGated,
+    InsufficientCredits,
+    InsufficientScope,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+)
+from cleanlist_mcp.settings import KEYS_PAGE
+from cleanlist_mcp.text import clean
+
+PROBLEM_LIMIT = 200
+"""Longest piece of the API's own wording that is passed on, in characters."""
+
+MAX_RETRY_AFTER = 3600.0
+"""Longest wait that is believed, in seconds: the API's windows are 60 s, so more is a mistake or a ban."""
+
+_BY_STATUS = {401: "unauthorized", 402: "insufficient_credits", 404: "not_found", 422: "validation_error"}
+_CREDIT_FIGURES = ("estimated_cost_credits", "available_credits", "shortfall_credits")
+
+
+class ErrorBody(BaseModel):
+    """One error answer, read as far as it can be. `readable` is false for bodies of no known shape."""
+
+    model_config = ConfigDict(frozen=True)
+
+    readable: bool = False
+    code: str = ""
+    problem: str = ""
+    fix: str = ""
+    retryable: bool | None = None
+    retry_after: float | None = None
+    request_id: str | None = None
+    docs_url: str | None = None
+    figures: dict[str, Any] = {}
+    fields: list[dict[str, str]] = []
+
+
+def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: str = "resource") -> ApiError:
+    """The error that an answer with a status of 300 or more means.
+
+    `what` names the thing that was asked for (`list`, `workflow`), for a 404. Credits were charged in none of
+    these cases as far as the answer goes; `certain` on the result says whether it proves that.
+    """
+    body = read_body(content)
+    code = body.code or _BY_STATUS.get(status, "")
+    common: dict[str, Any] = {
+        "status": status,
+        "request_id": body.request_id or _short(headers.get("x-request-id")),
+        "docs_url": body.docs_url,
+        "retry_after": _retry_after(body, headers),
+        "certain": body.readable and 400 <= status < 500 and status != 408,
+    }
+    if status == 429 or code == "rate_limited":
+        return _rate_limited(body, common)
+    if status >= 500:
+        return _unavailable(status, body, common)
+    if not body.readable and status not in _BY_STATUS:
+        return BadResponse(
+            f"The API answered with HTTP status {status} and no readable explanation.",
+            "Try again in a minute; if it stays, check the network (a proxy may have answered).",
+            **common,
+        )
+    return _refusal(status, code, body, common, what)
+
+
+def read_body(content: bytes) -> ErrorBody:
+    """Read an error body of any shape; never raises."""
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return ErrorBody()
+    if not isinstance(data, dict):
+        return ErrorBody()
+    if isinstance(data.get("error"), dict):
+        return _read_envelope(data["error"])
+    detail = data.get("detail")
+    if isinstance(detail, str):
+        return ErrorBody(readable=True, problem=clean(detail, PROBLEM_LIMIT))
+    if isinstance(detail, list):
+        fields = [_read_field(item) for item in detail[:20] if isinstance(item, dict)]
+        return ErrorBody(readable=True, code="validation_error", fields=fields)
+    return ErrorBody()
+
+
+def names_field(error: ApiError, field: str) -> bool:
+    """Whether a refusal of the arguments is about `field`."""
+    if not isinstance(error, ApiRefusal) or error.api_code != "validation_error":
+        return False
+    named = any(field in item["field"] for item in error.field_errors or [])
+    return named or field in error.message
+
+
+def _read_envelope(error: dict[str, Any]) -> ErrorBody:
+    details = error.get("details")
+    figures = {
+        name: error[name]
+        for name in _CREDIT_FIGURES
+        if isinstance(error.get(name), int) and not isinstance(error.get(name), bool)
+    }
+    if isinstance(details, dict):
+        for name in ("required_scopes", "granted_scopes"):
+            if isinstance(details.get(name), list):
+                figures[name] = [_word(item, 60) for item in details[name][:30]]
+    return ErrorBody(
+        readable=True,
+        code=_word(error.get("code"), 60),
+        problem=_word(error.get("problem"), PROBLEM_LIMIT),
+        fix=_word(error.get("fix"), PROBLEM_LIMIT),
+        retryable=error["retryable"] if isinstance(error.get("retryable"), bool) else None,
+        retry_after=_milliseconds(error.get("retry_after_ms")),
+        request_id=_short(error.get("request_id")),
+        docs_url=_short(error.get("docs_url")),
+        figures=figures,
+    )
+
+
+def _read_field(item: dict[str, Any]) -> dict[str, str]:
+    location = item.get("loc")
+    path = [_word(part, 80) for part in location if part != "body"] if isinstance(location, list) else []
+    return {"field": clean(".".join(path), 80), "problem": _word(item.get("msg"), PROBLEM_LIMIT)}
+
+
+def _word(value: Any, limit: int) -> str:
+    """A text or a whole number as text; whatever else stands where a word belongs is no word."""
+    known = isinstance(value, str | int) and not isinstance(value, bool)
+    return clean(str(value), limit) if known else ""
+
+
+def _milliseconds(value: Any) -> float | None:
+    """Seconds of a number of milliseconds, up to the longest wait that is believed."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        return None
+    return min(value, MAX_RETRY_AFTER * 1000) / 1000
+
+
+def _retry_after(body: ErrorBody, headers: Mapping[str, str]) -> float | None:
+    if body.retry_after is not None:
+        return body.retry_after
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        when = parsedate_to_datetime(value)
+        now = parsedate_to_datetime(headers.get("date", ""))
+        return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _rate_limited(body: ErrorBody, common: dict[str, Any]) -> ApiError:
+    wait = common.pop("retry_after")
+    seconds = 60.0 if wait is None else wait  # the API counts in windows of 60 s
+    common["certain"] = True
+    return RateLimited(
+        "The API's rate limit, 30 requests a minute per key and 60 per organization, is reached; it takes "
+        f"requests again in {_seconds_text(seconds)}.",
+        f"Wait {_seconds_text(seconds)}, then repeat the same call.",
+        retry_after=seconds,
+        resendable=True,
+        **common,
+    )
+
+
+def _seconds_text(seconds: float) -> str:
+    whole = max(1, ceil(seconds))
+    return "1 second" if whole == 1 else f"{whole} seconds"
+
+
+def _unavailable(status: int, body: ErrorBody, common: dict[str, Any]) -> ApiError:
+    # Only a 503 that says so itself was certainly not processed.
+    turned_away = status == 503 and body.retryable is True
+    common["certain"] = turned_away
+    return ApiUnavailable(
+        _with_problem(f"The API failed with HTTP status {status}.", body),
+        "Try again in a minute.",
+        resendable=turned_away,
+        retryable=status in (502, 503, 504) or body.retryable is True,
+        **common,
+    )
+
+
+def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], what: str) -> ApiError:
+    if status == 401 or code == "unauthorized":
+        return Unauthorized(
+            "The API does not accept this API key.",
+            f"Ask the user to check the key in the client's configuration; keys are made at {KEYS_PAGE} "
+            "and start with clapi_.",
+            **common,
+        )
+    if code == "insufficient_scope":
+        needed = ", ".join(body.figures.get("required_scopes", [])) or "a scope that this call needs"
+        return InsufficientScope(
+            f"The API key lacks {needed}.",
+            f"Ask the user to create a key with that scope at {KEYS_PAGE}.",
+            **body.figures,
+            **common,
+        )
+    if code == "feature_gated":
+        return FeatureGated(
+            _with_problem("The account's Cleanlist plan does not include this.", body),
+            "Tell the user that API access is a feature of Cleanlist's paid plans.",
+            **common,
+        )
+    if code == "insufficient_credits":
+        return InsufficientCredits(
+            "The account has too few credits for this.",
+            "Tell the user the shortfall; fewer rows or scope partial (1 credit a row) cost less.",
+            **body.figures,
+            **common,
+        )
+    if status == 404 or code == "not_found":
+        return NotFound(
+            f"The API knows no such {what} for this key.",
+            "Call workflow_status without arguments to see the runs that are known."
+            if what == "workflow"
+            else f"Check the {what}'s id; ids are not guessed but taken from an earlier answer.",
+            **common,
+        )
+    return ApiRefusal(
+        _with_problem("The API refused the request.", body),
+        body.fix or "Correct the arguments as the message says, then call again.",
+        api_code=code or f"http_{status}",
+        field_errors=body.fields or None,
+        retryable=body.retryable is True,
+        **body.figures,
+        **common,
+    )
+
+
+def _with_problem(sentence: str, body: ErrorBody) -> str:
+    return f"{sentence} The API says: {body.problem}" if body.problem else sentence
+
+
+def _short(value: Any) -> str | None:
+    return clean(value, 200) or None if isinstance(value, str) else None

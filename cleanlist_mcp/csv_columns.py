@@ -1,0 +1,134 @@
+"""Which column of a CSV file is which field of a person, by its title. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.identity import LIMITS, Person, why_nobody
+from cleanlist_mcp.text import clean
+
+MAX_FILE_COLUMNS = 200
+
+# Titles as people and the common tools write them, in English, German, French and Spanish. Case,
+# accents, spaces and punctuation do not matter.
+_TITLES: Mapping[str, tuple[str, ...]] = {
+    "email": (
+        "email", "email address", "mail", "work email", "work email address", "business email",
+        "professional email", "contact email", "primary email", "personal email", "email 1 value",
+        "mail address", "e-mail-adresse", "mailadresse", "geschäftliche e-mail", "courriel",
+        "adresse email", "adresse mail", "mail professionnel", "email professionnel", "correo",
+        "correo electrónico", "dirección de correo", "dirección de correo electrónico",
+    ),
+    "linkedin_url": (
+        "linkedin", "linkedin url", "linkedin profile", "linkedin profile url", "linkedin link",
+        "linkedin address", "person linkedin", "person linkedin url", "contact linkedin url",
+        "linkedin contact profile url", "linkedin-profil", "profil linkedin", "perfil de linkedin",
+        "perfil linkedin", "url linkedin",
+    ),
+    "person_id": ("person id", "cleanlist person id"),
+    "first_name": (
+        "first name", "first", "given name", "forename", "vorname", "prénom", "nombre de pila",
+    ),
+    "last_name": (
+        "last name", "last", "surname", "family name", "nachname", "familienname", "zuname",
+        "nom de famille", "apellido", "apellidos",
+    ),
+    "full_name": (
+        "full name", "contact name", "person name", "lead name", "vollständiger name",
+        "vor- und nachname", "nom complet", "prénom et nom", "nombre completo",
+        "nombre y apellidos",
+    ),
+    "company_name": (
+        "company", "company name", "organization", "organization name", "organisation",
+        "organisation name", "account name", "employer", "current company", "firma",
+        "firmenname", "unternehmen", "unternehmensname", "société", "entreprise",
+        "nom de l'entreprise", "nom de la société", "empresa", "compañía", "nombre de la empresa",
+    ),
+    "domain": (
+        "domain", "domain name", "company domain", "company domain name", "email domain",
+        "website", "website url", "web site", "company website", "company url", "homepage",
+        "webseite", "internetseite", "firmenwebsite", "domäne", "site web", "site internet",
+        "domaine", "sitio web", "página web", "dominio",
+    ),
+    "title": (
+        "title", "job title", "job", "position", "role", "designation", "job position",
+        "organization title", "funktion", "berufsbezeichnung", "stellenbezeichnung", "poste",
+        "fonction", "intitulé du poste", "cargo", "puesto",
+    ),
+}  # fmt: skip
+# "Name" beside "Vorname" and "Nom" beside "Prénom" are last names, "Nombre" beside "Apellidos" is a
+# first name, and each alone is the full name.
+_AMBIGUOUS_NAMES = frozenset({"name", "nom", "nombre"})
+
+
+def title_key(title: str) -> str:
+    """Return a title without what does not matter in one; empty where nothing is left."""
+    letters = unicodedata.normalize("NFKD", clean(title).casefold())
+    return "".join(char for char in letters if char.isalnum())
+
+
+_FIELD_OF_TITLE = {title_key(title): name for name, titles in _TITLES.items() for title in titles}
+
+
+def is_known_title(title: str) -> bool:
+    """Whether a title names a field, or part of a name."""
+    key = title_key(title)
+    return key in _FIELD_OF_TITLE or key in _AMBIGUOUS_NAMES
+
+
+def columns_of(titles: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the column of each field found (`full_name` is one here), and the titles that are not used.
+
+    Raises:
+        InvalidArguments: if there are no titles, too many, or none that identify a person.
+    """
+    if not titles:
+        raise InvalidArguments("The CSV file is empty.", "Choose a file with a title row and people.")
+    if len(titles) > MAX_FILE_COLUMNS:
+        raise InvalidArguments(
+            f"The CSV file has more than {MAX_FILE_COLUMNS} columns.",
+            "Keep only the columns that say who the people are.",
+        )
+    at: dict[str, int] = {}
+    unclear = []
+    # Ambiguous names last: what they mean depends on the other columns.
+    for index in sorted(range(len(titles)), key=lambda i: title_key(titles[i]) in _AMBIGUOUS_NAMES):
+        name = _field_of(titles[index], at)
+        if name is None:
+            unclear.append((index, ""))
+        elif name in at:
+            unclear.append((index, f" (column {index + 1}, a second {name})"))
+        else:
+            at[name] = index
+    _require_identifying(at)
+    return at, tuple(shown_title(titles[index], index) + why for index, why in sorted(unclear))
+
+
+def _field_of(title: str, found: Mapping[str, int]) -> str | None:
+    key = title_key(title)
+    if key not in _AMBIGUOUS_NAMES:
+        return _FIELD_OF_TITLE.get(key)
+    if "first_name" in found and "last_name" not in found:
+        return "last_name"
+    return "first_name" if "last_name" in found and "first_name" not in found else "full_name"
+
+
+def shown_title(title: str, index: int) -> str:
+    """Return a title as it may be shown: in a file without titles it can be somebody's data."""
+    text = clean(title, 40)
+    if not text:
+        return f"column {index + 1} (no title)"
+    return f"column {index + 1}" if re.search(r"@|://|\d{4}", text) else text
+
+
+def _require_identifying(at: Mapping[str, int]) -> None:
+    advice = (
+        "Give the first row titles such as Email, LinkedIn URL, First Name, Last Name, Company and Website."
+    )
+    if not at:
+        raise InvalidArguments("No title in the first row of the CSV file is a known one.", advice)
+    names = ("first_name", "last_name") if "full_name" in at else ()
+    why = why_nobody(Person(**{name: name for name in (*at, *names) if name in LIMITS}))
+    if why:
+        raise InvalidArguments(f"The columns of the CSV file identify nobody: {why}.", advice)

@@ -1,0 +1,251 @@
+"""Reading the people of a CSV file that the user shared: one bounded file inside one folder."""
+
+import codecs
+import csv
+import io
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cleanlist_mcp.csv_columns import columns_of, is_known_title, shown_title, title_key
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.identity import MAX_CELL
+from cleanlist_mcp.leads import RowNote
+from cleanlist_mcp.normal_forms import split_name
+
+# Ours: 10,000 rows are 17 imports, which the API's 30 requests a minute allow in one go.
+MAX_FILE_BYTES = 10_000_000
+MAX_FILE_ROWS = 10_000
+
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPeople:
+    """What a CSV file holds: `rows` go to `prepare`, numbered as a spreadsheet shows them.
+
+    `skipped` rows could not be read, `columns` maps a field to the file's title, `unclear` names
+    the columns that were not used, and `notes` are sentences about the file.
+    """
+
+    rows: tuple[tuple[int, Mapping[str, str]], ...]
+    skipped: tuple[RowNote, ...]
+    columns: dict[str, str]
+    unclear: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_csv(path: str, folder: Path | None) -> CsvPeople:
+    """Read the people of a CSV file that lies inside `folder`; the only I/O of this module.
+
+    Understands UTF-8, UTF-16 with a byte-order mark and Windows-1252, the delimiters , ; tab |, and
+    titles in several languages; full names are split. Raises `InvalidArguments` where reading is off
+    (no folder), the file is elsewhere, no plain file, too big, or not to be understood as a whole.
+    """
+    data = _bytes_of(_inside(path, folder))
+    encoding = _encoding(data)
+    # A cell may be as big as the file: the row is then skipped, and quoting around it stays right.
+    # Only ever raised, so a second reader at the same time is not disturbed.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FILE_BYTES))
+    with io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="") as text:
+        people = _people(_records(text, _start(text)))
+    if encoding != "cp1252":
+        return people
+    guess = "The file is not UTF-8 and was read as Windows-1252; check names with accents."
+    return replace(people, notes=(guess, *people.notes))
+
+
+def _inside(path: str, folder: Path | None) -> Path:
+    if folder is None:
+        raise InvalidArguments(
+            "Reading CSV files is switched off.",
+            "Send the people in `people`, or set CLEANLIST_CSV_DIR to the folder of the file.",
+        )
+    try:
+        root = folder.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise InvalidArguments(
+            "The folder that CLEANLIST_CSV_DIR names cannot be reached.",
+            "Create the folder or correct CLEANLIST_CSV_DIR, then start the server again.",
+        ) from error
+    try:
+        target = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreadable() from error
+    # Decided before anything is opened, so that the answer does not tell what exists elsewhere.
+    if not target.is_relative_to(root):
+        raise InvalidArguments(
+            "The CSV file is not inside the folder that CLEANLIST_CSV_DIR names.",
+            "Copy the file into that folder and give its name as csv_path.",
+        )
+    return target
+
+
+def _unreadable() -> InvalidArguments:
+    return InvalidArguments(
+        "There is no CSV file at csv_path that can be read.",
+        "Check the file's name and permissions in the folder that CLEANLIST_CSV_DIR names.",
+    )
+
+
+def _bytes_of(target: Path) -> bytes:
+    try:
+        with open(target, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise _unreadable()
+            # Bounded twice, because a file may grow after it was measured.
+            fits = status.st_size <= MAX_FILE_BYTES
+            data = file.read(MAX_FILE_BYTES + 1) if fits else b""
+    except OSError as error:
+        raise _unreadable() from error
+    if not fits or len(data) > MAX_FILE_BYTES:
+        raise InvalidArguments(
+            f"The CSV file is bigger than {MAX_FILE_BYTES // 1_000_000} MB.",
+            f"Split it into files of at most {MAX_FILE_ROWS:,} rows, or remove other columns.",
+        )
+    return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting on a pipe and without following a link put there since it was resolved.
+
+    Windows has neither flag and needs neither.
+    """
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+
+
+def _encoding(data: bytes) -> str:
+    marked = [encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)]
+    # Without a mark, many NULs mean a spreadsheet's own format or UTF-16, never text to guess at.
+    is_binary = data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or (
+        data[:1_000].count(0) * 4 > len(data[:1_000])
+    )
+    candidates = marked[:1] or ([] if is_binary else ["utf-8", "cp1252"])
+    for encoding in candidates:
+        if _decodes(data, encoding):
+            return encoding
+    raise InvalidArguments(
+        "The file is not text in a known encoding (a spreadsheet file is not CSV).",
+        "Open it in the spreadsheet and save it as CSV UTF-8.",
+    )
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    step = 65_536
+    try:
+        for start in range(0, len(data), step):
+            decoder.decode(data[start : start + step])
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _start(text: io.TextIOWrapper) -> str:
+    """Return the delimiter, and leave `text` at the title row, past a `sep=` line of Excel's."""
+    sample = text.read(65_536)
+    text.seek(0)
+    declared = re.match(r'"?sep=([,;\t|])"?\r?\n', sample)
+    if declared:
+        text.readline()
+        return declared[1]
+    return max(_DELIMITERS, key=lambda delimiter: _title_score(sample, delimiter))
+
+
+def _title_score(sample: str, delimiter: str) -> tuple[int, int]:
+    records = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    titles = next((record for record in records if any(map(title_key, record))), [])
+    known = sum(map(is_known_title, titles))
+    return known, len(titles)
+
+
+def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record that is not blank, with its number as a spreadsheet counts rows."""
+    number = 0
+    try:
+        for cells in csv.reader(text, delimiter=delimiter, strict=True):
+            number += 1
+            if any(cell.strip() for cell in cells):
+                yield number, cells
+    except csv.Error as error:
+        raise InvalidArguments(
+            f"The quotation marks do not pair up from row {number + 1} on.",
+            "Close or double the quotation mark there, or save the file as CSV again.",
+        ) from error
+
+
+def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
+    _, titles = next(records, (0, []))
+    while titles and not title_key(titles[-1]):
+        titles.pop()
+    at, unclear = columns_of(titles)
+    rows: list[tuple[int, Mapping[str, str]]] = []
+    skipped: list[RowNote] = []
+    short = split = 0
+    for number, cells in records:
+        if len(rows) + len(skipped) == MAX_FILE_ROWS:
+            raise _too_many_rows()
+        if any(cell.strip() for cell in cells[len(titles) :]):
+            skipped.append(RowNote(number, "more cells than titles (an unquoted delimiter?)"))
+            continue
+        record = _record(cells, at)
+        short += len(cells) < len(titles)
+        split += _split_into(record)
+        rows.append((number, record))
+    if not rows and not skipped:
+        raise InvalidArguments("The CSV file has titles but no rows.", "Add people below the titles.")
+    columns = {name: shown_title(titles[index], index) for name, index in at.items()}
+    return CsvPeople(tuple(rows), tuple(skipped), columns, unclear, _notes(short, split))
+
+
+def _too_many_rows() -> InvalidArguments:
+    return InvalidArguments(
+        f"The CSV file has more than {MAX_FILE_ROWS:,} rows; nothing was imported.",
+        f"Split it into files of at most {MAX_FILE_ROWS:,} rows and add them one by one.",
+    )
+
+
+def _notes(short: int, split: int) -> tuple[str, ...]:
+    notes = []
+    if short:
+        notes.append(f"Rows with fewer cells than the title row: {short}; what is missing is empty.")
+    if split:
+        notes.append(
+            f"Full names that were split: {split}. The last word is the last name, with a particle "
+            "such as van or de before it; separate columns are safer."
+        )
+    return tuple(notes)
+
+
+def _record(cells: Sequence[str], at: Mapping[str, int]) -> dict[str, str]:
+    """Return the filled cells by field, cut where `prepare` sees that they are too long anyway."""
+    here = {name: cells[index] for name, index in at.items() if index < len(cells)}
+    return {name: cell[: MAX_CELL + 1] for name, cell in here.items() if cell.strip()}
+
+
+def _split_into(record: dict[str, str]) -> bool:
+    """Replace a full name by the first and last name, where these are not given; True if it was."""
+    full = record.pop("full_name", None)
+    if full is None or ("first_name" in record and "last_name" in record):
+        return False
+    if len(full) > MAX_CELL:
+        record["first_name"] = full
+        return False
+    first, last = split_name(full)
+    record.setdefault("first_name", first)
+    record.setdefault("last_name", last)
+    return bool(last)

@@ -1,0 +1,253 @@
+"""Everything that can go wrong, said once.
+
+    CleanlistError                    every failure that a user may read
+      SettingsError                   mended by whoever set the server up; stops the start
+      NotConfigured                   the same, but only calls that need the key fail
+      CallRefused                     mended by the assistant, with another call; nothing was sent
+        InvalidArguments
+        AmbiguousList
+        ReadOnly
+        QuoteUnknown  QuoteExpired  QuoteMismatch  OverMaxCredits
+        RunInProgress
+        DailyLimit  PersonAllowance  ConfirmationUnavailable
+      ApiError                        what the API answered, or that it did not
+        Unauthorized  InsufficientScope  FeatureGated       mended by the account's owner
+        InsufficientCredits                                  mended by the account's owner
+        NotFound                                             mended by the assistant
+        ApiRefusal                                           any other refusal; its code passes through
+        RateLimited  ApiUnavailable                          mended by waiting
+        BadResponse                                          mended by nobody here
+      OutcomeUnknown                  a spend request left and its answer was lost
+      InternalError                   a defect of this server, masked
+
+A message is written for the model that reads it: plain words, no input values, no secrets.
+"""
+
+from typing import Any, ClassVar, Literal
+
+Charged = Literal["no", "yes", "unknown"]
+"""Whether credits left the account: `unknown` is said only where nobody here can know."""
+
+
+class CleanlistError(Exception):
+    """A failure with its code, what it cost, and the next step that works.
+
+    `message` and `next_step` are plain sentences. `charged` says whether credits left the account.
+    `retry_after` is in seconds. `field_errors` are `{"field", "problem"}` pairs. `figures` are numbers and
+    ids that the reader needs (such as `shortfall_credits`), placed beside the fixed members.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        next_step: str,
+        *,
+        charged: Charged = "no",
+        retry_after: float | None = None,
+        field_errors: list[dict[str, str]] | None = None,
+        **figures: Any,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+        self.charged: Charged = charged
+        self.retry_after = retry_after
+        self.field_errors = field_errors
+        self.figures = figures
+
+
+class SettingsError(CleanlistError):
+    """A setting with a wrong value; the start stops with one line that names it."""
+
+    code = "invalid_settings"
+
+    def __init__(self, variable: str, fault: str, accepted: str) -> None:
+        super().__init__(f"{variable}: {fault}.", f"Accepted: {accepted}.")
+        self.variable = variable
+
+
+class NotConfigured(CleanlistError):
+    """No usable API key; everything that needs none still works."""
+
+    code = "not_configured"
+
+
+class CallRefused(CleanlistError):
+    """Refused here, before anything was sent."""
+
+
+class InvalidArguments(CallRefused):
+    """Arguments that cannot be carried out as they are."""
+
+    code = "invalid_arguments"
+
+
+class AmbiguousList(CallRefused):
+    """Two lists have the name that was given."""
+
+    code = "ambiguous_list"
+
+
+class ReadOnly(CallRefused):
+    """The server was set up to read only."""
+
+    code = "read_only"
+
+
+class QuoteUnknown(CallRefused):
+    """A quote that neither this machine nor the API recognises."""
+
+    code = "quote_unknown"
+
+
+class QuoteExpired(CallRefused):
+    """A quote past its time."""
+
+    code = "quote_expired"
+
+
+class QuoteMismatch(CallRefused):
+    """A quote for another list or scope."""
+
+    code = "quote_mismatch"
+
+
+class OverMaxCredits(CallRefused):
+    """The quoted cost is above the caller's own `max_credits`."""
+
+    code = "over_max_credits"
+
+
+class RunInProgress(CallRefused):
+    """The same work is being done already."""
+
+    code = "run_in_progress"
+
+
+class DailyLimit(CallRefused):
+    """The machine's limit for a rolling day would be passed."""
+
+    code = "daily_limit"
+
+
+class PersonAllowance(CallRefused):
+    """The machine's hourly allowance for single people would be passed."""
+
+    code = "person_allowance"
+
+
+class ConfirmationUnavailable(CallRefused):
+    """Asking is required, and this client cannot ask."""
+
+    code = "confirmation_unavailable"
+
+
+class ApiError(CleanlistError):
+    """The API refused or failed.
+
+    `certain`: the API's own refusal, or a connection that never opened, proves that nothing was started.
+    Where it is false, a spend request may have been carried out. `resendable`: even a spend request may be
+    sent again. `retryable`: the same call may work later.
+    """
+
+    code = "api_error"
+
+    def __init__(
+        self,
+        message: str,
+        next_step: str,
+        *,
+        certain: bool = True,
+        resendable: bool = False,
+        retryable: bool | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        docs_url: str | None = None,
+        **figures: Any,
+    ) -> None:
+        super().__init__(message, next_step, **figures)
+        self.certain = certain
+        self.resendable = resendable
+        self.status = status
+        self.is_retryable = type(self).retryable if retryable is None else retryable
+        self.request_id = request_id
+        self.docs_url = docs_url
+
+
+class Unauthorized(ApiError):
+    """The key is not accepted."""
+
+    code = "unauthorized"
+
+
+class InsufficientScope(ApiError):
+    """The key lacks a scope."""
+
+    code = "insufficient_scope"
+
+
+class FeatureGated(ApiError):
+    """The plan does not include this."""
+
+    code = "feature_gated"
+
+
+class InsufficientCredits(ApiError):
+    """The balance is too small."""
+
+    code = "insufficient_credits"
+
+
+class NotFound(ApiError):
+    """No such list or workflow for this key."""
+
+    code = "not_found"
+
+
+class ApiRefusal(ApiError):
+    """Any other refusal: the API's own code word is kept."""
+
+    def __init__(self, message: str, next_step: str, *, api_code: str, **rest: Any) -> None:
+        super().__init__(message, next_step, **rest)
+        self.api_code = api_code
+
+
+class RateLimited(ApiError):
+    """Too many requests; `retry_after` says when to come back, in seconds."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class ApiUnavailable(ApiError):
+    """The API could not be reached or says that it is down."""
+
+    code = "api_unavailable"
+    retryable = True
+
+
+class BadResponse(ApiError):
+    """An answer that cannot be read."""
+
+    code = "bad_response"
+    retryable = True
+
+
+class OutcomeUnknown(CleanlistError):
+    """A spend request left, and nobody here can say what became of it."""
+
+    code = "outcome_unknown"
+
+
+class InternalError(CleanlistError):
+    """A defect of this server; details go to the log, without data."""
+
+    code = "internal_error"
+
+
+def error_code(error: CleanlistError) -> str:
+    """The code word that the reader branches on."""
+    return error.api_code if isinstance(error, ApiRefusal) else error.code

@@ -1,0 +1,142 @@
+"""Who is meant: one person's fields, what identifies somebody, and when two are the same. Pure.
+
+Reasons and messages name fields, never what stands in one: they are shown, logged and passed on.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.normal_forms import (
+    MAX_DOMAIN,
+    MAX_EMAIL,
+    normal_domain,
+    normal_email,
+    normal_linkedin,
+    normal_name,
+    normal_person_id,
+)
+
+MAX_CELL = 4_000
+"""Longest cell that is looked at at all, in characters: an address may carry a long tracking query."""
+
+LIMITS: Mapping[str, int] = {
+    "email": MAX_EMAIL,
+    "linkedin_url": 500,
+    "person_id": 128,
+    "first_name": 200,
+    "last_name": 200,
+    "company_name": 200,
+    "domain": MAX_DOMAIN,
+    "title": 300,
+}
+"""The fields of a person in the order of the CSV columns, each with the most characters it may have;
+those without a standard are generous guesses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is meant. `person_of` and `prepare` make it with every field in its normal form."""
+
+    email: str | None = None
+    linkedin_url: str | None = None
+    person_id: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company_name: str | None = None
+    domain: str | None = None
+    title: str | None = None
+
+
+_NORMAL_FORMS: Mapping[str, tuple[Callable[[str], str | None], str]] = {
+    "email": (normal_email, "is not an e-mail address"),
+    "linkedin_url": (normal_linkedin, "is not a LinkedIn profile address (linkedin.com/in/…)"),
+    "person_id": (normal_person_id, "is not an id"),
+    "domain": (normal_domain, "is not a domain name or web address"),
+}
+
+
+def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
+    """Return the person in normal form, and a reason for each cell that had to be left out.
+
+    Keys that are no field of `Person` are not looked at. Raises `InvalidArguments` for a cell that is
+    too long or not text.
+    """
+    values: dict[str, str] = {}
+    problems = []
+    for name, limit in LIMITS.items():
+        text = _cell(name, record.get(name))
+        if text is None:
+            continue
+        normal_form, fault = _NORMAL_FORMS.get(name, (None, ""))
+        value = normal_form(text) if normal_form else text
+        if value is None:
+            problems.append(f"{name} {fault}")
+        elif len(value) > limit:
+            raise _too_long(name)
+        else:
+            values[name] = value
+    return Person(**values), tuple(problems)
+
+
+def _cell(name: str, value: object) -> str | None:
+    """Return the cell's text; its size is checked before anything looks at each character."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidArguments(f"{name} is not text", f"Send {name} as a string.")
+    if len(value) > MAX_CELL:
+        raise _too_long(name)
+    return normal_name(value)
+
+
+def _too_long(name: str) -> InvalidArguments:
+    limit = LIMITS[name]
+    return InvalidArguments(f"{name} is longer than {limit} characters", f"Shorten {name}.")
+
+
+def why_nobody(person: Person) -> str | None:
+    """Return what is missing to identify the person, or None where nothing is."""
+    if person.email or person.linkedin_url or person.person_id:
+        return None
+    missing = [name for name in ("first_name", "last_name") if not getattr(person, name)]
+    if not (person.company_name or person.domain):
+        missing.append("company_name or domain")
+    if len(missing) == 3:
+        return "nothing identifies a person"
+    if missing:
+        return f"missing {', '.join(missing)} (or an email, linkedin_url or person_id)"
+    return None
+
+
+def identity(person: Person) -> tuple[str, ...]:
+    """Return a fingerprint that is equal for the same person, however the fields were written.
+
+    It is the e-mail, else the LinkedIn address, else the id, else both names with the domain, else
+    with the company. Raises `InvalidArguments` where the person is nobody or a field is too long.
+    """
+    normal, _ = person_of(asdict(person))
+    why = why_nobody(normal)
+    if why:
+        raise InvalidArguments(
+            f"The person cannot be identified: {why}.",
+            "Give email, linkedin_url, person_id, or first_name and last_name with company_name or domain.",
+        )
+    return handle(normal)
+
+
+def handle(person: Person) -> tuple[str, ...]:
+    """Return what a person in normal form is recognised by: see `identity`."""
+    for name in ("email", "linkedin_url", "person_id"):
+        value = getattr(person, name)
+        if value:
+            return (name, value)
+    place = "domain" if person.domain else "company_name"
+    names = (person.first_name, person.last_name, getattr(person, place))
+    return ("name", *(folded(value) for value in names[:2]), place, folded(names[2]))
+
+
+def folded(value: str | None) -> str:
+    """Return a name without the differences of case, and of how accents are encoded."""
+    return unicodedata.normalize("NFC", (value or "").casefold())

@@ -1,0 +1,615 @@
+"""What this machine has started and been quoted, in SQLite: the intent before a request, its outcome after.
+
+Several server processes share one file. Keys and people are keyed digests; a label may name a person and their
+company, so that the user knows the run again, and never carries an address, phone number or profile link.
+Entries go after 90 days.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cleanlist_mcp import spend
+from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.errors import InternalError
+from cleanlist_mcp.models import Scope
+from cleanlist_mcp.spend import Amount, Decision, Kind, Limits, Quote, Run, Spent
+from cleanlist_mcp.text import identifies
+
+KEEP_SECONDS = 90 * spend.DAY
+"""How long an entry is kept."""
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process's transaction; one takes a few milliseconds at most."""
+
+IMPORT_REMEMBERED = 23 * 3600.0
+"""Seconds for which an import's key is relied on: the API keeps it for 24 hours (vendor's own SDK)."""
+
+OPEN_STEP = 0.05
+"""Seconds between tries to open a file that another process is just making."""
+
+FILE_NAME = "journal.sqlite3"
+
+# Each entry brings a file of the version before it up to date; never edit one that was released.
+_UPGRADES = (
+    """
+    CREATE TABLE secret (value BLOB NOT NULL);
+    CREATE TABLE quotes (
+        quote_id TEXT NOT NULL, account TEXT NOT NULL, list_id TEXT NOT NULL, list_name TEXT NOT NULL,
+        scope TEXT NOT NULL, row_count INTEGER NOT NULL, cost INTEGER NOT NULL, available INTEGER NOT NULL,
+        expires_at REAL NOT NULL, PRIMARY KEY (account, quote_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE runs (
+        run_id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, kind TEXT NOT NULL,
+        state TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL, reserved INTEGER NOT NULL,
+        started_at REAL NOT NULL, in_flight_until REAL NOT NULL, list_id TEXT NOT NULL DEFAULT '',
+        list_name TEXT NOT NULL DEFAULT '', quote_id TEXT, quoted INTEGER, fingerprint TEXT,
+        workflow_id TEXT, status TEXT NOT NULL DEFAULT 'pending', charged INTEGER, refunded INTEGER, finished_at REAL,
+        report TEXT
+    );
+    CREATE UNIQUE INDEX one_run_per_quote ON runs (account, quote_id) WHERE state <> 'refused';
+    CREATE INDEX runs_by_fingerprint ON runs (account, fingerprint);
+    CREATE INDEX runs_by_workflow ON runs (account, workflow_id);
+    CREATE INDEX runs_by_list ON runs (account, list_id, scope);
+    CREATE INDEX runs_by_start ON runs (started_at);
+    CREATE INDEX runs_unfinished ON runs (state) WHERE state = 'running';
+    CREATE TABLE imports (
+        key TEXT NOT NULL, account TEXT NOT NULL, sent_at REAL NOT NULL, finished_at REAL,
+        rows_imported INTEGER, PRIMARY KEY (account, key)
+    ) WITHOUT ROWID;
+    """,
+)
+_RUN_COLUMNS = (
+    "run_id, kind, state, scope, label, reserved, started_at, in_flight_until, list_id, list_name, quote_id, "
+    "quoted, workflow_id, status, charged, refunded, finished_at, report"
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImportClaim:
+    """What to do about a chunk of rows.
+
+    `send` it; it is `done`; `wait` that many seconds, because it may be under way; or it was `lost` so long ago
+    that the API does not recognise a repeat. `lost_at` is when it was sent without an answer, in epoch seconds.
+    """
+
+    action: Literal["send", "done", "wait", "lost"]
+    rows_imported: int = 0
+    wait: float = 0.0
+    lost_at: float | None = None
+
+
+class Journal:
+    """The memory of one machine, seen by one API key (`account`); the limits look at all keys.
+
+    `durable` is false where the state folder cannot be written: the entries then live as long as the process.
+    """
+
+    def __init__(self, database: sqlite3.Connection, clock: Clock, account: str, *, durable: bool) -> None:
+        self._db = database
+        self._clock = clock
+        self.durable = durable
+        self._unwritten: list[tuple[str, tuple[Any, ...]]] = []
+        self._secret = _secret(database)
+        self._account = self.digest("account", account)
+
+    @classmethod
+    def open(cls, folder: Path | None, clock: Clock, account: str) -> "Journal":
+        """Open the journal in `folder`, or in memory where there is no folder or it cannot be written.
+
+        `account` is what the API key and address identify; only a keyed digest of it is stored.
+        """
+        if folder is not None:
+            try:
+                return cls(_connect(folder, clock), clock, account, durable=True)
+            except NewerJournal:
+                log.warning(
+                    "The journal in the state folder was written by a newer version of cleanlist-mcp: runs "
+                    "are remembered in memory, for this process alone. Update cleanlist-mcp."
+                )
+            except (OSError, sqlite3.Error) as exc:
+                log.warning(
+                    "The state folder cannot be used (%s): runs are remembered in memory, for this process "
+                    "alone. Set CLEANLIST_STATE_DIR to a folder that can be written.",
+                    type(exc).__name__,
+                )
+        database = sqlite3.connect(":memory:", isolation_level=None)
+        _upgrade(database)
+        return cls(database, clock, account, durable=False)
+
+    def close(self) -> None:
+        """Close the file, after a last try to write what could not be written."""
+        self._write_late()
+        self._db.close()
+
+    def digest(self, *parts: str) -> str:
+        """A keyed digest of `parts`, equal for equal parts on this machine and meaningless elsewhere."""
+        return hmac.new(self._secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()[:32]
+
+    def remember_quote(self, quote: Quote) -> None:
+        """Keep what a quote showed, and forget what is old."""
+        values = (
+            *(quote.quote_id, self._account, quote.list_id, quote.list_name, quote.scope, quote.row_count),
+            *(quote.cost, quote.available, quote.expires_at),
+        )
+        try:
+            with self._transaction():
+                _forget_old(self._db, self._clock.time())
+                self._db.execute("INSERT OR REPLACE INTO quotes VALUES (?,?,?,?,?,?,?,?,?)", values)
+        except sqlite3.Error as exc:
+            # Then it is priced anew when it is spent, as a quote of another machine is.
+            log.warning("A quote could not be remembered (%s).", type(exc).__name__)
+
+    def quote(self, quote_id: str) -> Quote | None:
+        """The quote of that id, if this machine was given it under this key."""
+        with _reading():
+            row = self._db.execute(
+                "SELECT quote_id, list_id, list_name, scope, row_count, cost, available, expires_at "
+                "FROM quotes WHERE account = ? AND quote_id = ?",
+                (self._account, quote_id),
+            ).fetchone()
+        return None if row is None else Quote(*row)
+
+    def claim_person(
+        self,
+        *,
+        fingerprint: str,
+        scope: Scope,
+        label: str,
+        list_id: str,
+        list_name: str,
+        again: bool,
+        limits: Limits,
+        seconds: float,
+    ) -> Decision:
+        """Decide about a single run and, where one may start, write its intent in the same transaction.
+
+        `seconds` is how long its request may be under way. A `start` decision carries the new run.
+
+        Raises:
+            PersonAllowance, DailyLimit: where a limit would be passed.
+            InternalError: if the intent cannot be written; then nothing may be sent.
+        """
+        with self._writing_intent():
+            runs = self._runs("fingerprint = ?", fingerprint)
+            decision = spend.decide_person(runs, again=again, now=self._clock.time())
+            if decision.action != "start":
+                return decision
+            columns = {
+                "fingerprint": fingerprint,
+                "scope": scope,
+                "label": label,
+                "list_id": list_id,
+                "list_name": list_name,
+            }
+            return self._start("person", spend.PRICES[scope], limits, seconds, columns)
+
+    def claim_list(self, quote: Quote, *, limits: Limits, seconds: float) -> Decision:
+        """The same for a list run, which one quote can start once.
+
+        Raises:
+            DailyLimit: where the limit would be passed.
+            InternalError: if the intent cannot be written; then nothing may be sent.
+        """
+        with self._writing_intent():
+            same_quote = self._newest("quote_id = ?", quote.quote_id)
+            same_work = self._runs("kind = 'list' AND list_id = ? AND scope = ?", quote.list_id, quote.scope)
+            decision = spend.decide_list(same_quote, same_work, now=self._clock.time())
+            if decision.action != "start":
+                return decision
+            columns = {
+                "quote_id": quote.quote_id,
+                "quoted": quote.cost,
+                "scope": quote.scope,
+                "label": label_list(quote.list_name),
+                "list_id": quote.list_id,
+                "list_name": quote.list_name,
+            }
+            return self._start("list", quote.cost, limits, seconds, columns)
+
+    def reclaim(self, run: Run, *, seconds: float) -> Run | None:
+        """Take an uncertain list run up again, to send its quote once more; None if another call has.
+
+        Raises:
+            InternalError: if that cannot be written; then nothing may be sent.
+        """
+        until = self._clock.time() + seconds
+        with self._writing_intent():
+            changed = self._db.execute(
+                "UPDATE runs SET state = 'starting', in_flight_until = ? "
+                "WHERE run_id = ? AND state = ? AND in_flight_until = ?",
+                (until, run.run_id, run.state, run.in_flight_until),
+            )
+        return replace(run, state="starting", in_flight_until=until) if changed.rowcount else None
+
+    def started(
+        self,
+        run: Run,
+        *,
+        workflow_id: str,
+        reserved: int | None,
+        list_id: str,
+        list_name: str,
+        status: str,
+    ) -> Run:
+        """Record that the API accepted the run, and return it as it is now, even if it cannot be recorded yet.
+
+        `reserved` None keeps the price as the reservation. Whatever was thought of the run before, this is
+        proof, however late it comes.
+        """
+        accepted = replace(
+            run,
+            state="running",
+            workflow_id=workflow_id,
+            reserved=run.reserved if reserved is None else reserved,
+            list_id=list_id,
+            list_name=list_name,
+            status=status,
+        )
+        self._outcome(
+            "UPDATE runs SET state = 'running', workflow_id = ?, reserved = ?, list_id = ?, list_name = ?, "
+            "status = ? WHERE run_id = ?",
+            (workflow_id, accepted.reserved, list_id, list_name, status, run.run_id),
+        )
+        return accepted
+
+    def refused(self, run: Run) -> bool:
+        """Record that certainly nothing was started, which frees the claim.
+
+        False where another attempt has taken the run over meanwhile: then this one proves nothing.
+        """
+        return (
+            self._outcome(
+                "UPDATE runs SET state = 'refused' "
+                "WHERE run_id = ? AND state = 'starting' AND in_flight_until = ?",
+                (run.run_id, run.in_flight_until),
+            )
+            != 0
+        )
+
+    def uncertain(self, run: Run) -> None:
+        """Record that nobody here can know, unless another attempt has taken the run over."""
+        self._outcome(
+            "UPDATE runs SET state = 'uncertain' "
+            "WHERE run_id = ? AND state = 'starting' AND in_flight_until = ?",
+            (run.run_id, run.in_flight_until),
+        )
+
+    def vanished(self, run: Run) -> None:
+        """Record that the API does not know a run any more, which ended long ago without being looked at."""
+        self._outcome(
+            "UPDATE runs SET state = 'finished', status = 'unknown', finished_at = started_at "
+            "WHERE run_id = ? AND state = 'running'",
+            (run.run_id,),
+        )
+
+    def observed(self, workflow_id: str, *, status: str) -> None:
+        """Record the API's word for where an unfinished run stands."""
+        self._outcome(
+            "UPDATE runs SET status = ? WHERE account = ? AND workflow_id = ? AND state = 'running'",
+            (status, self._account, workflow_id),
+        )
+
+    def finished(
+        self,
+        workflow_id: str,
+        *,
+        status: str,
+        charged: int | None,
+        refunded: int | None,
+        report: dict[str, Any] | None,
+    ) -> None:
+        """Record the end of a run. `report` holds a list run's figures, never a person's data."""
+        self._outcome(
+            "UPDATE runs SET state = 'finished', status = ?, charged = ?, refunded = ?, report = ?, "
+            "finished_at = COALESCE(finished_at, ?) WHERE account = ? AND workflow_id = ?",
+            (
+                *(status, charged, refunded, None if report is None else json.dumps(report)),
+                *(self._clock.time(), self._account, workflow_id),
+            ),
+        )
+
+    def claim_import(self, key: str, settle: float) -> "ImportClaim":
+        """Decide about a chunk of rows and, where it may be sent, write its intent in the same transaction.
+
+        `settle` is how long an import may go on after it was sent, in seconds.
+
+        Raises:
+            InternalError: if the intent cannot be written; then nothing may be sent.
+        """
+        with self._writing_intent():
+            claim = self._import_claim(key, settle)
+            if claim.action == "send":
+                self._db.execute(
+                    "INSERT OR REPLACE INTO imports (key, account, sent_at) VALUES (?, ?, ?)",
+                    (key, self._account, self._clock.time()),
+                )
+        return claim
+
+    def import_known(self, key: str) -> "ImportClaim":
+        """What is known of a chunk, without claiming it."""
+        self._write_late()
+        with _reading():
+            return self._import_claim(key, 0.0)
+
+    def import_finished(self, key: str, rows_imported: int) -> None:
+        """Record that the API took a chunk."""
+        self._outcome(
+            "UPDATE imports SET finished_at = ?, rows_imported = ? WHERE account = ? AND key = ?",
+            (self._clock.time(), rows_imported, self._account, key),
+        )
+
+    def import_refused(self, key: str, lost_at: float | None) -> None:
+        """Record that a chunk certainly did not arrive this time; `lost_at` is when it may have before."""
+        if lost_at is None:
+            self._outcome("DELETE FROM imports WHERE account = ? AND key = ?", (self._account, key))
+        else:
+            self._outcome(
+                "UPDATE imports SET sent_at = ? WHERE account = ? AND key = ?", (lost_at, self._account, key)
+            )
+
+    def _import_claim(self, key: str, settle: float) -> "ImportClaim":
+        now = self._clock.time()
+        row = self._db.execute(
+            "SELECT sent_at, finished_at, rows_imported FROM imports WHERE account = ? AND key = ?",
+            (self._account, key),
+        ).fetchone()
+        if row is None:
+            return ImportClaim("send")
+        sent_at, finished_at, rows_imported = row
+        if finished_at is not None:
+            fresh = now - finished_at < IMPORT_REMEMBERED
+            return ImportClaim("done", rows_imported) if fresh else ImportClaim("send")
+        if now - sent_at >= IMPORT_REMEMBERED:
+            return ImportClaim("lost", lost_at=sent_at)
+        wait = min(sent_at + settle - now, settle)  # a clock set back must not make it longer
+        return ImportClaim("wait" if wait > 0 else "send", wait=wait, lost_at=sent_at)
+
+    def run(self, run_id: int) -> Run | None:
+        """One entry by its number; None if it was refused, is gone, or cannot be read just now."""
+        return self._known("run_id = ?", run_id)
+
+    def by_workflow(self, workflow_id: str) -> Run | None:
+        """The entry of a workflow, if it was started from this machine under this key and can be read."""
+        return self._known("workflow_id = ?", workflow_id)
+
+    def run_of_quote(self, quote_id: str) -> Run | None:
+        """The run that a quote started, or may have started."""
+        with _reading():
+            return self._newest("quote_id = ?", quote_id)
+
+    def recent(self, limit: int) -> list[Run]:
+        """The newest entries of this key that may have started something, newest first."""
+        self._write_late()
+        with _reading():
+            return self._runs("1", limit=limit)
+
+    def last_list_run(self, list_id: str) -> Run | None:
+        """The newest run over a list, whatever its scope."""
+        with _reading():
+            return self._newest("kind = 'list' AND list_id = ?", list_id)
+
+    def spent(self) -> Spent:
+        """What counts against the limits now, over all keys."""
+        with _reading():
+            return self._spent()
+
+    def _spent(self) -> Spent:
+        now = self._clock.time()
+        rows = self._db.execute(
+            "SELECT kind, state, reserved, charged, started_at FROM runs "
+            "WHERE started_at > ? OR state = 'running'",
+            (now - spend.DAY,),
+        )
+        return spend.total_spent((Amount(*row) for row in rows), now)
+
+    def list_named(self, name: str) -> str | None:
+        """The id of the list of that name that a single run of this key went to last."""
+        with _reading():
+            row = self._db.execute(
+                "SELECT list_id FROM runs WHERE account = ? AND kind = 'person' AND list_name = ? "
+                "AND list_id <> '' ORDER BY run_id DESC LIMIT 1",
+                (self._account, name),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def _known(self, condition: str, value: Any) -> Run | None:
+        self._write_late()
+        try:
+            return self._newest(condition, value)
+        except sqlite3.Error as exc:
+            # After a spend a report must come out even so; what the API says is enough for it.
+            log.error("The journal cannot be read (%s).", type(exc).__name__)
+            return None
+
+    def _newest(self, condition: str, *values: Any) -> Run | None:
+        return next(iter(self._runs(condition, *values, limit=1)), None)
+
+    def _runs(self, condition: str, *values: Any, limit: int = -1) -> list[Run]:
+        """Entries of this key that may have started something, newest first."""
+        rows = self._db.execute(
+            f"SELECT {_RUN_COLUMNS} FROM runs WHERE account = ? AND state <> 'refused' "  # noqa: S608 - constants
+            f"AND ({condition}) ORDER BY run_id DESC LIMIT ?",
+            (self._account, *values, limit),
+        )
+        return [Run(*row) for row in rows]
+
+    def _start(
+        self, kind: Kind, cost: int, limits: Limits, seconds: float, columns: dict[str, Any]
+    ) -> Decision:
+        spend.check_limits(kind, cost, self._spent(), limits)
+        now = self._clock.time()
+        columns |= {
+            "account": self._account,
+            "kind": kind,
+            "state": "starting",
+            "reserved": cost,
+            "started_at": now,
+            "in_flight_until": now + seconds,
+        }
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        inserted = self._db.execute(
+            f"INSERT INTO runs ({names}) VALUES ({marks})",  # noqa: S608 - the names are ours
+            tuple(columns.values()),
+        )
+        return Decision("start", self._newest("run_id = ?", inserted.lastrowid))
+
+    @contextmanager
+    def _transaction(self, *, power_safe: bool = False) -> Iterator[None]:
+        """One write, all or nothing. A killed process loses none; a power cut only those not `power_safe`."""
+        # An intent waits for the disk. An outcome need not: without it, its intent is left, which is uncertain.
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite ends some failed ones itself
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _writing_intent(self) -> Iterator[None]:
+        self._write_late()
+        try:
+            with self._transaction(power_safe=True):
+                yield
+        except sqlite3.Error as exc:
+            log.error("The journal cannot be written (%s); nothing was sent.", type(exc).__name__)
+            raise InternalError(
+                "The journal of runs on this machine cannot be written, so nothing was sent.",
+                "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, then try again.",
+            ) from None
+
+    def _outcome(self, statement: str, values: tuple[Any, ...]) -> int:
+        """Write what came of a request and return how many entries changed.
+
+        What cannot be written now is kept and written later, in its order (-1 is returned): until then the
+        entry says less than is known, and everything that is decided on it is on the safe side.
+        """
+        self._unwritten.append((statement, values))
+        return self._write_late()
+
+    def _write_late(self) -> int:
+        """Write the outcomes that are not written yet; how many entries the last one changed, -1 for none."""
+        changed = -1
+        while self._unwritten:
+            statement, values = self._unwritten[0]
+            try:
+                with self._transaction():
+                    changed = self._db.execute(statement, values).rowcount
+            except sqlite3.IntegrityError:
+                log.error("An outcome contradicts the journal and was left out.")
+            except sqlite3.Error as exc:
+                log.error("An outcome cannot be written to the journal yet (%s).", type(exc).__name__)
+                return -1
+            del self._unwritten[0]
+        return changed
+
+
+class NewerJournal(sqlite3.DatabaseError):
+    """The file was written by a newer version of this program."""
+
+
+def label_list(name: str) -> str:
+    """What a list run is called in `recent`."""
+    return "a lead list" if not name or identifies(name) else name[:60]
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        log.error("The journal cannot be read (%s).", type(exc).__name__)
+        raise InternalError(
+            "The journal of runs on this machine cannot be read; nothing was sent.",
+            "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, then try again.",
+        ) from None
+
+
+def _connect(folder: Path, clock: Clock) -> sqlite3.Connection:
+    path = _private_file(folder)
+    give_up_at = clock.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            return _opened(path, clock.time())
+        except sqlite3.OperationalError as exc:
+            # Changing to WAL does not wait its turn: two servers that start together collide here.
+            busy = exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or clock.monotonic() > give_up_at:
+                raise
+        time.sleep(OPEN_STEP)
+
+
+def _private_file(folder: Path) -> Path:
+    """The journal's file, readable by its owner alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    with suppress(FileExistsError):
+        # Made with its mode before SQLite opens it: its -wal and -shm files take the mode over.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    path.chmod(0o600)
+    return path
+
+
+def _opened(path: Path, now: float) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        _upgrade(database)
+        database.execute("BEGIN IMMEDIATE")
+        _forget_old(database, now)
+        database.execute("COMMIT")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _forget_old(database: sqlite3.Connection, now: float) -> None:
+    """Drop entries past their time, unfinished ones too: a run that old is not going on any more."""
+    database.execute("DELETE FROM runs WHERE started_at < ?", (now - KEEP_SECONDS,))
+    database.execute("DELETE FROM imports WHERE sent_at < ?", (now - KEEP_SECONDS,))
+    database.execute("DELETE FROM quotes WHERE expires_at < ?", (now - spend.DAY,))
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Bring the file to the newest version, whichever process comes first.
+
+    Raises:
+        NewerJournal: if the file was written by a newer version of this program.
+    """
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(_UPGRADES):
+            raise NewerJournal
+        for script in _UPGRADES[version:]:
+            for statement in script.split(";"):
+                database.execute(statement)
+        database.execute(f"PRAGMA user_version = {len(_UPGRADES)}")
+        if database.execute("SELECT 1 FROM secret").fetchone() is None:
+            database.execute("INSERT INTO secret VALUES (?)", (secrets.token_bytes(32),))
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _secret(database: sqlite3.Connection) -> bytes:
+    value: bytes = database.execute("SELECT value FROM secret").fetchone()[0]
+    return value

@@ -1,0 +1,304 @@
+"""What the API takes and gives: strict in what is sent, tolerant in what is read.
+
+Field names and meanings follow the vendor's published schema of `/api/v2`. Unknown fields are ignored, null
+stands for absent, and every text is cleaned on the way in, so that nothing invisible goes further.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from cleanlist_mcp.text import clean
+
+Scope = Literal["partial", "phone_only", "full"]
+
+TEXT_LIMIT = 500
+"""Longest text kept from the API, in characters: names, titles and addresses are far shorter."""
+
+TERMINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
+"""Statuses that end a workflow (quickstart and developer documentation); any other word means unfinished."""
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value, TEXT_LIMIT)
+    return "" if value is None else value
+
+
+def _identifier(value: Any) -> Any:
+    # An id is compared and sent back, so it is taken as it is or not at all.
+    return "" if value is None else value
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of zero or more, however it is spelt; anything else stands for absent."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = int(float(value))
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < 10**12 else None
+
+
+def _count(value: Any) -> int:
+    return _whole(value) or 0
+
+
+def _percent(value: Any) -> float | None:
+    number = _whole(value)
+    return None if number is None or number > 100 else float(number)
+
+
+def _reasons(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    counts = {clean(str(name), 60): _whole(count) for name, count in list(value.items())[:20]}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _row_numbers(value: Any) -> list[int]:
+    numbers = [_whole(item) for item in value[:50]] if isinstance(value, list) else []
+    return [number for number in numbers if number is not None]
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _texts(value: Any) -> Any:
+    return (
+        [clean(item, TEXT_LIMIT) for item in value if isinstance(item, str)]
+        if isinstance(value, list)
+        else []
+    )
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Identifier = Annotated[str, BeforeValidator(_identifier), Field(max_length=512, pattern=r"^[\x21-\x7e]*$")]
+RequiredId = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
+Cursor = Annotated[str, BeforeValidator(_identifier), Field(max_length=4096, pattern=r"^[\x21-\x7e]*$")]
+Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^https?://[\x21-\x7e]+$")]
+Count = Annotated[int, BeforeValidator(_count)]
+MaybeCount = Annotated[int | None, BeforeValidator(_whole)]
+Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Texts = Annotated[list[str], BeforeValidator(_texts)]
+
+
+class Sent(BaseModel):
+    """A request body: exactly these fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Received(BaseModel):
+    """An answer: these fields, whatever else is there."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Noted(Received):
+    """An answer with the vendor's envelope; `note` is the text in it that is meant for a reader."""
+
+    message: Text = ""
+    agent_instructions: Text = ""
+
+    @property
+    def note(self) -> str:
+        return self.message or self.agent_instructions
+
+
+class EstimateRequest(Sent):
+    """`POST /credits/estimate` for a list; `scope` is spelt with a hyphen there."""
+
+    tool: Literal["enrich_list"] = "enrich_list"
+    list_id: str
+    scope: Literal["partial", "full", "phone-only"]
+
+
+class PersonRequest(Sent):
+    """`POST /enrichment/person`; `enrichment_type` is spelt with an underscore there."""
+
+    email: str | None = None
+    linkedin_url: str | None = None
+    person_id: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company_name: str | None = None
+    domain: str | None = None
+    enrichment_type: Scope
+    lead_list_id: str | None = None
+
+
+class ListRequest(Sent):
+    """`POST /enrichment/bulk`."""
+
+    lead_list_id: str
+    scope: Literal["partial", "full", "phone-only"]
+    quote_id: str
+
+
+class CreateListRequest(Sent):
+    """`POST /lead-lists`."""
+
+    name: str
+    description: str | None = None
+
+
+class CsvImportRequest(Sent):
+    """`POST /lead-lists/{id}/csv-import`; enrichment is never dispatched from here."""
+
+    csv_content_base64: str
+    column_mapping: dict[str, str]
+    dispatch_enrichment: Literal[False] = False
+    idempotency_key: str
+
+
+class Whoami(Noted):
+    """Who the key belongs to."""
+
+    user_email: Text = ""
+    user_name: Text = ""
+    organization_id: Identifier = ""
+    organization_name: Text = ""
+    auth_type: Text = ""
+    tier: Text = ""
+    scopes: Texts = []
+    features: Texts = []
+
+
+class Balance(Noted):
+    """Whole credits left."""
+
+    organization_id: Identifier = ""
+    credits: int = Field(ge=0)
+
+
+class Estimate(Received):
+    """A signed quote. `expires_at` is in epoch seconds; `estimated_cost` is the most that can be charged."""
+
+    quote_id: RequiredId
+    expires_at: float
+    estimated_cost: int = Field(ge=0)
+    row_count: int = Field(ge=0)
+    available_credits: Count = 0
+    sufficient: Flag = None
+
+
+class PersonStarted(Noted):
+    """A single run that was accepted."""
+
+    workflow_id: RequiredId
+    status: Text = "pending"
+    credits_reserved: Count = 0
+    lead_list_id: Identifier = ""
+
+
+class ListStarted(Noted):
+    """A list run that was accepted."""
+
+    workflow_id: RequiredId
+    status: Text = "pending"
+    total_leads: Count = 0
+    credits_reserved: Count = 0
+
+
+class PersonFound(Received):
+    """What a finished single run found. An empty `lead_id` means that nothing usable was."""
+
+    lead_id: Identifier = ""
+    status: Text = ""
+    full_name: Text = ""
+    first_name: Text = ""
+    last_name: Text = ""
+    email: Text = ""
+    email_status: Text = ""
+    phone: Text = ""
+    linkedin_url: Text = ""
+    title: Text = ""
+    company: Text = ""
+
+
+class WorkflowStatus(Noted):
+    """Where a run stands. Credits are null until it is settled."""
+
+    workflow_id: Identifier = ""
+    status: Text = "unknown"
+    progress: Annotated[float | None, BeforeValidator(_percent)] = None
+    total: Count = 0
+    processed: Count = 0
+    completed: Count = 0
+    failed: Count = 0
+    enrichment_type: Text = ""
+    lead_list_id: Identifier = ""
+    refund_status: Text = ""
+    refund_message: Text = ""
+    result: PersonFound | None = None
+    credits_charged: MaybeCount = None
+    credits_refunded: MaybeCount = None
+
+    @property
+    def finished(self) -> bool:
+        return self.status.casefold() in TERMINAL_STATUSES
+
+
+class LeadList(Received):
+    """A lead list, as listed or as created (`reused`: a list of that name was there already)."""
+
+    list_id: RequiredId
+    name: Text = ""
+    lead_count: Count = 0
+    created_at: Text = ""
+    visibility: Text = ""
+    reused: Flag = None
+
+
+class ListsPage(Received):
+    """One page of lists; an empty `cursor` is the end."""
+
+    lists: list[LeadList] = []
+    total: Count = 0
+    cursor: Cursor = ""
+
+
+class Lead(Received):
+    """One row of a list."""
+
+    lead_id: Identifier = ""
+    first_name: Text = ""
+    last_name: Text = ""
+    full_name: Text = ""
+    email: Text = ""
+    phone: Text = ""
+    title: Text = ""
+    company: Text = ""
+    location: Text = ""
+    linkedin_url: Text = ""
+
+
+class LeadsPage(Received):
+    """One page of a list's rows; an empty `cursor` is the end."""
+
+    leads: list[Lead] = []
+    total: Count = 0
+    cursor: Cursor = ""
+
+
+class CsvImported(Noted):
+    """What an import did with the rows it was sent."""
+
+    rows_parsed: Count = 0
+    rows_imported: int = Field(ge=0)
+    rows_skipped: Count = 0
+    sample_skip_rows: Annotated[list[int], BeforeValidator(_row_numbers)] = []
+    skip_reasons: Annotated[dict[str, int], BeforeValidator(_reasons)] = {}
+    idempotency_replayed: Flag = None
+
+
+class Export(Noted):
+    """A signed link to a CSV file."""
+
+    download_url: Url
+    expires_at: Text = ""
+    row_count: Count = 0
+    file_size_bytes: Count = 0

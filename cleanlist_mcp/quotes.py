@@ -1,0 +1,138 @@
+"""Quotes: asked for, remembered, and checked again before they are spent."""
+
+import re
+from dataclasses import replace
+
+from cleanlist_mcp import spend
+from cleanlist_mcp.directory import is_list_id
+from cleanlist_mcp.errors import DailyLimit, InvalidArguments
+from cleanlist_mcp.models import EstimateRequest, Scope
+from cleanlist_mcp.services import Services
+from cleanlist_mcp.spend import Quote, Run
+from cleanlist_mcp.workflows import HYPHENATED
+
+REPRICED = 64
+"""Quotes of others that are remembered; the oldest go first."""
+
+_QUOTE_ID = re.compile(r"[\x21-\x7e]{1,512}\Z")
+
+
+async def issue(services: Services, list_id: str, list_name: str, scope: Scope) -> Quote:
+    """Ask the API for a quote and remember what it said."""
+    quote = await _price(services, list_id, list_name, scope)
+    services.journal.remember_quote(quote)
+    return quote
+
+
+def next_step(services: Services, quote: Quote, last_run: Run | None) -> str:
+    """What to do with a quote: the whole call, because the person approving sees only its arguments; or what
+    would make that call fail."""
+    settings = services.settings
+    if quote.row_count == 0:
+        can_add = settings.lists_on and not settings.read_only
+        how = f'Call add_leads(list_id="{quote.list_id}", people=[…]) first.' if can_add else "Tell the user."
+        return f"The list is empty, so there is nothing to enrich. {how}"
+    if settings.read_only:
+        return "Tell the user; this server is read-only and cannot spend."
+    if quote.cost > quote.available:
+        return (
+            "Tell the user the shortfall; they can buy credits, or choose a cheaper scope or a shorter list."
+        )
+    limit = spend.limit_error("list", quote.cost, services.journal.spent(), services.limits)
+    if limit is not None:
+        return f"{limit.message} {limit.next_step}"
+    if last_run is not None and last_run.state == "running" and last_run.scope == quote.scope:
+        return (
+            "This list is being enriched in this scope already: call "
+            f'workflow_status(workflow_id="{last_run.workflow_id}") before anything is spent.'
+        )
+    return (
+        "Show the user this quote; once they agree, call "
+        f'enrich_list(list_id="{quote.list_id}", scope="{quote.scope}", quote_id="{quote.quote_id}", '
+        f"max_credits={quote.cost})."
+    )
+
+
+async def checked(
+    services: Services, quote_id: str, list_id: str, scope: Scope, max_credits: int | None
+) -> Quote:
+    """The quote that a spend names, if it may be spent; or, where it was spent here, as it was.
+
+    A quote of this machine is checked without any request. One that it has not seen is priced anew, free: those
+    figures feed the dialog and the limits, and whether the quote is genuine the API decides.
+
+    Raises:
+        InvalidArguments: for ids that cannot be any, or an empty list.
+        QuoteMismatch, QuoteExpired, OverMaxCredits, DailyLimit: as money rule 2 has it.
+    """
+    _check_ids(quote_id, list_id, scope)
+    run = services.journal.run_of_quote(quote_id)
+    # By all three: of a quote that others issued, only what the call says about it is known.
+    asked = (quote_id, list_id, scope)
+    quote = services.journal.quote(quote_id) or services.repriced.get(asked)
+    if quote is None and run is not None:
+        quote = _of_run(run, quote_id)
+    if quote is None:
+        _, name = await services.directory.resolve(list_id)
+        fresh = await _price(services, list_id, name, scope)
+        while len(services.repriced) >= REPRICED:
+            del services.repriced[next(iter(services.repriced))]
+        quote = services.repriced[asked] = replace(fresh, quote_id=quote_id)
+    if run is not None:
+        spend.check_same_work(quote, list_id, scope)
+        return quote
+    spend.check_quote(quote, list_id, scope, services.clock.time())
+    if quote.row_count == 0:
+        raise InvalidArguments("The list is empty, so there is nothing to enrich.", "Tell the user.")
+    spend.check_max_credits(quote.cost, max_credits, list_id, scope)
+    spend.check_limits("list", quote.cost, services.journal.spent(), services.limits)
+    require_durable_limits(services)
+    return quote
+
+
+def require_durable_limits(services: Services) -> None:
+    """Raise where a daily limit is set and no journal on disk can keep it.
+
+    Raises:
+        DailyLimit: because a limit that a restart forgets is none. The sandbox spends nothing real.
+    """
+    if services.limits.daily is not None and not services.journal.durable and not services.settings.sandbox:
+        raise DailyLimit(
+            "CLEANLIST_DAILY_LIMIT is set, but the state folder cannot be written, so the limit cannot be kept; "
+            "nothing was sent.",
+            "Ask the user to set CLEANLIST_STATE_DIR to a folder that can be written, or to unset the limit.",
+        )
+
+
+async def _price(services: Services, list_id: str, list_name: str, scope: Scope) -> Quote:
+    answer = await services.client.estimate(EstimateRequest(list_id=list_id, scope=HYPHENATED[scope]))
+    now = services.clock.time()
+    return Quote(
+        quote_id=answer.quote_id,
+        list_id=list_id,
+        list_name=list_name,
+        scope=scope,
+        row_count=answer.row_count,
+        cost=answer.estimated_cost,
+        available=answer.available_credits,
+        expires_at=spend.local_expiry(answer.expires_at, now),
+    )
+
+
+def _of_run(run: Run, quote_id: str) -> Quote:
+    """A quote that was forgotten, from the run that it started."""
+    cost = run.quoted or run.reserved
+    return Quote(quote_id, run.list_id, run.list_name, run.scope, 0, cost, 0, run.started_at)
+
+
+def _check_ids(quote_id: str, list_id: str, scope: Scope) -> None:
+    if not is_list_id(list_id):
+        raise InvalidArguments(
+            "list_id is not a list's id; enrich_list takes no names.",
+            "Call estimate with the list's name and use the list_id and quote_id that it returns.",
+        )
+    if not _QUOTE_ID.match(quote_id):
+        raise InvalidArguments(
+            "quote_id is not a quote's id.",
+            f'Call estimate(list_id="{list_id}", scope="{scope}") and use the quote_id that it returns.',
+        )

@@ -1,0 +1,430 @@
+"""The workflow report: where a run stands, what it found and what it cost."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import anyio
+
+from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.directory import is_list_id
+from cleanlist_mcp.errors import CleanlistError, InvalidArguments
+from cleanlist_mcp.models import Scope, WorkflowStatus
+from cleanlist_mcp.results import (
+    Credits,
+    Person,
+    WorkflowReport,
+    credits_of,
+    person_of,
+    recent_run,
+    rows_text,
+    under_review,
+    vendor_note,
+)
+from cleanlist_mcp.services import Services
+from cleanlist_mcp.spend import PRICES, Quote, Run, credits_text, iso, state_at
+from cleanlist_mcp.workflows import Started
+
+RECENT = 10
+"""Runs listed beside the newest one."""
+
+LOOKED_AT = 5
+"""Unfinished runs among them that are looked at, one free request each."""
+
+COUNTED_ROWS = 500
+"""Rows of a list that are counted when its run has ended: one free request, the API's largest page."""
+
+COUNT_SECONDS = 5.0
+"""Longest wait for that: the report itself is there already."""
+
+log = logging.getLogger(__name__)
+
+OnChange = Callable[[WorkflowStatus], Awaitable[None]]
+
+
+async def follow(
+    services: Services, started: Started, wait_seconds: int, deadline: Deadline, on_change: OnChange
+) -> WorkflowReport:
+    """Report a run that this call started or found, after waiting for its end as long as it may.
+
+    A look that fails changes nothing about the run: the report then says what is known.
+    """
+    run = started.run
+    kept = _kept(run)
+    if kept is not None:
+        return _report(services, run, kept, replayed=started.replayed)
+    if wait_seconds == 0 and not started.replayed:
+        return _report(services, run, None, replayed=False)
+    watched = await services.watcher.watch(
+        run.workflow_id or "", run.started_at, _wait(wait_seconds, deadline), on_change
+    )
+    recorded = services.journal.run(run.run_id)
+    if recorded is not None and recorded.workflow_id is not None:  # else its start could not be written yet
+        run = recorded
+    run = await _counted(services, run, watched.status, deadline)
+    return _report(services, run, watched.status, replayed=started.replayed, fault=watched.error)
+
+
+async def status(
+    services: Services, workflow_id: str, wait_seconds: int, deadline: Deadline, on_change: OnChange
+) -> WorkflowReport:
+    """Report the run of that id or, without one, the newest run of this machine and the ones before it.
+
+    Raises:
+        InvalidArguments: if the id cannot be one.
+        ApiError: if the API cannot be asked, and nothing about the run is known here.
+    """
+    recent = [] if workflow_id else services.journal.recent(RECENT + 1)
+    if not workflow_id and not recent:
+        return WorkflowReport(
+            summary="No run was started from this machine with this key yet.",
+            next_step=_first_step(services),
+            status="none",
+            finished=True,
+        )
+    if workflow_id and not is_list_id(workflow_id):
+        raise InvalidArguments(
+            "workflow_id is not a run's id.", "Call workflow_status without arguments to see the known runs."
+        )
+    run = services.journal.by_workflow(workflow_id) if workflow_id else recent[0]
+    report = await _status_of(services, run, workflow_id, wait_seconds, deadline, on_change)
+    if recent[1:]:
+        now = services.clock.time()
+        recent = [recent[0], *await _looked_at(services, recent[1:])]
+        report = report.model_copy(update={"recent": [recent_run(item, now) for item in recent[1:]]})
+    return report
+
+
+def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> WorkflowReport:
+    """What is answered where the dialog did not end in a yes: a normal result, and nothing was sent."""
+    if word == "declined":
+        summary = "The spend was declined in the client's dialog; nothing was sent and nothing is charged."
+        next_step = (
+            "Respect that. Ask the user what they want instead; estimate quotes another scope or list."
+        )
+    else:
+        summary = "The client's dialog brought no answer; nothing was sent and nothing is charged."
+        next_step = (
+            "Ask the user to try again and answer the dialog. If this client never shows one, only the user can "
+            "set CLEANLIST_CONFIRM=never in its configuration, so that the shown quote is the gate."
+        )
+    return WorkflowReport(
+        summary=summary,
+        next_step=next_step,
+        kind="list",
+        status=word,
+        finished=True,  # nothing is going on that could be followed
+        scope=quote.scope,
+        list_id=quote.list_id,
+        list_name=quote.list_name or None,
+        credits=Credits(reserved=0, charged=0, quoted=quote.cost),
+    )
+
+
+async def _looked_at(services: Services, runs: list[Run]) -> list[Run]:
+    """The runs, the newest unfinished ones looked at once: their credits are settled only when seen to be."""
+    for run in [run for run in runs if run.state == "running"][:LOOKED_AT]:
+        await services.watcher.watch(run.workflow_id or "", run.started_at, 0, _ignore)
+    return [services.journal.run(run.run_id) or run for run in runs]
+
+
+async def _ignore(_: WorkflowStatus) -> None:
+    """For looks whose progress nobody is shown."""
+
+
+def progress_sentence(status: WorkflowStatus) -> str:
+    """One line for a client that shows progress."""
+    if status.finished:
+        return "The run has ended."
+    if status.total > 1:
+        return f"{status.processed} of {rows_text(status.total)} processed."
+    return f"The run is {status.status}."
+
+
+async def _status_of(
+    services: Services,
+    run: Run | None,
+    workflow_id: str,
+    wait_seconds: int,
+    deadline: Deadline,
+    on_change: OnChange,
+) -> WorkflowReport:
+    if run is not None and run.workflow_id is None:
+        return _unstarted(services, run)
+    kept = None if run is None else _kept(run)
+    if kept is not None:
+        return _report(services, run, kept)
+    wanted = workflow_id or (run.workflow_id if run and run.workflow_id else "")
+    since = run.started_at if run else None
+    watched = await services.watcher.watch(wanted, since, _wait(wait_seconds, deadline), on_change)
+    unknown_here = run is None or (workflow_id and run.state != "finished")
+    if watched.status is None and watched.error is not None and unknown_here:
+        raise watched.error
+    run = services.journal.by_workflow(wanted) or run
+    if run is not None:
+        run = await _counted(services, run, watched.status, deadline)
+    return _report(services, run, watched.status, fault=watched.error, workflow_id=wanted)
+
+
+def _wait(wait_seconds: int, deadline: Deadline) -> float:
+    return max(min(float(wait_seconds), deadline.left() - 2), 0.0)
+
+
+def _kept(run: Run) -> WorkflowStatus | None:
+    """A settled list run as it was last seen: it is answered without a request.
+
+    One whose refund was under review is looked at again, because that decision is still to come.
+    """
+    if run.state != "finished" or run.report is None or run.charged is None:
+        return None
+    return WorkflowStatus.model_validate(json.loads(run.report))
+
+
+async def _counted(services: Services, run: Run, seen: WorkflowStatus | None, deadline: Deadline) -> Run:
+    """The run, its list counted where the end of the run is seen for the first time; remembered with it.
+
+    It is tried once: what the list holds later says less and less about this run.
+    """
+    if run.kind != "list" or run.report is None or seen is None or not services.settings.lists_on:
+        return run
+    report = json.loads(run.report)
+    if not seen.finished or "list_now" in report:
+        return run
+    _remember(services, run, report | {"list_now": None})
+    list_now = await _list_now(services, run.list_id, deadline)
+    if list_now is not None:
+        _remember(services, run, report | {"list_now": list_now})
+    return services.journal.run(run.run_id) or run
+
+
+def _remember(services: Services, run: Run, report: dict[str, Any]) -> None:
+    services.journal.finished(
+        run.workflow_id or "", status=run.status, charged=run.charged, refunded=run.refunded, report=report
+    )
+
+
+async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dict[str, Any] | None:
+    """How many rows of a list have an e-mail address and a phone number; None if it cannot be read in time."""
+    with anyio.move_on_after(max(min(COUNT_SECONDS, deadline.left() - 2), 0.0)):
+        try:
+            page = await services.client.leads(list_id, limit=COUNTED_ROWS)
+        except CleanlistError as exc:
+            log.warning("A finished list could not be counted (%s).", type(exc).__name__)
+            return None
+        return {
+            "emails": sum(bool(lead.email) for lead in page.leads),
+            "phones": sum(bool(lead.phone) for lead in page.leads),
+            "rows": len(page.leads),
+            "complete": not page.cursor,
+        }
+    log.warning("A finished list could not be counted in time.")
+    return None
+
+
+def _list_sentence(run: Run | None) -> str:
+    """What the list holds since the run, if it was counted."""
+    counts = json.loads(run.report).get("list_now") if run is not None and run.report else None
+    if counts is None:
+        return ""
+    emails, phones = counts["emails"], counts["phones"]
+    held = f"{emails} e-mail address{'' if emails == 1 else 'es'} and {phones} phone number{'' if phones == 1 else 's'}"
+    which = "The list now has" if counts["complete"] else f"The first {rows_text(counts['rows'])} now have"
+    return f"{which} {held}."
+
+
+def _unstarted(services: Services, run: Run) -> WorkflowReport:
+    """A run without an id: its request is still under way, or its answer was lost."""
+    now = services.clock.time()
+    lost = state_at(run, now) == "uncertain"
+    if lost:
+        summary = (
+            f"The answer to the request of {iso(run.started_at)} was lost: the run may or may not have started, "
+            f"and up to {credits_text(run.reserved)} may be charged."
+        )
+        next_step = "Call credits_balance to compare; tell the user that this charge is unknown."
+    else:
+        summary = "The run is being started right now."
+        next_step = "Call workflow_status without arguments in a few seconds."
+    return WorkflowReport(
+        summary=summary,
+        next_step=next_step,
+        kind=run.kind,
+        status="unknown" if lost else "pending",
+        finished=False,
+        scope=run.scope,
+        list_id=run.list_id or None,
+        list_name=run.list_name or None,
+        credits=Credits(reserved=run.reserved, quoted=run.quoted),
+        started_at=iso(run.started_at),
+        elapsed_seconds=max(int(now - run.started_at), 0),
+    )
+
+
+def _report(
+    services: Services,
+    run: Run | None,
+    seen: WorkflowStatus | None,
+    *,
+    replayed: bool | None = None,
+    fault: CleanlistError | None = None,
+    workflow_id: str = "",
+) -> WorkflowReport:
+    """Put together what the journal and the API know. At least one of `run` and `seen` is there."""
+    now = services.clock.time()
+    state = seen or _remembered(run)
+    kind = run.kind if run else _kind_of(workflow_id, state)
+    person = person_of(state.result) if kind != "list" and state.finished else None
+    counted = kind == "list" and state.total > 0
+    searched = counted and state.finished and state.status.casefold() not in ("failed", "cancelled")
+    known_id = (run.workflow_id if run else None) or workflow_id
+    list_id = (run.list_id if run else "") or state.lead_list_id
+    bill = credits_of(state, run)
+    return WorkflowReport(
+        summary=_summary(
+            kind, state, person, bill, list_now=_list_sentence(run), replayed=replayed, fault=fault
+        ),
+        next_step=_next_step(services, kind, state, known_id, list_id, person),
+        workflow_id=known_id or None,
+        kind=kind,
+        status=state.status,
+        finished=state.finished,
+        scope=run.scope if run else _scope_of(state),
+        list_id=list_id or None,
+        list_name=(run.list_name if run else "") or None,
+        total=state.total if counted else None,
+        processed=state.processed if counted else None,
+        found=state.completed if searched else None,
+        not_found=max(state.total - state.completed, 0) if searched else None,
+        progress_percent=_percent(state) if counted else None,
+        person=person,
+        credits=bill,
+        started_at=iso(run.started_at) if run else None,
+        elapsed_seconds=_elapsed(run, now),
+        replayed=replayed,
+        vendor_note=vendor_note(state),
+    )
+
+
+def _remembered(run: Run | None) -> WorkflowStatus:
+    """What the journal alone knows of a run."""
+    if run is None:
+        return WorkflowStatus()
+    return WorkflowStatus(status=run.status, credits_charged=run.charged, credits_refunded=run.refunded)
+
+
+def _summary(
+    kind: str | None,
+    state: WorkflowStatus,
+    person: Person | None,
+    bill: Credits,
+    *,
+    list_now: str,
+    replayed: bool | None,
+    fault: CleanlistError | None,
+) -> str:
+    parts = ["This was started earlier; nothing new was started."] if replayed else []
+    parts.append(_outcome(kind, state, person) if state.finished else _standing(kind, state, bill, replayed))
+    if state.finished:
+        parts.append(_bill(state, bill))
+        if list_now:
+            parts.append(list_now)
+    if fault is not None:
+        goes_on = "" if state.finished else "; the run itself goes on"
+        parts.append(f"The last look failed ({fault.message.rstrip('.')}){goes_on}.")
+    return " ".join(parts)
+
+
+def _standing(kind: str | None, state: WorkflowStatus, bill: Credits, replayed: bool | None) -> str:
+    held = "" if bill.reserved is None else f"; up to {credits_text(bill.reserved)} are reserved"
+    if kind == "list" and state.total:
+        return f"Not finished: {state.processed} of {rows_text(state.total)} processed{held}."
+    return f"{'Started' if replayed is False and not state.total else 'Not finished yet'}{held}."
+
+
+def _outcome(kind: str | None, state: WorkflowStatus, person: Person | None) -> str:
+    word = state.status.casefold()
+    if word == "cancelled":
+        return "The run was cancelled."
+    if word == "failed":
+        return "The run failed."
+    if kind == "list":
+        missed = max(state.total - state.completed, 0)
+        return f"Finished: {state.completed} of {rows_text(state.total)} found, {missed} not found."
+    if person is None:
+        return "Finished."
+    if not person.found:
+        return "Finished: nothing usable was found for this person."
+    kinds = [name for name, value in (("e-mail", person.email), ("phone", person.phone)) if value]
+    return f"Finished: found {' and '.join(kinds) or 'the person'}."
+
+
+def _bill(state: WorkflowStatus, bill: Credits) -> str:
+    if under_review(state):
+        return (
+            "The refund is under review at Cleanlist; until it is decided the reserved credits stay debited."
+        )
+    if bill.charged is None:
+        return "The API did not say what was charged."
+    refund = "" if bill.refunded is None else f", {bill.refunded} refunded"
+    return f"{credits_text(bill.charged)} charged{refund}."
+
+
+def _next_step(
+    services: Services,
+    kind: str | None,
+    state: WorkflowStatus,
+    workflow_id: str,
+    list_id: str,
+    person: Person | None,
+) -> str | None:
+    if not state.finished:
+        return f'Call workflow_status(workflow_id="{workflow_id}") to follow it; do not start it again.'
+    if state.status.casefold() in ("failed", "cancelled"):
+        return "Call credits_balance to see what is left; whether to try again is the user's choice."
+    if kind == "list":
+        if services.settings.lists_on and list_id:
+            file = "" if services.settings.read_only else ", or export_list for a CSV file"
+            return f'Call get_leads(list_id="{list_id}") to see them{file}.'
+        return "The results are in the list; the user finds it at portal.cleanlist.ai."
+    if person is not None and not person.found and not services.settings.read_only:
+        return (
+            "More details (LinkedIn address, e-mail, domain) may find the person; a new try may cost again."
+        )
+    return None
+
+
+def _first_step(services: Services) -> str:
+    if services.settings.api_key is None:
+        return "Call whoami: it says which setting keeps the key from being used."
+    if services.settings.read_only:
+        return "This server is read-only; runs started elsewhere can be looked up by their workflow_id."
+    return "Start one with enrich_person, or with estimate and enrich_list for a whole list."
+
+
+def _kind_of(workflow_id: str, state: WorkflowStatus) -> Literal["person", "list"] | None:
+    """What a run that was started elsewhere is, by its handle and what it shows (api/v2 schema)."""
+    if state.result is not None:
+        return "person"
+    if workflow_id.startswith("bulk-") or state.total > 1:
+        return "list"
+    return "person" if workflow_id.startswith("enrich-") else None
+
+
+def _scope_of(state: WorkflowStatus) -> Scope | None:
+    word: Any = state.enrichment_type.casefold().replace("-", "_")
+    return word if word in PRICES else None
+
+
+def _percent(state: WorkflowStatus) -> int:
+    if state.finished:
+        return 100
+    if state.progress is not None:
+        return int(state.progress)
+    return min(100 * state.processed // state.total, 99)
+
+
+def _elapsed(run: Run | None, now: float) -> int | None:
+    if run is None:
+        return None
+    return max(int((run.finished_at or now) - run.started_at), 0)

@@ -1,0 +1,151 @@
+"""Resources: the account, prices, runs and lists, for clients that attach context instead of calling tools."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.types import (
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
+
+from cleanlist_mcp import reports, rows, spend
+from cleanlist_mcp.errors import CleanlistError, NotFound
+from cleanlist_mcp.results import Result, recent_run
+from cleanlist_mcp.tools import _boundary, account
+
+RECENT_RUNS = 50
+"""Runs that `cleanlist://runs` lists."""
+
+LISTED = 100
+"""Lists that `cleanlist://lists` names."""
+
+LEADS_SHOWN = 50
+"""Rows of a list that its resource shows."""
+
+COMPLETIONS = 100
+"""The protocol's most for one completion."""
+
+OFFERED: tuple[tuple[str, str, str], ...] = (
+    (
+        "cleanlist://account",
+        "Account",
+        "Whose key is in use, its plan and scopes, the credits left, and the limits.",
+    ),
+    ("cleanlist://pricing", "Pricing", "What each kind of enrichment costs, and when nothing is charged."),
+    ("cleanlist://runs", "Runs", "Runs started from this machine, newest first, with their credits."),
+    ("cleanlist://runs/{workflow_id}", "Run", "One run: where it stands, what it found and what it cost."),
+    ("cleanlist://lists", "Lead lists", "The user's lead lists with their ids and lead counts."),
+    ("cleanlist://lists/{list_id}", "Lead list", "The first people in one lead list."),
+)
+"""Address, title and description of each."""
+
+
+async def read_account() -> str:
+    services = _boundary.current_services()
+    who = await account.describe(services)
+    return _text(who.model_dump(exclude_none=True) | {"balance": _data(await account.balance(services))})
+
+
+async def read_pricing() -> str:
+    kinds = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
+    return _text(
+        {
+            "credits_per_person_or_row": [
+                {"scope": scope, "finds": kinds[scope], "at_most": price}
+                for scope, price in spend.PRICES.items()
+            ],
+            "rules": [
+                "Credits are reserved when a run starts and settled when it ends.",
+                "What is not found is refunded; looking, estimating and status are free.",
+                "A list is enriched only for a quote that estimate returned.",
+            ],
+        }
+    )
+
+
+async def read_runs() -> str:
+    services = _boundary.current_services()
+    now = services.clock.time()
+    runs = [
+        recent_run(run, now).model_dump(exclude_none=True) for run in services.journal.recent(RECENT_RUNS)
+    ]
+    return _text({"runs": runs})
+
+
+async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
+    services = _boundary.services_of(ctx)
+    return _text(_data(await reports.status(services, workflow_id, 0, _boundary.deadline(), _ignore)))
+
+
+async def read_lists() -> str:
+    services = _boundary.current_services()
+    return _text(_data(await rows.find_lists(services, "", LISTED, "")))
+
+
+async def read_list(list_id: str, ctx: Context[Any, Any]) -> str:
+    services = _boundary.services_of(ctx)
+    return _text(_data(await rows.get_leads(services, list_id, LEADS_SHOWN, "", "all")))
+
+
+READERS: tuple[Callable[..., Awaitable[str]], ...] = (
+    read_account,
+    read_pricing,
+    read_runs,
+    read_run,
+    read_lists,
+    read_list,
+)
+"""In the order of `OFFERED`."""
+
+
+async def complete(
+    ref: PromptReference | ResourceTemplateReference,
+    argument: CompletionArgument,
+    context: CompletionContext | None,
+) -> Completion | None:
+    """Complete the ids of lists and runs; a list is found by its name too."""
+    services = _boundary.current_services()
+    wanted = argument.value.casefold()
+    if argument.name == "workflow_id":
+        known = [run.workflow_id for run in services.journal.recent(COMPLETIONS) if run.workflow_id]
+        return _completion(item for item in known if item.casefold().startswith(wanted))
+    if argument.name == "list_id":
+        lists = (await services.directory.look()).lists
+        return _completion(
+            item.list_id
+            for item in lists
+            if item.list_id.casefold().startswith(wanted) or wanted in item.name.casefold()
+        )
+    if argument.name == "list_name":
+        lists = (await services.directory.look()).lists
+        return _completion(item.name for item in lists if wanted in item.name.casefold())
+    return None
+
+
+def as_resource_error(error: CleanlistError) -> ResourceError:
+    """A failure in the words that a resource can answer with."""
+    kind = ResourceNotFoundError if isinstance(error, NotFound) else ResourceError
+    return kind(f"{error.message} {error.next_step}")
+
+
+def _completion(values: Iterable[str]) -> Completion:
+    found = list(values)
+    return Completion(values=found[:COMPLETIONS], total=len(found), has_more=len(found) > COMPLETIONS)
+
+
+def _data(result: Result) -> dict[str, Any]:
+    return result.model_dump(mode="json", exclude_none=True)
+
+
+def _text(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+async def _ignore(_: object) -> None:
+    """A resource shows no progress."""

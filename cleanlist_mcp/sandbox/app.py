@@ -1,0 +1,303 @@
+"""The sandbox as a Starlette application: routes, the way in, and what may go wrong on the way.
+
+Every API call passes one gate: a fault that was arranged, the key, the limits, the plan, the
+scopes; then its handler, which is plain synchronous code, so that each request is one atomic step.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import anyio
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ExceptionHandler
+
+from cleanlist_mcp.sandbox import bodies, enrichment, workspace
+from cleanlist_mcp.sandbox.accounts import ApiKey
+from cleanlist_mcp.sandbox.call import Call, Reply, Version
+from cleanlist_mcp.sandbox.faults import ConnectionDropped, Fault, Kind
+from cleanlist_mcp.sandbox.problems import FrameworkProblem, Problem, too_many_requests
+from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, SECOND_PREFIX, RequestRecord, Sandbox
+
+# Under this name a server that can cut a connection leaves a function to do so in the ASGI scope.
+ABORT_EXTENSION = "cleanlist_sandbox.abort"
+_PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One call of the API: where, who may, and what answers it."""
+
+    method: str
+    path: str
+    scope: str | None
+    handler: Callable[[Call], Reply]
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/whoami", None, workspace.whoami),
+    Endpoint("GET", "/credits/balance", "credits:read", workspace.balance),
+    Endpoint("POST", "/credits/estimate", "credits:read", enrichment.estimate),
+    Endpoint("POST", "/enrichment/person", "enrich:write", enrichment.person),
+    Endpoint("POST", "/enrichment/bulk", "enrich:write", enrichment.bulk),
+    Endpoint("POST", "/enrichment/by-task", "enrich:write", enrichment.by_task),
+    Endpoint("POST", "/enrichment/company", "enrich:write", enrichment.company),
+    Endpoint("GET", "/enrichment/status/{workflow_id}", "enrich:read", enrichment.status),
+    Endpoint("POST", "/lead-lists", "lists:write", workspace.create_list),
+    Endpoint("GET", "/lead-lists", "lists:read", workspace.list_lists),
+    Endpoint("GET", "/lead-lists/{list_id}", "lists:read", workspace.get_list),
+    Endpoint("PATCH", "/lead-lists/{list_id}", "lists:write", workspace.update_list),
+    Endpoint("DELETE", "/lead-lists/{list_id}", "lists:write", workspace.delete_list),
+    Endpoint("GET", "/lead-lists/{list_id}/leads", "lists:read", workspace.get_leads),
+    Endpoint("POST", "/lead-lists/{list_id}/leads", "lists:write", workspace.add_leads),
+    Endpoint("DELETE", "/lead-lists/{list_id}/leads", "lists:write", workspace.remove_leads),
+    Endpoint("POST", "/lead-lists/{list_id}/csv-import", "lists:write", workspace.csv_import),
+    Endpoint("POST", "/export/csv/signed-url", "export:read", workspace.export_csv),
+    Endpoint("GET", "/export/json", "export:read", workspace.export_json),
+    Endpoint("GET", "/usage", "admin:api_keys", workspace.usage),
+    Endpoint("GET", "/api-keys", "admin:api_keys", workspace.api_keys),
+    Endpoint("POST", "/smart-agents/run", "smart_agents:write", workspace.run_smart_agent),
+    Endpoint("GET", "/smart-agents", "smart_agents:read", workspace.list_smart_agents),
+    Endpoint("GET", "/smart-agents/{task_id}", "smart_agents:read", workspace.get_smart_agent),
+)
+
+
+def build_app(sandbox: Sandbox, *, control: bool = False) -> Starlette:
+    """The API over `sandbox`, under both prefixes.
+
+    With `control`, a sandbox in another process can be told to misbehave: `POST /_sandbox/faults`
+    takes `{"route": "POST /enrichment/bulk", "kind": "reset_after", "times": 1}` and further the
+    `delay`, `after`, `retry_after` and `retryable` of a fault; `DELETE /_sandbox/faults` forgets all.
+    """
+    routes: list[BaseRoute] = [
+        Mount(PUBLIC_PREFIX, routes=_routes(sandbox, "public")),
+        Mount(SECOND_PREFIX, routes=_routes(sandbox, "v2")),
+        Route("/downloads/{export_id}.csv", partial(_download, sandbox), methods=["GET"]),
+    ]
+    if control:
+        routes.append(Route("/_sandbox/faults", partial(_arrange, sandbox), methods=["POST", "DELETE"]))
+    unknown = cast(ExceptionHandler, partial(_unknown_route, sandbox))
+    return Starlette(routes=routes, exception_handlers={HTTPException: unknown})
+
+
+def transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
+    """A way for an httpx client to reach `sandbox` in the same process, without a port."""
+    return _InProcess(sandbox)
+
+
+class _InProcess(httpx.AsyncBaseTransport):
+    """ASGI in process, with the failures that a network has."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._inner = httpx.ASGITransport(build_app(sandbox))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        patience = request.extensions.get("timeout", {}).get("read")
+        try:
+            with anyio.fail_after(patience):
+                return await self._inner.handle_async_request(request)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("", request=request) from error
+        except ConnectionDropped as dropped:
+            if dropped.refused:
+                raise httpx.ConnectError("Connection refused", request=request) from dropped
+            raise httpx.ReadError("Connection reset by peer", request=request) from dropped
+
+
+def _routes(sandbox: Sandbox, version: Version) -> list[Route]:
+    return [
+        Route(
+            endpoint.path,
+            partial(_serve, sandbox, version, endpoint),
+            methods=[endpoint.method],
+        )
+        for endpoint in ENDPOINTS
+    ]
+
+
+async def _serve(sandbox: Sandbox, version: Version, endpoint: Endpoint, request: Request) -> Response:
+    path = _path(request)
+    key = sandbox.recognise(request.headers.get("authorization"))
+    record = sandbox.record(
+        RequestRecord(request.method, path, version, sandbox.clock(), dict(request.query_params))
+    )
+    if key is not None:
+        record.key, record.organization_id = key.label, key.organization.organization_id
+    work = partial(_answer, sandbox, version, endpoint, request, record, key)
+    fault = sandbox.faults.take(request.method, path)
+    if fault is None:
+        response = await work()
+    else:
+        record.fault = fault.kind
+        response = await _misbehave(sandbox, fault, request, work)
+    if fault is None or not fault.loses_answer:
+        record.status = response.status_code
+    return response
+
+
+async def _answer(
+    sandbox: Sandbox,
+    version: Version,
+    endpoint: Endpoint,
+    request: Request,
+    record: RequestRecord,
+    key: ApiKey | None,
+    *,
+    patient: bool = True,
+) -> Response:
+    """Do the work and answer. Without `patient`, nobody waits for what is still running."""
+    try:
+        key = _authenticated(request, key)
+        sandbox.admit(key)
+        if endpoint.scope is not None:
+            key.require(endpoint.scope)
+        record.body = await _json(request)
+        sandbox.settle()
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        call = Call(
+            sandbox,
+            key,
+            version,
+            origin,
+            request.path_params,
+            request.query_params,
+            record.body,
+            sandbox.clock(),
+        )
+        reply = endpoint.handler(call)
+    except Problem as problem:
+        return JSONResponse(problem.body(), problem.status, problem.headers)
+    if patient and reply.wait > 0:
+        await sandbox.options.sleep(reply.wait)
+    if patient and reply.finish is not None:
+        reply.finish()
+    return JSONResponse(reply.data, reply.status)
+
+
+async def _misbehave(
+    sandbox: Sandbox, fault: Fault, request: Request, work: Callable[..., Awaitable[Response]]
+) -> Response:
+    if fault.kind == "slow" and not fault.after:
+        await sandbox.options.sleep(fault.delay)
+        return await work()
+    answer = await work(patient=not fault.loses_answer) if fault.works_first else None
+    if fault.hangs:
+        return await _gone(request)
+    if fault.drops:
+        return await _drop(request, refused=fault.kind == "refused")
+    if fault.kind == "slow":
+        await sandbox.options.sleep(fault.delay)
+    return _spoilt(fault, answer)
+
+
+def _spoilt(fault: Fault, answer: Response | None) -> Response:
+    """The answer that comes instead of the right one."""
+    whole = bytes(answer.body) if answer is not None else b""
+    if fault.kind == "unreadable":
+        return Response(b"\x1f\x8b not JSON", media_type="application/json")
+    if fault.kind == "truncated":
+        return Response(whole[: len(whole) // 2], media_type="application/json")
+    if fault.kind == "bad_gateway":
+        return Response(_PROXY_PAGE, 502, media_type="text/html")
+    if answer is not None and fault.kind == "slow":
+        return answer
+    problem = _refusal(fault)
+    return JSONResponse(problem.body(), problem.status, problem.headers)
+
+
+def _refusal(fault: Fault) -> Problem:
+    if fault.kind == "rate_limited":
+        return too_many_requests(fault.retry_after, "key")
+    if fault.kind == "unavailable":
+        return Problem(
+            503,
+            "service_unavailable",
+            "The service is down for a moment.",
+            retryable=fault.retryable,
+            retry_after_ms=int(fault.retry_after * 1000),
+        )
+    return Problem(500, "internal_error", "Something went wrong.", retryable=fault.retryable)
+
+
+async def _drop(request: Request, *, refused: bool) -> Response:
+    abort = request.scope.get("extensions", {}).get(ABORT_EXTENSION)
+    if abort is None:
+        raise ConnectionDropped(refused=refused)
+    abort()
+    return await _gone(request)
+
+
+async def _gone(request: Request) -> Response:
+    """Wait until the client is gone; what is answered then reaches nobody."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+    return Response(status_code=499)
+
+
+def _authenticated(request: Request, key: ApiKey | None) -> ApiKey:
+    if key is not None:
+        return key
+    if "authorization" not in request.headers:
+        raise FrameworkProblem(401, "Not authenticated")
+    raise Problem(
+        401,
+        "invalid_api_key",
+        "This API key is not known.",
+        fix="Create a key that starts with clapi_; browser extension keys do not work here.",
+    )
+
+
+async def _json(request: Request) -> Any:
+    content = await request.body()
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        fault = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid"}
+        raise FrameworkProblem(422, [fault]) from error
+
+
+async def _download(sandbox: Sandbox, request: Request) -> Response:
+    export_id, signature = request.path_params["export_id"], request.query_params.get("sig", "")
+    try:
+        content = sandbox.export(export_id, signature)
+    except Problem as problem:
+        return JSONResponse(problem.body(), problem.status)
+    return Response(content, media_type="text/csv")
+
+
+async def _arrange(sandbox: Sandbox, request: Request) -> Response:
+    if request.method == "DELETE":
+        sandbox.faults.clear()
+        return Response(status_code=204)
+    try:
+        body = bodies.read(bodies.ArrangedFault, await _json(request))
+        options = body.model_dump(exclude={"route", "kind"})
+        sandbox.faults.next(body.route, cast(Kind, body.kind), **options)
+    except ValueError as error:
+        return JSONResponse({"detail": str(error)}, 422)
+    except Problem as problem:
+        return JSONResponse(problem.body(), problem.status)
+    return JSONResponse({"arranged": body.model_dump()}, 201)
+
+
+async def _unknown_route(sandbox: Sandbox, request: Request, error: HTTPException) -> Response:
+    record = RequestRecord(request.method, _path(request), None, sandbox.clock(), dict(request.query_params))
+    sandbox.record(record).status = error.status_code
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+def _path(request: Request) -> str:
+    path = request.url.path
+    for prefix in (PUBLIC_PREFIX, SECOND_PREFIX):
+        if path.startswith(f"{prefix}/"):
+            return path.removeprefix(prefix)
+    return path

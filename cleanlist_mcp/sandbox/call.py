@@ -1,0 +1,86 @@
+"""One request on its way through the sandbox, and the answer with its envelope."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from starlette.datastructures import QueryParams
+
+from cleanlist_mcp.sandbox.accounts import ApiKey
+from cleanlist_mcp.sandbox.problems import FrameworkProblem
+from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, Sandbox
+
+Version = Literal["public", "v2"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was let in: who asks for what. `origin` is scheme and host as they reached us."""
+
+    sandbox: Sandbox
+    key: ApiKey
+    version: Version
+    origin: str
+    path: dict[str, str]
+    query: QueryParams
+    body: Any
+    now: float
+
+    @property
+    def organization_id(self) -> str:
+        """The caller's organization."""
+        return self.key.organization.organization_id
+
+    def status_url(self, workflow_id: str) -> str:
+        """Where a run is polled."""
+        return f"{self.origin}{PUBLIC_PREFIX}/enrichment/status/{workflow_id}"
+
+    def whole_number(self, name: str, default: int, *, at_most: int) -> int:
+        """A query parameter from 1 to `at_most`, or FastAPI's 422."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        try:
+            number = int(text)
+        except ValueError as error:
+            raise _query_fault(name, "Input should be a valid integer", "int_parsing") from error
+        if number < 1:
+            raise _query_fault(name, "Input should be at least 1", "greater_than_equal")
+        if number > at_most:
+            raise _query_fault(name, f"Input should be at most {at_most}", "less_than_equal")
+        return number
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: JSON or raw bytes. `wait` seconds pass first, then `finish` is called."""
+
+    data: Any
+    status: int = 200
+    wait: float = 0.0
+    finish: Callable[[], None] | None = None
+    media_type: str = "application/json"
+
+
+def reply(
+    call: Call,
+    data: dict[str, Any],
+    *,
+    status: int = 200,
+    task_id: str | None = None,
+    instructions: str | None = None,
+    message: str | None = None,
+) -> Reply:
+    """An answer with the envelope fields that every entity carries; most are null most of the time."""
+    envelope = {
+        "task_id": task_id,
+        "timestamp_ms": int(call.now * 1000),
+        "agent_instructions": instructions,
+        "usage": None,
+        "message": message,
+    }
+    return Reply({**envelope, **data}, status)
+
+
+def _query_fault(name: str, message: str, kind: str) -> FrameworkProblem:
+    return FrameworkProblem(422, [{"loc": ["query", name], "msg": message, "type": kind}])

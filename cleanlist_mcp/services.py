@@ -1,0 +1,88 @@
+"""What a tool works with, made once for the server's life; the heavy parts on first use."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from anyio.abc import TaskGroup
+
+from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.spend import Limits, Quote
+
+if TYPE_CHECKING:
+    import httpx
+
+    from cleanlist_mcp.client import CleanlistClient
+    from cleanlist_mcp.directory import ListDirectory
+    from cleanlist_mcp.journal import Journal
+    from cleanlist_mcp.polling import RateBudget
+    from cleanlist_mcp.watching import Watcher
+    from cleanlist_mcp.workflows import Workflows
+
+
+class Services:
+    """Client, journal, watcher and the rest, each made when first needed: listing tools needs none of them."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, tasks: TaskGroup, transport: "httpx.AsyncBaseTransport | None"
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.limits = Limits(settings.person_allowance, settings.daily_limit, settings.lists_on)
+        self.repriced: dict[tuple[str, str, str], Quote] = {}
+        """Quotes that others issued, by id, list and scope, with our own figures: a dialog shows the same twice."""
+        self._tasks = tasks
+        self._transport = transport
+
+    @cached_property
+    def _budget(self) -> "RateBudget":
+        from cleanlist_mcp.polling import RateBudget
+
+        return RateBudget()
+
+    @cached_property
+    def client(self) -> "CleanlistClient":
+        from cleanlist_mcp.client import CleanlistClient
+
+        return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
+
+    @cached_property
+    def journal(self) -> "Journal":
+        from cleanlist_mcp.journal import Journal
+
+        folder = None if self.settings.sandbox else self.settings.state_dir
+        key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
+        return Journal.open(folder, self.clock, f"{self.settings.base_url} {key}")
+
+    @cached_property
+    def watcher(self) -> "Watcher":
+        from cleanlist_mcp.watching import Watcher
+
+        return Watcher(self.client, self.journal, self.clock, self._budget, self._tasks)
+
+    @cached_property
+    def workflows(self) -> "Workflows":
+        from cleanlist_mcp.workflows import Workflows
+
+        return Workflows(self.client, self.journal, self.settings, self.clock, self.watcher, self._tasks)
+
+    @cached_property
+    def directory(self) -> "ListDirectory":
+        from cleanlist_mcp.directory import ListDirectory
+
+        hint = (
+            "Call find_lists to see them."
+            if self.settings.lists_on
+            else "Ask the user for the list's exact name."
+        )
+        return ListDirectory(self.client, self.clock, find_hint=hint)
+
+    async def aclose(self) -> None:
+        """Let spend requests that have left finish, then close what was opened."""
+        made = self.__dict__
+        if "workflows" in made:
+            await self.workflows.close()
+        if "client" in made:
+            await self.client.aclose()
+        if "journal" in made:
+            self.journal.close()

@@ -1,0 +1,162 @@
+"""Serving over stdio: the process itself, from its first line to its exit status."""
+
+import asyncio
+import io
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import anyio
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCRequest
+
+from cleanlist_mcp.server import CleanlistServer, build_server
+from cleanlist_mcp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Each may be missing: SIGBREAK exists on Windows alone, where SIGTERM cannot be sent.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+
+
+LAST_ANSWERS_SECONDS = 0.5
+"""How long the answers to requests may take that stood before the end of the input."""
+
+LAST_ANSWERS_STEP = 0.02
+
+
+def serve(settings: Settings) -> None:
+    """Serve until stdin ends, the output is closed, or a signal says so; then leave with the status for it.
+
+    A spend request that has left is let finish and written down first, within 15 seconds.
+    """
+    try:
+        anyio.run(_serve, build_server(settings))
+    except* OSError:
+        # The client closed its end while an answer was on its way: nobody is left to tell.
+        log.info("The client closed the connection.")
+
+
+def has_stream_door(server: CleanlistServer) -> bool:
+    """Whether the SDK still lets us bring our own streams to an `MCPServer`: the door is private, and an
+    update may close it. Without it the SDK's own stdio loop serves, and clients that probe and then shake
+    hands are refused."""
+    lowlevel = getattr(server, "_lowlevel_server", None)
+    return all(callable(getattr(lowlevel, name, None)) for name in ("run", "create_initialization_options"))
+
+
+async def _serve(server: CleanlistServer) -> None:
+    if not has_stream_door(server):
+        for number in _SIGNALS:
+            signal.signal(number, lambda number, frame: os._exit(128 + number))
+        await server.run_stdio_async()
+        return
+    async with stdio_server() as (read_stream, write_stream):
+        with anyio.CancelScope() as scope:
+            status = _stop_on_signals(scope)
+            try:
+                await server.serve_streams(Requests(server, read_stream, write_stream), write_stream)
+                if not scope.cancel_called:
+                    # What somebody printed goes to stderr, as long as stdout points there.
+                    sys.stdout.flush()
+                    return  # stdin has ended, and with it the thread that reads it
+            except anyio.get_cancelled_exc_class():
+                pass  # a signal, or the output is closed
+            except Exception as exc:
+                log.error("The server stopped: %s.", type(exc).__name__)
+                status[0] = 1
+            # The thread that reads stdin cannot be interrupted, so an orderly end would wait for it.
+            # All that must not be lost is written by now: the lifespan has ended.
+            logging.shutdown()
+            os._exit(status[0])
+
+
+def _stop_on_signals(scope: anyio.CancelScope) -> list[int]:
+    """Cancel `scope` on a signal. The list's one item is the exit status that fits what happened."""
+    loop = asyncio.get_running_loop()
+    status = [0]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        status[0] = 128 + number
+        loop.call_soon_threadsafe(scope.cancel)
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
+    return status
+
+
+class Requests:
+    """A read stream of the SDK, except that probes with `server/discover` before the first request are
+    answered aside: some clients probe and then send `initialize`, which the SDK refuses once a probe has
+    come in."""
+
+    def __init__(self, server: CleanlistServer, read_stream: Any, write_stream: Any) -> None:
+        self._server = server
+        self._read = read_stream
+        self._write = write_stream
+        self._probing = True
+        self._handed_on = 0
+
+    @property
+    def last_context(self) -> Any:
+        """The SDK's context of the message received last."""
+        return getattr(self._read, "last_context", None)
+
+    async def receive(self) -> SessionMessage | Exception:
+        while True:
+            item = await self._next()
+            if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCRequest):
+                return item
+            self._handed_on += 1
+            if not self._probing or item.message.method != "server/discover":
+                self._probing = False
+                return item
+            await self._write.send(await self._server.answer_alone(item))
+
+    async def _next(self) -> SessionMessage | Exception:
+        try:
+            item: SessionMessage | Exception = await self._read.receive()
+        except anyio.EndOfStream:
+            # The SDK drops what is under way when the input ends; a shell line that pipes requests in has
+            # ended it before the first answer.
+            with anyio.move_on_after(LAST_ANSWERS_SECONDS):
+                while self._server.answered < self._handed_on:  # noqa: ASYNC110 - once, and soon over
+                    await anyio.sleep(LAST_ANSWERS_STEP)
+                await anyio.sleep(LAST_ANSWERS_STEP)  # the last answer is on its way out
+            raise
+        return item
+
+    def __aiter__(self) -> "Requests":
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        await self._read.aclose()
+
+    async def __aenter__(self) -> "Requests":
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self.aclose()
+
+
+def log_to_stderr(level: str) -> None:
+    """Send this package's log to stderr, in ASCII: stdout carries JSON-RPC alone, and some hosts read cp1252."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="ascii", errors="backslashreplace")
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format="cleanlist-mcp %(levelname)s: %(message)s",
+        force=True,
+    )
+    logging.getLogger("cleanlist_mcp").setLevel(level)

@@ -1,0 +1,261 @@
+"""Settings, read once from the environment and frozen.
+
+A wrong value raises `SettingsError`, which stops the start. A missing or wrong key does not: the calls
+that need it say `not_configured`, because a host shows a server that will not start as a bare failure.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from cleanlist_mcp.errors import NotConfigured, SettingsError
+
+DEFAULT_BASE_URL = "https://api.cleanlist.ai/api/v1/public"  # the vendor's quickstart
+KEYS_PAGE = "portal.cleanlist.ai, Settings → API Keys"
+TOOLSETS = ("core", "lists")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+CONFIRM_WORDS = ("auto", "always", "never")
+
+# Windows desktop hosts have handed over their own ciphertext instead of the secret.
+_HOST_CIPHERTEXT = "__encrypted__:"
+
+VARIABLES = (
+    "CLEANLIST_API_KEY",
+    "CLEANLIST_API_KEY_FILE",
+    "CLEANLIST_BASE_URL",
+    "CLEANLIST_SANDBOX",
+    "CLEANLIST_TOOLSETS",
+    "CLEANLIST_READ_ONLY",
+    "CLEANLIST_PERSON_ALLOWANCE",
+    "CLEANLIST_DAILY_LIMIT",
+    "CLEANLIST_CONFIRM",
+    "CLEANLIST_STATE_DIR",
+    "CLEANLIST_CSV_DIR",
+    "CLEANLIST_TIMEOUT_SECONDS",
+    "CLEANLIST_LOG_LEVEL",
+)
+
+
+class Settings(BaseModel):
+    """What the user chose. Amounts are in credits, times in seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_key: SecretStr | None = None
+    key_fault: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    sandbox: bool = False
+    toolsets: frozenset[str] = frozenset(TOOLSETS)
+    read_only: bool = False
+    person_allowance: int = 100
+    daily_limit: int | None = None
+    confirm: Literal["auto", "always", "never"] = "auto"
+    state_dir: Path | None = None
+    csv_dir: Path | None = None
+    timeout_seconds: float = 20.0
+    log_level: str = "WARNING"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the `CLEANLIST_*` variables.
+
+        Raises:
+            SettingsError: naming the variable, the fault and what is accepted.
+        """
+        values = _Reader(os.environ if environment is None else environment)
+        sandbox = values.boolean("CLEANLIST_SANDBOX")
+        key, key_fault = (None, None) if sandbox else values.key()
+        return cls(
+            api_key=key,
+            key_fault=key_fault,
+            base_url=values.base_url(),
+            sandbox=sandbox,
+            toolsets=values.toolsets(),
+            read_only=values.boolean("CLEANLIST_READ_ONLY"),
+            person_allowance=values.credits("CLEANLIST_PERSON_ALLOWANCE", 100),
+            daily_limit=values.credits("CLEANLIST_DAILY_LIMIT", None),
+            confirm=values.word("CLEANLIST_CONFIRM", CONFIRM_WORDS, "auto"),
+            state_dir=values.folder("CLEANLIST_STATE_DIR")
+            or Path(platformdirs.user_state_dir("cleanlist-mcp", appauthor=False)),
+            csv_dir=values.existing_folder("CLEANLIST_CSV_DIR"),
+            timeout_seconds=values.timeout(),
+            log_level=values.word("CLEANLIST_LOG_LEVEL", LOG_LEVELS, "WARNING"),
+        )
+
+    @property
+    def lists_on(self) -> bool:
+        """Whether the toolset `lists` is switched on."""
+        return "lists" in self.toolsets
+
+    def require_key(self) -> str:
+        """The API key.
+
+        Raises:
+            NotConfigured: if there is none, or one that cannot work.
+        """
+        if self.api_key is None:
+            raise NotConfigured(
+                self.key_fault or "No Cleanlist API key is set.",
+                f"Ask the user to create a key at {KEYS_PAGE}, put it in CLEANLIST_API_KEY in the env of "
+                "this server's client configuration, and restart the client. Without a key, "
+                "CLEANLIST_SANDBOX=true serves made-up data.",
+            )
+        return self.api_key.get_secret_value()
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """A line for each `CLEANLIST_*` variable that means nothing: a misspelt limit is no limit."""
+    lines = []
+    for name in sorted(environment):
+        if name.startswith("CLEANLIST_") and name not in VARIABLES:
+            near = get_close_matches(name, VARIABLES, n=1)
+            lines.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "."))
+    return lines
+
+
+class _Reader:
+    """One environment, and how each kind of value is read from it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str) -> str | None:
+        """The value; blank and unsubstituted `${…}` values (hosts pass both) count as unset."""
+        value = self._environment.get(name, "").strip()
+        return None if not value or value.startswith("${") else value
+
+    def boolean(self, name: str) -> bool:
+        value = (self.text(name) or "false").casefold()
+        if value in ("true", "1", "yes", "on"):
+            return True
+        if value in ("false", "0", "no", "off"):
+            return False
+        raise SettingsError(name, "is not a yes or no", "true or false")
+
+    def credits(self, name: str, default: int | None) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not (value.isascii() and value.isdigit()) or len(value) > 9:
+            raise SettingsError(name, "is not a whole number of credits", "0 to 999999999, or unset")
+        return int(value)
+
+    def word(self, name: str, words: tuple[str, ...], default: str) -> str:
+        value = self.text(name)
+        if value is None:
+            return default
+        by_folded = {word.casefold(): word for word in words}
+        if value.casefold() not in by_folded:
+            raise SettingsError(name, "is none of the known words", ", ".join(words))
+        return by_folded[value.casefold()]
+
+    def toolsets(self) -> frozenset[str]:
+        names = {part.strip() for part in (self.text("CLEANLIST_TOOLSETS") or "core,lists").split(",")}
+        names.discard("")
+        if not names <= set(TOOLSETS):
+            raise SettingsError(
+                "CLEANLIST_TOOLSETS", "names an unknown toolset", "a comma list of " + ", ".join(TOOLSETS)
+            )
+        return frozenset(names | {"core"})
+
+    def timeout(self) -> float:
+        value = self.text("CLEANLIST_TIMEOUT_SECONDS")
+        if value is None:
+            return 20.0
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 1 <= seconds <= 120:
+            raise SettingsError("CLEANLIST_TIMEOUT_SECONDS", "is out of range", "1 to 120")
+        return seconds
+
+    def base_url(self) -> str:
+        value = (self.text("CLEANLIST_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
+        fault = _base_url_fault(value)
+        if fault is not None:
+            raise SettingsError(
+                "CLEANLIST_BASE_URL",
+                fault,
+                "an https:// address, or http:// on loopback, such as " + DEFAULT_BASE_URL,
+            )
+        return value
+
+    def folder(self, name: str) -> Path | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        path = Path(value).expanduser()
+        if not path.is_absolute():
+            raise SettingsError(name, "is not an absolute path", "an absolute path to a folder")
+        return path
+
+    def existing_folder(self, name: str) -> Path | None:
+        path = self.folder(name)
+        if path is not None and not path.is_dir():
+            raise SettingsError(name, "is not a folder", "an absolute path to a folder that exists")
+        return path
+
+    def key(self) -> tuple[SecretStr | None, str | None]:
+        """The key, or what is wrong with it in words that repeat none of it."""
+        name = "CLEANLIST_API_KEY"
+        value = self.text(name)
+        path = self.text("CLEANLIST_API_KEY_FILE")
+        if value is None and path is not None:
+            name = "CLEANLIST_API_KEY_FILE"
+            try:
+                value = Path(path).expanduser().read_text("utf-8")[:4096].strip()
+            except (OSError, ValueError):
+                return None, "The file that CLEANLIST_API_KEY_FILE names cannot be read."
+        fault = _key_fault(name, value)
+        return (None, fault) if fault or value is None else (SecretStr(value), None)
+
+
+def _key_fault(name: str, value: str | None) -> str | None:
+    if not value:
+        return None if name == "CLEANLIST_API_KEY" else f"The file that {name} names is empty."
+    if value.startswith(_HOST_CIPHERTEXT):
+        return (
+            f"The client passed {name} still encrypted (a fault of the host application): "
+            "the key has to be entered again in the extension's settings."
+        )
+    if value.startswith("clext_"):
+        return (
+            f"{name} holds a browser-extension key (clext_…), which the API does not accept; "
+            "an API key starts with clapi_."
+        )
+    if not value.startswith("clapi_") or not value.isascii() or not value.isprintable() or " " in value:
+        return f"{name} does not hold a Cleanlist API key; one starts with clapi_ and has no spaces."
+    return None
+
+
+def _base_url_fault(value: str) -> str | None:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # urlsplit checks the port only when it is asked for
+    except ValueError:
+        return "is not an address"
+    if not parts.hostname:
+        return "is not an address"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "has a user, a query or a fragment"
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
+        return None
+    return "is not HTTPS"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,317 @@
+"""The money rules: what a call may spend, and whether it starts anything at all. Pure, the clock an argument.
+
+Times are epoch seconds, amounts whole credits. The rules are the README's; the journal keeps what they decide
+on and calls them again inside the transaction that writes the intent.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from cleanlist_mcp.errors import (
+    CleanlistError,
+    DailyLimit,
+    OverMaxCredits,
+    PersonAllowance,
+    QuoteExpired,
+    QuoteMismatch,
+)
+from cleanlist_mcp.models import Scope
+
+PRICES: dict[Scope, int] = {"partial": 1, "phone_only": 10, "full": 11}
+"""Credits reserved per person or row (vendor's quickstart, step 4)."""
+
+HOUR = 3600.0
+DAY = 86400.0
+
+CLOCK_TOLERANCE = 5.0
+"""Seconds that this machine's clock may be ahead of the API's before a quote counts as expired."""
+
+QUOTE_LIFETIME = 300.0
+"""Seconds that a quote lives (vendor's documentation), used where the two clocks plainly disagree."""
+
+UNCERTAIN_HOLD = 900.0
+"""Seconds that an uncertain run blocks the same work: by then the API has long finished or never began."""
+
+LIST_ROUTE = {
+    True: "Use a lead list instead: create_list, then add_leads, then estimate; show the user the quote, then call "
+    "enrich_list.",
+    False: "Use a lead list instead: the user makes one at portal.cleanlist.ai; call estimate with its name, show "
+    "the user the quote, then call enrich_list.",
+}
+"""The way for many people, with the list tools on and off."""
+
+Kind = Literal["person", "list"]
+State = Literal["starting", "uncertain", "running", "finished", "refused"]
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What `estimate` showed: the figures a person saw before the spend."""
+
+    quote_id: str
+    list_id: str
+    list_name: str
+    scope: Scope
+    row_count: int
+    cost: int
+    available: int
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One entry of the journal. `reserved` is the most it can cost; the settled figures are None until known.
+
+    `state` is what is known here: `starting` (the request may be under way until `in_flight_until`),
+    `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started).
+    """
+
+    run_id: int
+    kind: Kind
+    state: State
+    scope: Scope
+    label: str
+    reserved: int
+    started_at: float
+    in_flight_until: float
+    list_id: str = ""
+    list_name: str = ""
+    quote_id: str | None = None
+    quoted: int | None = None
+    workflow_id: str | None = None
+    status: str = "pending"
+    charged: int | None = None
+    refunded: int | None = None
+    finished_at: float | None = None
+    report: str | None = None
+
+
+class Amount(NamedTuple):
+    """What of a run counts against the limits, without the rest."""
+
+    kind: Kind
+    state: State
+    reserved: int
+    charged: int | None
+    started_at: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user allows. `daily` None means no limit; `lists_on` says whether lists can be made here."""
+
+    person_allowance: int
+    daily: int | None
+    lists_on: bool = True
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What counts against the limits now: settled runs with their charge, others with their reservation."""
+
+    people_last_hour: int
+    last_day: int
+    reserved_now: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about a request to spend.
+
+    `start` a new run; `replay` the run that is known; `wait` for one that is being started right now;
+    `resend` the same single-use quote of an uncertain list run; `unknown`, because its outcome is; `busy`,
+    because the same list and scope is being run under another quote.
+    """
+
+    action: Literal["start", "replay", "wait", "resend", "unknown", "busy"]
+    run: Run | None = None
+
+
+def local_expiry(expires_at: float, now: float) -> float:
+    """When a quote received at `now` expires by this machine's clock.
+
+    A quote lives about five minutes. One that arrives expired, or good for over an hour, shows that the two
+    clocks differ; then its usual lifetime counts from its arrival.
+    """
+    return expires_at if 0 < expires_at - now <= HOUR else now + QUOTE_LIFETIME
+
+
+def state_at(run: Run, now: float) -> State:
+    """The run's state, where a request that should have ended long ago counts as uncertain.
+
+    So does one that seems to have left in the future: the clock was set back, and nothing tells its age.
+    """
+    under_way = run.started_at - CLOCK_TOLERANCE <= now <= run.in_flight_until
+    return "uncertain" if run.state == "starting" and not under_way else run.state
+
+
+def check_same_work(quote: Quote, list_id: str, scope: Scope) -> None:
+    """Raise unless `quote` is for this list and scope.
+
+    Raises:
+        QuoteMismatch: naming both sides.
+    """
+    if quote.list_id != list_id or quote.scope != scope:
+        raise QuoteMismatch(
+            "The quote is for another list or scope than this call names.",
+            f'Call estimate(list_id="{list_id}", scope="{scope}") for a quote of its own, and show it to '
+            "the user before spending.",
+            quoted_list_id=quote.list_id,
+            quoted_scope=quote.scope,
+            list_id=list_id,
+            scope=scope,
+        )
+
+
+def check_quote(quote: Quote, list_id: str, scope: Scope, now: float) -> None:
+    """Raise unless `quote` is for this list and scope and is still good.
+
+    Raises:
+        QuoteMismatch: naming both sides.
+        QuoteExpired: with the old figures.
+    """
+    check_same_work(quote, list_id, scope)
+    if now > quote.expires_at + CLOCK_TOLERANCE:
+        raise QuoteExpired(
+            f"The quote of {credits_text(quote.cost)} expired at {iso(quote.expires_at)}; it is {iso(now)}.",
+            f'Call estimate(list_id="{list_id}", scope="{scope}") for a new quote, and show it to the user '
+            "before spending.",
+            quoted_cost=quote.cost,
+            expired_at=iso(quote.expires_at),
+            now=iso(now),
+        )
+
+
+def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: Scope) -> None:
+    """Raise if the quoted `cost` is above the caller's own ceiling.
+
+    Raises:
+        OverMaxCredits: with both figures.
+    """
+    if max_credits is not None and cost > max_credits:
+        raise OverMaxCredits(
+            f"The quote costs up to {credits_text(cost)}, and max_credits allows {max_credits}.",
+            f"Ask the user; if they agree to {cost}, make the same enrich_list call with max_credits={cost}."
+            + (f' estimate(list_id="{list_id}", scope="partial") quotes less.' if scope != "partial" else ""),
+            quoted_cost=cost,
+            max_credits=max_credits,
+            scope=scope,
+        )
+
+
+def check_limits(kind: Kind, cost: int, spent: Spent, limits: Limits) -> None:
+    """Raise if reserving `cost` now would pass a limit.
+
+    Raises:
+        PersonAllowance: for a single person, past the hourly allowance.
+        DailyLimit: for anything, past the machine's limit for a rolling day.
+    """
+    error = limit_error(kind, cost, spent, limits)
+    if error is not None:
+        raise error
+
+
+def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> CleanlistError | None:
+    """The limit that reserving `cost` now would pass, or None."""
+    if limits.daily is not None and spent.last_day + cost > limits.daily:
+        return DailyLimit(
+            f"This would reserve {credits_text(cost)}; {spent.last_day} of the {limits.daily} that "
+            "CLEANLIST_DAILY_LIMIT allows in 24 hours are used or reserved.",
+            "Tell the user. Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration; "
+            "credits_balance shows what is left as the 24 hours roll on.",
+            cost=cost,
+            spent_last_24h=spent.last_day,
+            daily_limit=limits.daily,
+        )
+    if kind == "person" and spent.people_last_hour + cost > limits.person_allowance:
+        return PersonAllowance(
+            f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
+            f"{limits.person_allowance} for single people in an hour (CLEANLIST_PERSON_ALLOWANCE) are used.",
+            f"{LIST_ROUTE[limits.lists_on]} The allowance frees up as the hour rolls on.",
+            cost=cost,
+            person_allowance=limits.person_allowance,
+            person_allowance_left=allowance_left(spent, limits),
+        )
+    return None
+
+
+def allowance_left(spent: Spent, limits: Limits) -> int:
+    """Credits that single people may still use in this rolling hour."""
+    return max(limits.person_allowance - spent.people_last_hour, 0)
+
+
+def counted(run: Run | Amount) -> int:
+    """Credits of `run` that count against a limit: its charge once settled, before that all it may cost."""
+    if run.state == "refused":
+        return 0
+    return run.reserved if run.charged is None else run.charged
+
+
+def total_spent(runs: Iterable[Run | Amount], now: float) -> Spent:
+    """Add up what counts now, over all runs whatever their key."""
+    hour = day = open_now = 0
+    for run in runs:
+        amount = counted(run)
+        if run.started_at > now - DAY:
+            day += amount
+        if run.kind == "person" and run.started_at > now - HOUR:
+            hour += amount
+        if run.state == "running" or (run.state in ("starting", "uncertain") and run.started_at > now - DAY):
+            open_now += amount
+    return Spent(people_last_hour=hour, last_day=day, reserved_now=open_now)
+
+
+def decide_person(runs: Sequence[Run], *, again: bool, now: float) -> Decision:
+    """What to do about a person, given the unrefused runs of the same person, type and list, newest first."""
+    run = _foremost(runs, now)
+    if run is None:
+        return Decision("start")
+    state = state_at(run, now)
+    if state == "starting":
+        return Decision("wait", run)
+    if state == "uncertain":
+        held = now - run.started_at < UNCERTAIN_HOLD
+        return Decision("start") if again and not held else Decision("unknown", run)
+    if state == "running":
+        return Decision("replay", run)
+    recent = now - (run.finished_at or run.started_at) <= DAY
+    return Decision("replay", run) if recent and not again else Decision("start")
+
+
+def decide_list(same_quote: Run | None, same_work: Sequence[Run], *, now: float) -> Decision:
+    """What to do about a list, given the run of this very quote and those of the same list and scope, newest
+    first."""
+    if same_quote is not None:
+        state = state_at(same_quote, now)
+        action: Any = {"starting": "wait", "uncertain": "resend"}.get(state, "replay")
+        return Decision(action, same_quote)
+    run = _foremost(same_work, now)
+    if run is None:
+        return Decision("start")
+    state = state_at(run, now)
+    if state in ("starting", "running"):
+        return Decision("busy", run)
+    if state == "uncertain" and now - run.started_at < UNCERTAIN_HOLD:
+        return Decision("unknown", run)
+    return Decision("start")
+
+
+def _foremost(runs: Sequence[Run], now: float) -> Run | None:
+    """The run that decides: one that goes on, or else the newest. A late answer can wake an older one."""
+    for state in ("running", "starting"):
+        for run in runs:
+            if state_at(run, now) == state:
+                return run
+    return runs[0] if runs else None
+
+
+def credits_text(amount: int) -> str:
+    """`1 credit`, `12 credits`."""
+    return f"{amount} credit" + ("" if amount == 1 else "s")
+
+
+def iso(moment: float) -> str:
+    """Epoch seconds as ISO 8601 in UTC, whole seconds."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,170 @@
+"""What became of the rows of one `add_leads`, every row of them, and how that is said."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
+from cleanlist_mcp.leads import Chunk, RowNote
+from cleanlist_mcp.models import CsvImported
+from cleanlist_mcp.results import AddLeadsResult, SkippedRow, rows_text
+
+NAMED_ROWS = 50
+"""Skipped rows that one answer names, and notes about rows; the rest are counted."""
+
+NAMED_COLUMNS = 30
+"""Unused columns that one answer names."""
+
+NOT_REPEATABLE = (
+    "Their first sending is too long ago for the API to recognise a repeat. Call get_leads to see whether they are "
+    "in the list; if they are not, add them to a new list with create_list and add_leads."
+)
+
+_REASON = re.compile(r"[a-z][a-z_ ]{0,39}")
+
+
+@dataclass
+class Tally:
+    """What became of the rows so far. `stopped` says why the rest was not sent, where it is not the time."""
+
+    imported: int = 0
+    earlier: int = 0
+    unknown: int = 0
+    not_sent: int = 0
+    neutralised: int = 0
+    skipped: list[RowNote] = field(default_factory=list)
+    skipped_unnamed: int = 0
+    stopped: CleanlistError | None = None
+    out_of_time: bool = False
+    not_repeatable: bool = False
+    retry_after: float = 0.0
+    slowest: float = 0.0
+
+    def leave(self, chunk: Chunk, lost_at: float | None) -> None:
+        """Count a chunk that is not sent now: it may be in the list if it was sent before."""
+        if lost_at is None:
+            self.not_sent += len(chunk.rows)
+        else:
+            self.unknown += len(chunk.rows)
+
+    def count(self, chunk: Chunk, imported: int, *, named: int = 0) -> None:
+        """Count a chunk that the API took, so that each of its rows is imported or left out."""
+        imported = min(imported, len(chunk.rows))
+        self.imported += imported
+        self.skipped_unnamed += max(len(chunk.rows) - imported - named, 0)
+
+    def count_earlier(self, chunk: Chunk, imported: int) -> None:
+        """Count a chunk that an earlier call had imported."""
+        self.earlier += imported
+        self.count(chunk, imported)
+
+    def count_answer(self, chunk: Chunk, answer: CsvImported) -> None:
+        """Count a chunk by what the API made of its rows."""
+        named = _skipped_by_the_api(chunk, answer)
+        self.neutralised += chunk.neutralised
+        self.skipped.extend(named)
+        self.count(chunk, answer.rows_imported, named=len(named))
+
+    @property
+    def left_out(self) -> int:
+        """Rows that were skipped, here or by the API."""
+        return len(self.skipped) + self.skipped_unnamed
+
+
+def nobody(skipped: Sequence[RowNote]) -> InvalidArguments:
+    """The error where no row is left to send."""
+    return InvalidArguments(
+        f"None of the {rows_text(len(skipped))} identifies anybody, so nothing was sent.",
+        "Give each row email, linkedin_url, person_id, or first_name and last_name with company_name or domain.",
+        field_errors=[
+            {"field": f"row {note.row}", "problem": note.reason}
+            for note in sorted(skipped, key=lambda note: note.row)[:NAMED_ROWS]
+        ],
+    )
+
+
+def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
+    """The rows that the API names, its numbers (its title row is 1) turned into the caller's."""
+    words = [name.replace("_", " ") for name in answer.skip_reasons if _REASON.fullmatch(name)]
+    reason = " or ".join(words[:3]) or "left out"
+    here = dict.fromkeys(row for row in answer.sample_skip_rows if 2 <= row < len(chunk.rows) + 2)
+    return [RowNote(chunk.rows[row - 2], f"Cleanlist: {reason}") for row in here]
+
+
+def _row_notes(notes: Sequence[RowNote]) -> list[str]:
+    said = [f"row {note.row}: {note.reason}" for note in notes[:NAMED_ROWS]]
+    if len(notes) > NAMED_ROWS:
+        said.append(f"{len(notes) - NAMED_ROWS} more such notes on rows")
+    return said
+
+
+def _tally_notes(tally: Tally) -> list[str]:
+    said = []
+    if tally.neutralised:
+        said.append(
+            f"cells that a spreadsheet would run as a formula, now with an apostrophe: {tally.neutralised}"
+        )
+    if tally.earlier:
+        said.append(f"rows that an earlier call with the same rows imported, not sent again: {tally.earlier}")
+    return said
+
+
+def result(
+    list_id: str,
+    name: str,
+    tally: Tally,
+    *,
+    file_notes: Sequence[str],
+    row_notes: Sequence[RowNote],
+    unused: Sequence[str],
+) -> AddLeadsResult:
+    """The answer: counts of all rows, names of some, and the step that comes next."""
+    skipped = sorted(tally.skipped, key=lambda note: note.row)
+    columns = list(unused[:NAMED_COLUMNS])
+    if len(unused) > NAMED_COLUMNS:
+        columns.append(f"and {len(unused) - NAMED_COLUMNS} more")
+    return AddLeadsResult(
+        summary=_summary(tally),
+        next_step=_next_step(list_id, tally),
+        list_id=list_id,
+        list_name=name or None,
+        imported=tally.imported,
+        skipped=tally.left_out,
+        unknown=tally.unknown or None,
+        not_sent=tally.not_sent or None,
+        skipped_rows=[SkippedRow(row=note.row, reason=note.reason) for note in skipped[:NAMED_ROWS]] or None,
+        skipped_rows_left_out=(tally.left_out - len(skipped[:NAMED_ROWS])) or None,
+        notes=[*file_notes, *_row_notes(row_notes), *_tally_notes(tally)] or None,
+        unused_columns=columns or None,
+    )
+
+
+def _summary(tally: Tally) -> str:
+    parts = [
+        f"{rows_text(tally.imported)} imported, {tally.left_out} skipped; nothing was enriched or charged."
+    ]
+    if tally.unknown:
+        parts.append(
+            f"The answer for {rows_text(tally.unknown)} was lost: they may or may not be in the list."
+        )
+    if tally.not_sent:
+        why = "the time of one call is over" if tally.out_of_time else "an answer is waited for"
+        if tally.stopped is not None:
+            why = tally.stopped.message.rstrip(".")
+        parts.append(f"{rows_text(tally.not_sent)} not sent yet: {why}.")
+    return " ".join(parts)
+
+
+def _next_step(list_id: str, tally: Tally) -> str:
+    """What to do now; the same call once more wherever that can help."""
+    if tally.not_repeatable:
+        return NOT_REPEATABLE
+    stopped = tally.stopped
+    hopeless = stopped is not None and not (isinstance(stopped, ApiError) and stopped.is_retryable)
+    if stopped is not None and hopeless:
+        return stopped.next_step
+    if tally.unknown or tally.not_sent:
+        seconds = round(max(tally.retry_after, (stopped and stopped.retry_after) or 0.0))
+        when = f"Wait {seconds} seconds, then call" if seconds else "Call"
+        return f"{when} add_leads again with the very same arguments: what is there is not added twice."
+    return f'Call estimate(list_id="{list_id}") for a quote and show it to the user before enriching.'

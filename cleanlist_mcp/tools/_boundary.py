@@ -1,0 +1,287 @@
+"""Where MCP meets the house: tools in, published schemas out, failures as the error object."""
+
+import functools
+import inspect
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from difflib import get_close_matches
+from typing import Any, Literal, cast, get_type_hints
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiUnavailable,
+    CleanlistError,
+    InternalError,
+    InvalidArguments,
+    OutcomeUnknown,
+    error_code,
+)
+from cleanlist_mcp.results import Result
+from cleanlist_mcp.services import Services
+
+CALL_SECONDS = 50.0
+"""Within this a call answers, dialog, requests and wait together: common hosts give up at 60 s."""
+
+ERROR_META = "ai.cleanlist/error"
+
+READS = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+)
+WRITES = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+)
+# Spent credits do not come back. A repeat is caught by the journal, but `again` makes it no promise.
+SPENDS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+)
+
+log = logging.getLogger("cleanlist_mcp")
+_deadline: ContextVar[Deadline] = ContextVar("deadline")
+_services: ContextVar[Services] = ContextVar("services")
+
+ToolFunction = Callable[..., Awaitable[Result]]
+
+
+def services_of(ctx: Context[Any, Any]) -> Services:
+    """The services that the lifespan made."""
+    services = ctx.request_context.lifespan_context
+    assert isinstance(services, Services)  # noqa: S101 - the server's own lifespan
+    return services
+
+
+def deadline() -> Deadline:
+    """By when the call that is running has to answer."""
+    return _deadline.get()
+
+
+def current_services() -> Services:
+    """The services of the request that is running, for handlers that the SDK gives no context."""
+    return _services.get()
+
+
+def begin_request(services: Services) -> None:
+    """Start the time that the request which begins now has."""
+    _services.set(services)
+    _deadline.set(Deadline(services.clock, CALL_SECONDS))
+
+
+def committed() -> bool:
+    """Whether the call that is running may have cost something: the journal holds a run of it."""
+    current = _deadline.get(None)
+    return current is not None and current.committed
+
+
+def make_tool(
+    name: str, function: ToolFunction, title: str, hints: ToolAnnotations, *, sandbox: bool
+) -> Tool:
+    """The MCP tool of an async function whose docstring is its description.
+
+    Arguments are closed (unknown names are refused) and published without null arms; the answer goes out as
+    compact text that equals the structured content.
+    """
+    result_type = get_type_hints(function, include_extras=True)["return"]
+
+    @functools.wraps(function)
+    async def answering(*args: Any, **kwargs: Any) -> CallToolResult:
+        return _answer(await function(*args, **kwargs), sandbox=sandbox)
+
+    tool = Tool.from_function(
+        answering,
+        name=name,
+        title=title,
+        description=inspect.cleandoc(function.__doc__ or ""),
+        annotations=hints,
+        structured_output=False,  # the answer is ours; the schema that it keeps to is set below
+    )
+    _close_arguments(tool)
+    tool.fn_metadata.output_schema = plain_schema(result_type, mode="serialization")
+    return tool
+
+
+def error_result(error: CleanlistError) -> CallToolResult:
+    """The error object of the contract, as text: clients check structured content even of errors."""
+    body = error_body(error)
+    return CallToolResult(
+        is_error=True,
+        content=[TextContent(type="text", text=_compact({"error": body}))],
+        _meta={ERROR_META: {"code": body["code"], "charged": body["charged"]}},
+    )
+
+
+def error_body(error: CleanlistError) -> dict[str, Any]:
+    """A failure as the contract's members, absent ones left out."""
+    api = error if isinstance(error, ApiError) else None
+    body = {
+        "code": error_code(error),
+        "message": error.message,
+        "charged": error.charged,
+        "retryable": api.is_retryable if api else error.retryable,
+        "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
+        "next_step": error.next_step,
+        "field_errors": error.field_errors,
+        "request_id": api.request_id if api else None,
+        "docs_url": api.docs_url if api else None,
+        **error.figures,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def invalid_arguments(error: ValidationError, schema: dict[str, Any]) -> InvalidArguments:
+    """What is wrong with the arguments, in words that repeat no value."""
+    fields = [
+        _field_error(item["type"], _named(schema, item["loc"]), item["msg"], _known_at(schema, item["loc"]))
+        for item in error.errors()[:20]
+        if item["type"]
+        != "none_required"  # null is the other way to leave an argument out, and not published
+    ]
+    named = ", ".join(dict.fromkeys(field["field"] for field in fields))
+    return InvalidArguments(
+        f"Wrong arguments: {named}.",
+        "Correct them as field_errors says, then call again.",
+        field_errors=fields,
+    )
+
+
+def unexpected(error: BaseException | None) -> InternalError:
+    """A defect, told without its text, which could hold anything; the log gets its type and place."""
+    place = "?"
+    if error is not None and error.__traceback__ is not None:
+        last = error.__traceback__
+        while last.tb_next is not None:
+            last = last.tb_next
+        place = f"{last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{last.tb_lineno}"
+    log.error("Unexpected %s at %s", type(error).__name__, place)
+    return InternalError(
+        "This server failed; the fault is in it and not in the arguments.",
+        "Call workflow_status without arguments to see what was started, and report the fault.",
+        charged="unknown" if committed() else "no",
+    )
+
+
+def too_slow() -> CleanlistError:
+    """The call's time is over and no answer is there."""
+    message = f"No complete answer came within {CALL_SECONDS:g} seconds."
+    if committed():
+        return OutcomeUnknown(
+            message,
+            "Call workflow_status without arguments to see what was started; do not repeat the call before.",
+            charged="unknown",
+        )
+    return ApiUnavailable(message, "Try again in a minute; nothing was started.")
+
+
+def plain_schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+    """The JSON schema of a model without titles, references and null arms, which some clients refuse."""
+    schema = model.model_json_schema(mode=mode)
+    plain = _plain(schema, schema.get("$defs", {}))
+    assert isinstance(plain, dict)  # noqa: S101 - an object stays one
+    return plain
+
+
+def _answer(result: Result, *, sandbox: bool) -> CallToolResult:
+    if sandbox:
+        result = result.model_copy(update={"summary": f"Sandbox: {result.summary}"})
+    data = result.model_dump(mode="json", exclude_none=True)
+    return CallToolResult(content=[TextContent(type="text", text=_compact(data))], structured_content=data)
+
+
+def _compact(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _close_arguments(tool: Tool) -> None:
+    open_model = tool.fn_metadata.arg_model
+    closed = cast(
+        type[ArgModelBase],
+        type(open_model.__name__, (open_model,), {"model_config": ConfigDict(extra="forbid")}),
+    )
+    tool.fn_metadata.arg_model = closed
+    tool.parameters = {"type": "object", "properties": {}} | plain_schema(closed, mode="validation")
+
+
+def _plain(node: Any, definitions: dict[str, Any]) -> Any:
+    """`node` with its references resolved and everything dropped that only some readers understand."""
+    if isinstance(node, list):
+        return [_plain(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        # Without its docstring, which is for readers of the code.
+        named = {k: v for k, v in definitions[node["$ref"].rsplit("/", 1)[-1]].items() if k != "description"}
+        node = named | {k: v for k, v in node.items() if k != "$ref"}
+    arms = [arm for arm in node.get("anyOf", []) if arm.get("type") != "null"]
+    if len(arms) == 1:
+        node = arms[0] | {name: value for name, value in node.items() if name != "anyOf"}
+        return _plain(node, definitions)
+    plain: dict[str, Any] = {}
+    for name, value in node.items():
+        if name == "properties":
+            plain[name] = {key: _plain(item, definitions) for key, item in value.items()}
+        elif name not in ("$defs", "title") and not (name == "default" and value in (None, "", [])):
+            plain[name] = _plain(value, definitions)
+    return plain
+
+
+def _named(schema: dict[str, Any], location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """`location` without pydantic's names for the arms of a union, which nobody outside knows."""
+    named: list[int | str] = []
+    for part in location:
+        node = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
+        if node is None:
+            # What the schema does not know is an unknown argument where names are expected, else an arm.
+            return (*named, part) if "properties" in schema else tuple(named)
+        named.append(part)
+        schema = node
+    return tuple(named)
+
+
+def _known_at(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[str]:
+    """The names that the schema knows where `location` points."""
+    for part in location[:-1]:
+        schema = (
+            schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
+        )
+    return list(schema.get("properties", {}))
+
+
+def _field_error(
+    kind: str, location: tuple[int | str, ...], message: str, known: Sequence[str]
+) -> dict[str, str]:
+    field = ".".join(str(part) for part in location) or "arguments"
+    if kind == "extra_forbidden" and location[-1] in ("name", "full_name"):
+        return {"field": field[:60], "problem": "is not known; split it into first_name and last_name"}
+    if kind == "extra_forbidden":
+        near = _nearest(str(location[-1]), known)
+        hint = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
+        return {"field": field[:60], "problem": f"is no argument of this tool; {hint}"}
+    if kind in ("model_type", "model_attributes_type"):
+        return {"field": field[:60], "problem": 'is no record; give an object such as {"email": "…"}'}
+    return {"field": field[:60], "problem": _decapitalised(message)}
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """The known name that was probably meant: spelt alike, or with the given word in it."""
+    alike = get_close_matches(name, known, n=1, cutoff=0.5)
+    return next(iter(alike + [item for item in known if name in item.split("_")]), None)
+
+
+def _decapitalised(message: str) -> str:
+    # pydantic's wording names types and bounds, never the value.
+    return message[:1].lower() + message[1:200]
+
+
+def _scope_word(value: Any) -> Any:
+    return value.strip().casefold().replace("-", "_") if isinstance(value, str) else value
+
+
+ScopeWord = BeforeValidator(_scope_word)
+"""Understands `phone-only`, the API's own spelling on list endpoints."""

@@ -1,0 +1,47 @@
+"""Who we are and what is left: free, read-only."""
+
+from typing import Any
+
+from mcp.server.mcpserver import Context
+
+from cleanlist_mcp.instructions import SCOPES_NEEDED, switched_on
+from cleanlist_mcp.results import BalanceResult, WhoamiResult, balance_result, whoami_result
+from cleanlist_mcp.services import Services
+from cleanlist_mcp.tools._boundary import services_of
+
+
+async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
+    """Show whose Cleanlist API key is in use: user, organization, plan, scopes and the scopes that are missing.
+
+    Use it first when something is refused, or to tell which account would pay. It also says whether this is the
+    sandbox, where data is made up, and whether runs are remembered on disk. For the credits left call
+    credits_balance instead. Free; nothing is ever charged.
+    """
+    return await describe(services_of(ctx))
+
+
+async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
+    """Show the organization's credits left, and what this machine has reserved and spent in the last 24 hours.
+
+    Use it before and after spending, and when a charge is unknown. What a list would cost is not here: call
+    estimate. Reserved credits come back where nothing is found. Free; nothing is ever charged.
+    """
+    return await balance(services_of(ctx))
+
+
+async def describe(services: Services) -> WhoamiResult:
+    """What the API says of the key, and what it lacks for the tools that are on."""
+    answer = await services.client.whoami()
+    needed = {scope for tool in switched_on(services.settings) for scope in SCOPES_NEEDED[tool]}
+    return whoami_result(
+        answer,
+        sandbox=services.settings.sandbox,
+        missing=sorted(needed - set(answer.scopes)),
+        durable=services.journal.durable,
+    )
+
+
+async def balance(services: Services) -> BalanceResult:
+    """The credits left, and what this machine knows about spending."""
+    answer = await services.client.balance()
+    return balance_result(answer, services.journal.spent(), services.limits)

@@ -1,0 +1,188 @@
+"""Quote, spend, follow: the tools around a paid run."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from cleanlist_mcp import people, quotes, reports
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.models import Scope, WorkflowStatus
+from cleanlist_mcp.results import EstimateResult, RunReport, WorkflowReport, list_estimate, people_estimate
+from cleanlist_mcp.tools import _confirm
+from cleanlist_mcp.tools._boundary import ScopeWord, deadline, services_of
+from cleanlist_mcp.tools._confirm import Approval, Verdict
+
+ScopeArgument = Annotated[
+    Scope,
+    ScopeWord,
+    Field(description="partial: e-mail, 1 credit; phone_only: phone, 10; full: both, 11 (each, at most)"),
+]
+WaitArgument = Annotated[
+    int,
+    Field(
+        strict=True, ge=0, le=45, description="Seconds to wait for the end, 0-45; the run goes on regardless."
+    ),
+]
+
+
+async def estimate(
+    ctx: Context[Any, Any],
+    scope: ScopeArgument = "partial",
+    list_id: Annotated[str, Field(description="The list to enrich: its id or exact name.")] = "",
+    people_count: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=100_000)] | SkipJsonSchema[None],
+        Field(description="Instead of a list: how many single people."),
+    ] = None,
+) -> EstimateResult:
+    """Quote what enriching a lead list costs at most; enrich_list needs this quote. Free, changes nothing.
+
+    Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once: show the user its
+    cost and the balance after it before spending. people_count only informs; single people go to enrich_person
+    without a quote.
+    """
+    services = services_of(ctx)
+    if bool(list_id.strip()) == (people_count is not None):
+        raise InvalidArguments(
+            "Give exactly one of list_id and people_count.",
+            "Call estimate with list_id (a list's id or exact name), or with people_count for single people.",
+        )
+    if people_count is not None:
+        balance = await services.client.balance()
+        return people_estimate(
+            people_count,
+            scope,
+            balance.credits,
+            services.journal.spent(),
+            services.limits,
+            read_only=services.settings.read_only,
+        )
+    found_id, name = await services.directory.resolve(list_id)
+    quote = await quotes.issue(services, found_id, name, scope)
+    last_run = services.journal.last_list_run(found_id)
+    return list_estimate(
+        quote,
+        now=services.clock.time(),
+        last_run=last_run,
+        next_step=quotes.next_step(services, quote, last_run),
+    )
+
+
+async def enrich_person(
+    ctx: Context[Any, Any],
+    email: Annotated[str, Field(description="E-mail address; enough alone.")] = "",
+    linkedin_url: Annotated[str, Field(description="LinkedIn profile address; enough alone.")] = "",
+    person_id: Annotated[str, Field(description="Cleanlist's id of the person; enough alone.")] = "",
+    first_name: Annotated[str, Field(description="With last_name and company_name or domain.")] = "",
+    last_name: Annotated[str, Field(description="With first_name and company_name or domain.")] = "",
+    company_name: Annotated[str, Field(description="The employer's name.")] = "",
+    domain: Annotated[str, Field(description="The employer's web domain; better than its name.")] = "",
+    enrichment_type: ScopeArgument = "partial",
+    list_id: Annotated[
+        str, Field(description='List for the result: id or exact name. Default: "MCP Results".')
+    ] = "",
+    wait_seconds: WaitArgument = 25,
+    again: Annotated[
+        bool,
+        Field(strict=True, description="Pay again for a person whose run has ended; ask the user first."),
+    ] = False,
+) -> RunReport:
+    """Find one person's verified e-mail address or phone number, and wait for the result.
+
+    Spends at most 1 credit (partial), 10 (phone_only) or 11 (full); nothing is charged if nothing is found. For
+    several people use a list: estimate, then enrich_list. The same person within 24 hours returns the earlier
+    run, free. Not finished in time is no failure: workflow_status finds the run again.
+    """
+    services = services_of(ctx)
+    person = people.read_person(
+        email=email,
+        linkedin_url=linkedin_url,
+        person_id=person_id,
+        first_name=first_name,
+        last_name=last_name,
+        company_name=company_name,
+        domain=domain,
+    )
+    quotes.require_durable_limits(services)
+    target = await people.aim(services, person, enrichment_type, list_id)
+    started = await services.workflows.start_person(
+        target.request,
+        fingerprint=people.fingerprint(services, target),
+        label=people.label(person),
+        list_name=target.list_name,
+        again=again,
+        deadline=deadline(),
+    )
+    return await reports.follow(services, started, wait_seconds, deadline(), _progress(ctx))
+
+
+async def ask_before_spending(
+    list_id: str,
+    scope: Scope,
+    quote_id: str,
+    max_credits: int | None,
+    ctx: Context[Any, Any],
+) -> Elicit[Approval] | Verdict:
+    """Fill `approval`: check the quote, then ask the person where the client can. Starts nothing."""
+    services = services_of(ctx)
+    quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
+    if services.journal.run_of_quote(quote_id) is not None:
+        return Verdict("go")  # that run is only returned
+    mode = services.settings.confirm
+    return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - 3)
+
+
+async def enrich_list(
+    ctx: Context[Any, Any],
+    list_id: Annotated[str, Field(description="The list's id, as the quote has it.")],
+    scope: ScopeArgument,
+    quote_id: Annotated[str, Field(description="From estimate, for this list and scope.")],
+    approval: Annotated[ElicitationResult[Approval], Resolve(ask_before_spending)],
+    max_credits: Annotated[
+        Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
+        Field(description="The most that this call may spend."),
+    ] = None,
+    wait_seconds: WaitArgument = 0,
+) -> RunReport:
+    """Enrich a whole lead list for a quote that the user has seen; spends up to the quoted cost.
+
+    First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing
+    is spent; one quote starts one run, and the same call again returns that run. Where the client has a dialog
+    the user is asked there too. Follow the run with workflow_status.
+    """
+    services = services_of(ctx)
+    quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
+    answer = _confirm.verdict(approval)
+    if answer.word != "go":
+        return reports.not_started(quote, answer.word)
+    started = await services.workflows.start_list(
+        quote, known_here=services.journal.quote(quote_id) is not None, deadline=deadline()
+    )
+    return await reports.follow(services, started, wait_seconds, deadline(), _progress(ctx))
+
+
+async def workflow_status(
+    ctx: Context[Any, Any],
+    workflow_id: Annotated[
+        str, Field(description="Which run; without it, the newest one of this machine.")
+    ] = "",
+    wait_seconds: WaitArgument = 20,
+) -> WorkflowReport:
+    """Show how a run stands, waiting up to wait_seconds for its end; with its result and credits once settled.
+
+    Use it after enrich_person or enrich_list came back unfinished, after a timeout, or without an id to find the
+    runs started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.
+    """
+    services = services_of(ctx)
+    return await reports.status(services, workflow_id.strip(), wait_seconds, deadline(), _progress(ctx))
+
+
+def _progress(ctx: Context[Any, Any]) -> Callable[[WorkflowStatus], Awaitable[None]]:
+    """Reports a run's counts to a client that shows progress."""
+
+    async def report(status: WorkflowStatus) -> None:
+        await ctx.report_progress(status.processed, status.total or None, reports.progress_sentence(status))
+
+    return report

@@ -1,0 +1,408 @@
+"""Runs, started at most once: the journal decides, the request goes out once, its outcome is written down."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+from anyio.abc import TaskGroup
+
+from cleanlist_mcp import spend
+from cleanlist_mcp.answers import names_field
+from cleanlist_mcp.clock import Clock, Deadline
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiRefusal,
+    CleanlistError,
+    NotFound,
+    OutcomeUnknown,
+    QuoteUnknown,
+    RunInProgress,
+)
+from cleanlist_mcp.journal import Journal
+from cleanlist_mcp.models import (
+    CreateListRequest,
+    ListRequest,
+    ListStarted,
+    PersonRequest,
+    PersonStarted,
+    Scope,
+)
+from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.spend import Decision, Limits, Quote, Run
+from cleanlist_mcp.watching import Watcher
+
+DEFAULT_LIST = "MCP Results"
+"""Where single results go unless the user says otherwise (vendor's quickstart, step 4)."""
+
+HYPHENATED: dict[Scope, Literal["partial", "phone-only", "full"]] = {
+    "partial": "partial",
+    "phone_only": "phone-only",
+    "full": "full",
+}
+"""How list endpoints spell a scope."""
+
+SPEND_PATIENCE = 10.0
+"""Seconds that a spend request may wait between its repeats."""
+
+SHUTDOWN_SECONDS = 15.0
+"""Longest wait for spend requests under way when the server stops."""
+
+JOIN_SECONDS = 10.0
+"""Longest wait for a run that another call or process is starting right now."""
+
+JOIN_STEP = 0.1
+"""Seconds between looks at it."""
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.client import CleanlistClient
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that exists: started by this call, or (`replayed`) known from before."""
+
+    run: Run
+    replayed: bool
+
+
+class Workflows:
+    """Starts runs. Spend requests live in `tasks`, not in the calls that began them: a call that is cancelled
+    stops waiting, and nothing else."""
+
+    def __init__(
+        self,
+        client: "CleanlistClient",
+        journal: Journal,
+        settings: Settings,
+        clock: Clock,
+        watcher: Watcher,
+        tasks: TaskGroup,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._clock = clock
+        self._watcher = watcher
+        self._tasks = tasks
+        self._limits = Limits(settings.person_allowance, settings.daily_limit, settings.lists_on)
+        # Two requests with their waits: after that, an intent without an outcome is uncertain.
+        self._spend_seconds = 2 * (settings.timeout_seconds + SPEND_PATIENCE)
+        self._insists_on_list = False
+        self._under_way: set[_Spend] = set()
+        self._stop = anyio.Event()
+
+    async def start_person(
+        self,
+        request: PersonRequest,
+        *,
+        fingerprint: str,
+        label: str,
+        list_name: str,
+        again: bool,
+        deadline: Deadline,
+    ) -> Started:
+        """Start a run for one person, or find the one that is the same.
+
+        Raises:
+            PersonAllowance, DailyLimit: where a limit would be passed.
+            OutcomeUnknown: where this or an earlier request may have started a run.
+            ApiError: where the API refused, or was never reached.
+        """
+        while True:
+            decision = self._journal.claim_person(
+                fingerprint=fingerprint,
+                scope=request.enrichment_type,
+                label=label,
+                list_id=request.lead_list_id or "",
+                list_name=list_name if request.lead_list_id else DEFAULT_LIST,
+                again=again,
+                limits=self._limits,
+                seconds=self._spend_seconds,
+            )
+            deadline.committed = True
+            run = _run_of(decision)
+            if decision.action == "start":
+                return await self._spend(partial(self._send_person, run, request), run, deadline)
+            if decision.action == "replay":
+                if not (again and await self._has_vanished(run)):
+                    return Started(run, replayed=True)
+            elif decision.action == "unknown" or not await self._join(run, deadline):
+                raise self._unknown(run)
+
+    async def start_list(self, quote: Quote, *, known_here: bool, deadline: Deadline) -> Started:
+        """Start the run that `quote` pays for, or find the one that it started.
+
+        `known_here` says whether this machine was given the quote.
+
+        Raises:
+            DailyLimit: where the limit would be passed.
+            RunInProgress: where the same list and scope is being run under another quote.
+            OutcomeUnknown: where this or an earlier request may have started a run.
+            ApiError, QuoteUnknown: where the API refused, or was never reached.
+        """
+        ended: Run | None = None
+        while True:
+            decision = self._journal.claim_list(quote, limits=self._limits, seconds=self._spend_seconds)
+            run = _run_of(decision)
+            if decision.action == "busy":
+                await self._refuse_unless_ended(run, ended)
+                ended = run
+                continue
+            deadline.committed = True
+            if decision.action == "start":
+                return await self._spend(partial(self._send_list, run, quote, known_here), run, deadline)
+            if decision.action == "replay":
+                return Started(run, replayed=True)
+            if decision.action == "resend" and self._clock.time() <= quote.expires_at:
+                taken = self._journal.reclaim(run, seconds=self._spend_seconds)
+                if taken is not None:
+                    send = partial(self._send_list, taken, quote, known_here, lost=True)
+                    return await self._spend(send, taken, deadline)
+            elif decision.action != "wait" or not await self._join(run, deadline):
+                raise self._unknown(run)
+
+    async def close(self) -> None:
+        """Let the spend requests that have left come to their end, within `SHUTDOWN_SECONDS`; nothing is sent
+        again."""
+        self._stop.set()
+        with anyio.move_on_after(SHUTDOWN_SECONDS, shield=True):
+            await self._all_done()
+        for spending in self._under_way:
+            spending.scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._all_done()
+
+    async def _all_done(self) -> None:
+        for spending in list(self._under_way):
+            await spending.done.wait()
+
+    async def _refuse_unless_ended(self, run: Run, ended: Run | None) -> None:
+        """Raise `RunInProgress`, unless one free look shows that the run has ended meanwhile.
+
+        `ended` is the run that such a look found ended before.
+        """
+        looked = ended is not None and ended.run_id == run.run_id
+        if not looked and run.workflow_id is not None and await self._has_ended(run.workflow_id, run):
+            return
+        again = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
+        raise RunInProgress(
+            "This list is being enriched in this scope already, under another quote; nothing was started.",
+            f"Call workflow_status({again}) to follow that run.",
+            workflow_id=run.workflow_id,
+        )
+
+    async def _has_ended(self, workflow_id: str, run: Run) -> bool:
+        return await self._has_vanished(run) or (await self._watcher.look(workflow_id)).finished
+
+    async def _has_vanished(self, run: Run) -> bool:
+        """Whether the API knows nothing any more of a run that nobody looked at for a day: it is over then."""
+        if run.state != "running" or self._clock.time() - run.started_at <= spend.DAY:
+            return False
+        try:
+            await self._watcher.look(run.workflow_id or "")
+        except NotFound:
+            self._journal.vanished(run)
+            return True
+        except CleanlistError:
+            pass  # nothing was learnt
+        return False
+
+    async def _join(self, run: Run, deadline: Deadline) -> bool:
+        """Wait while another call or process is starting `run`; false if that outlasts this call."""
+        patience = Deadline(self._clock, JOIN_SECONDS)
+        known: Run | None = run
+        while known is not None and spend.state_at(known, self._clock.time()) == "starting":
+            if min(deadline.left() - 1, patience.left()) <= 0:
+                return False
+            await self._clock.sleep(JOIN_STEP)
+            known = self._journal.run(run.run_id)
+        return True
+
+    async def _spend(self, send: Callable[[], Awaitable[Started]], run: Run, deadline: Deadline) -> Started:
+        """Let a spend request run to its end in the background, and wait for it as long as the call may."""
+        spending = _Spend(run, anyio.current_time() + self._spend_seconds)
+        # No await since the claim: neither a cancelled call nor the server's end comes between.
+        self._tasks.start_soon(self._run_to_the_end, send, spending)
+        self._under_way.add(spending)
+        await self._clock.wait(spending.done, max(deadline.left() - 1, 0))
+        if spending.error is not None:
+            raise spending.error
+        if spending.started is None:
+            raise self._unknown(run)
+        return spending.started
+
+    async def _run_to_the_end(self, send: Callable[[], Awaitable[Started]], spending: "_Spend") -> None:
+        try:
+            with spending.scope:
+                spending.started = await send()
+        except CleanlistError as exc:
+            spending.error = exc
+        except Exception as exc:
+            log.error("A spend request failed in this server itself (%s).", type(exc).__name__)
+        finally:
+            if spending.started is None and spending.error is None:
+                self._journal.uncertain(spending.run)
+            self._under_way.discard(spending)
+            spending.done.set()
+
+    async def _send_person(self, run: Run, request: PersonRequest) -> Started:
+        try:
+            answer = await self._request_person(request)
+        except CleanlistError as exc:
+            if _is_certain(exc):
+                self._journal.refused(run)
+                raise
+            self._journal.uncertain(run)
+            raise outcome_unknown(run) from exc
+        return self._accepted(run, answer, answer.lead_list_id or run.list_id)
+
+    async def _request_person(self, request: PersonRequest) -> PersonStarted:
+        if request.lead_list_id is None and self._insists_on_list:
+            request = await self._into_default_list(request)
+        try:
+            return await self._client.start_person(request, patience=SPEND_PATIENCE, stop=self._stop)
+        except ApiRefusal as exc:
+            if request.lead_list_id is not None or not names_field(exc, "lead_list_id"):
+                raise
+        # The vendor's sources disagree on whether the list may be left out; this account's API insists.
+        self._insists_on_list = True
+        request = await self._into_default_list(request)
+        return await self._client.start_person(request, patience=SPEND_PATIENCE, stop=self._stop)
+
+    async def _into_default_list(self, request: PersonRequest) -> PersonRequest:
+        try:
+            default = await self._client.create_list(CreateListRequest(name=DEFAULT_LIST))
+        except ApiError as exc:
+            exc.certain = True  # about the spend: it has not left
+            raise
+        return request.model_copy(update={"lead_list_id": default.list_id})
+
+    async def _send_list(self, run: Run, quote: Quote, known_here: bool, lost: bool = False) -> Started:
+        """Send the quote, and once more where the answer was lost: single-use, it cannot start twice.
+
+        `lost` says that the answer of an earlier call was lost already.
+        """
+        request = ListRequest(
+            lead_list_id=quote.list_id, scope=HYPHENATED[quote.scope], quote_id=quote.quote_id
+        )
+        try:
+            answer = await self._client.start_list(request, patience=SPEND_PATIENCE, stop=self._stop)
+        except CleanlistError as exc:
+            if lost:
+                return self._still_unknown(run, exc)
+            if not _is_certain(exc):
+                if self._stop.is_set():
+                    return self._still_unknown(run, exc)
+                return await self._send_list(run, quote, known_here, lost=True)
+            if self._journal.refused(run):
+                raise _quote_error(exc, quote, known_here) from exc
+            return self._still_unknown(run, exc)
+        return self._accepted(run, answer, quote.list_id)
+
+    def _accepted(self, run: Run, answer: PersonStarted | ListStarted, list_id: str) -> Started:
+        run = self._journal.started(
+            run,
+            workflow_id=answer.workflow_id,
+            reserved=answer.credits_reserved or None,  # an answer without the figure frees nothing
+            list_id=list_id,
+            list_name=run.list_name,
+            status=answer.status,
+        )
+        return Started(run, replayed=False)
+
+    def _still_unknown(self, run: Run, error: CleanlistError) -> Started:
+        """The run, if another attempt of the same quote has learnt its id meanwhile.
+
+        Once an answer was lost even a refusal proves nothing: "already used" may be our own doing.
+
+        Raises:
+            OutcomeUnknown: otherwise.
+        """
+        self._journal.uncertain(run)
+        known = self._journal.run(run.run_id)
+        if known is None or known.workflow_id is None:
+            raise outcome_unknown(run) from error
+        return Started(known, replayed=True)
+
+    def _unknown(self, run: Run) -> OutcomeUnknown:
+        return outcome_unknown(run, under_way=spend.state_at(run, self._clock.time()) == "starting")
+
+
+def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
+    """What is said of a run whose request left and whose answer was lost, each time it is asked for; or, with
+    `under_way`, is not there yet."""
+    amount = spend.credits_text(run.reserved)
+    sent = f"The request to spend up to {amount} was sent at {spend.iso(run.started_at)}"
+    figures: dict[str, Any] = {"reserved_at_most": run.reserved, "sent_at": spend.iso(run.started_at)}
+    if under_way:
+        return OutcomeUnknown(
+            f"{sent} and has not been answered yet.",
+            "Call workflow_status without arguments in a few seconds to see what became of it.",
+            charged="unknown",
+            **figures,
+        )
+    hold = int(spend.UNCERTAIN_HOLD // 60)
+    if run.kind == "person":
+        where = f'the list "{run.list_name or run.list_id or DEFAULT_LIST}"'
+        way_out = (
+            f"If the person is not in {where} {hold} minutes after the first try, the same call with "
+            "again=true starts a new run."
+        )
+    else:
+        way_out = (
+            "While the quote lives, the same call may clear this up: one quote cannot start twice. If nothing "
+            f"has changed {hold} minutes after the first try, a new estimate of the list can be run."
+        )
+    return OutcomeUnknown(
+        f"{sent} and its answer was lost: the run may or may not have started. It is not sent again by itself.",
+        f"Call credits_balance to see whether credits were reserved. {way_out} Tell the user that the "
+        "charge is unknown.",
+        charged="unknown",
+        **figures,
+    )
+
+
+def _is_certain(error: CleanlistError) -> bool:
+    """Whether nothing was started: the API said so, or nothing was sent."""
+    return not isinstance(error, ApiError) or error.certain
+
+
+def _run_of(decision: Decision) -> Run:
+    assert decision.run is not None, "every decision of the journal carries its run"  # noqa: S101 - invariant
+    return decision.run
+
+
+def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> CleanlistError:
+    """The API's refusal of a quote, with the call that gives a good one."""
+    remedy = f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to the user.'
+    if isinstance(error, ApiRefusal) and error.api_code not in _NOT_ABOUT_THE_QUOTE:
+        if not known_here and error.api_code not in _QUOTE_CODES:
+            said = error.message.removeprefix("The API refused the request. ")
+            return QuoteUnknown(
+                f"The API does not accept this quote. {said}",
+                remedy,
+                request_id=error.request_id,
+                docs_url=error.docs_url,
+            )
+        error.next_step = remedy
+    return error
+
+
+_NOT_ABOUT_THE_QUOTE = frozenset({"validation_error"})
+_QUOTE_CODES = frozenset({"quote_expired", "quote_mismatch", "quote_used", "spend_cap_exceeded"})
+
+
+class _Spend:
+    """A spend request on its way, and what came of it; `ends_at` is by the event loop's clock."""
+
+    def __init__(self, run: Run, ends_at: float) -> None:
+        self.run = run
+        # Shielded: neither the call's end nor the server's may cut a request that has left.
+        self.scope = anyio.CancelScope(shield=True, deadline=ends_at)
+        self.done = anyio.Event()
+        self.started: Started | None = None
+        self.error: CleanlistError | None = None

@@ -1,0 +1,6 @@
+"""Where a desktop host may start the bundle: run as a file, so every import is absolute."""
+
+from cleanlist_mcp.cli import main
+
+if __name__ == "__main__":
+    main()

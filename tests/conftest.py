@@ -1,0 +1,62 @@
+"""Fixtures that every test may use."""
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import settings
+
+from tests.support import ERAS, World
+
+# Journals wait for the disk before they spend; in memory that is no wait. No test cuts the power.
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 - pytest makes folders of its own in it
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")  # noqa: S108
+
+# Rules are tried on few examples here and on many in scripts/check; none is timed, machines differ.
+settings.register_profile("quick", max_examples=25, deadline=None, database=None)
+settings.register_profile("thorough", max_examples=200, deadline=None, database=None)
+settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schemas_checked_once() -> Iterator[None]:
+    """The SDK's client checks every published schema against the metaschema again for each connection, which
+    takes longer than most tests; here each schema is checked once."""
+    check = jsonschema.Draft202012Validator.check_schema
+    checked: set[str] = set()
+
+    def check_once(schema: Any, *args: Any, **kwargs: Any) -> None:
+        text = json.dumps(schema, sort_keys=True)
+        if text not in checked:
+            check(schema, *args, **kwargs)
+            checked.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonschema.Draft202012Validator, "check_schema", check_once)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def repeatable_chance(request: pytest.FixtureRequest) -> None:
+    """Whatever draws chance draws the same in each run of a test, so that no test passes by luck."""
+    random.seed(request.node.nodeid)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "state")

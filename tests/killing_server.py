@@ -1,0 +1,36 @@
+"""A server that kills itself at one of its journal's writes: `python -m tests.killing_server 2 before`."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cleanlist_mcp import journal
+from cleanlist_mcp.serving import serve
+from cleanlist_mcp.settings import Settings
+
+FATAL, MOMENT = int(sys.argv[1]), sys.argv[2]
+
+
+class KillingJournal(journal.Journal):
+    """Ends the process just before or just after its fatal write is there for others to see."""
+
+    writes = 0
+
+    @contextmanager
+    def _transaction(self, *, power_safe: bool = False) -> Iterator[None]:
+        self.writes += 1
+        with super()._transaction(power_safe=power_safe):
+            yield
+            self._die("before")
+        self._die("after")
+
+    def _die(self, moment: str) -> None:
+        if self.writes == FATAL and moment == MOMENT:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    journal.Journal = KillingJournal  # type: ignore[misc]
+    serve(Settings.from_environment())

@@ -1,0 +1,252 @@
+"""What an answer that is no success means, whatever it looks like."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cleanlist_mcp.answers import MAX_RETRY_AFTER, PROBLEM_LIMIT, failure, names_field, read_body
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiRefusal,
+    ApiUnavailable,
+    BadResponse,
+    FeatureGated,
+    InsufficientCredits,
+    InsufficientScope,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    error_code,
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+members = (
+    "code",
+    "problem",
+    "fix",
+    "retryable",
+    "retry_after_ms",
+    "docs_url",
+    "request_id",
+    "details",
+    "estimated_cost_credits",
+    "required_scopes",
+)
+envelopes = st.dictionaries(st.sampled_from(members), json_values)
+
+
+def envelope(**error: Any) -> bytes:
+    return json.dumps({"error": error}).encode()
+
+
+def met(status: int, content: bytes = b"", what: str = "resource", **headers: str) -> ApiError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return failure(status, httpx.Headers(named), content, what=what)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (401, "invalid_api_key", Unauthorized),
+        (403, "insufficient_scope", InsufficientScope),
+        (403, "feature_gated", FeatureGated),
+        (400, "insufficient_credits", InsufficientCredits),
+        (402, "", InsufficientCredits),
+        (404, "list_not_found", NotFound),
+        (429, "", RateLimited),
+        (400, "rate_limited", RateLimited),
+        (500, "internal_error", ApiUnavailable),
+        (503, "feature_disabled", ApiUnavailable),
+        (400, "spend_cap_exceeded", ApiRefusal),
+        (409, "something_new", ApiRefusal),
+    ],
+)
+def test_the_code_decides_and_where_it_is_new_the_status(
+    status: int, code: str, kind: type[ApiError]
+) -> None:
+    error = met(status, envelope(code=code, problem="The words of the API."))
+
+    assert type(error) is kind
+    assert error.status == status
+    assert error.charged == "no"
+
+
+@pytest.mark.parametrize("code", ["validation_error", "spend_cap_exceeded", "missing_column", "new_in_2027"])
+def test_codes_that_are_not_ours_pass_through_with_their_text(code: str) -> None:
+    error = met(400, envelope(code=code, problem="It is so.", fix="Do it thus.", request_id="req_1"))
+
+    assert error_code(error) == code
+    assert "It is so." in error.message
+    assert error.next_step == "Do it thus."
+    assert error.request_id == "req_1"
+    assert not error.is_retryable
+    assert error.certain
+
+
+def test_a_refusal_without_a_code_is_named_by_its_status() -> None:
+    assert error_code(met(418, envelope(problem="I am a teapot."))) == "http_418"
+
+
+def test_the_frameworks_own_shapes_are_read() -> None:
+    text = met(403, b'{"detail":"Not allowed here"}')
+    fields = met(422, json.dumps({"detail": [{"loc": ["body", "lead_list_id"], "msg": "Required"}]}).encode())
+
+    assert "Not allowed here" in text.message
+    assert error_code(fields) == "validation_error"
+    assert fields.field_errors == [{"field": "lead_list_id", "problem": "Required"}]
+    assert names_field(fields, "lead_list_id")
+    assert not names_field(text, "lead_list_id")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>403 Forbidden</html>",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"{}",
+        b'{"error":"text"}',
+        b'{"detail":7}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"error":' * 50_000,
+        b"1" * 5_000,
+    ],
+)
+def test_a_body_of_no_known_shape_proves_nothing(content: bytes) -> None:
+    assert not read_body(content).readable
+    assert isinstance(met(403, content), BadResponse)
+    assert not met(403, content).certain
+    assert isinstance(met(502, content), ApiUnavailable)
+    assert not met(502, content).certain
+    assert isinstance(met(401, content), Unauthorized)
+    assert not met(401, content).certain
+
+
+def test_a_redirect_is_not_followed_but_told() -> None:
+    error = met(302, location="https://elsewhere.example/")
+
+    assert isinstance(error, BadResponse)
+    assert "302" in error.message
+    assert not error.certain
+
+
+def test_only_a_503_that_says_so_was_certainly_not_processed() -> None:
+    turned_away = met(503, envelope(retryable=True))
+
+    assert turned_away.certain and turned_away.resendable
+    for other in (
+        met(503, envelope(retryable=False)),
+        met(503),
+        met(500, envelope(retryable=True)),
+        met(504, envelope(retryable=True)),
+    ):
+        assert not other.certain
+        assert not other.resendable
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(500, False), (501, False), (502, True), (503, True), (504, True)]
+)
+def test_gateways_failures_pass_and_others_only_where_the_api_says_so(status: int, retryable: bool) -> None:
+    assert met(status).is_retryable is retryable
+    assert met(status, envelope(retryable=True)).is_retryable
+
+
+def test_the_wait_in_the_body_comes_before_the_one_in_the_header() -> None:
+    both = met(429, envelope(code="rate_limited", retry_after_ms=1500), retry_after="7")
+
+    assert both.retry_after == 1.5
+    assert "2 seconds" in both.message
+    assert met(429, retry_after="7").retry_after == 7
+    assert met(429).retry_after == 60
+
+
+def test_a_wait_as_a_date_is_counted_on_the_servers_clock() -> None:
+    date = "Mon, 23 Nov 2026 12:00:00 GMT"
+
+    assert met(429, retry_after="Mon, 23 Nov 2026 12:00:42 GMT", date=date).retry_after == 42
+    assert met(429, retry_after="Mon, 23 Nov 2026 11:00:00 GMT", date=date).retry_after == 0
+    assert met(429, retry_after="Mon, 23 Nov 2026 12:00:42 GMT").retry_after == 60
+
+
+@pytest.mark.parametrize(
+    "body", [{"retry_after_ms": 1e12}, {"retry_after_ms": 10**400}, {"retry_after_ms": float("inf")}]
+)
+def test_no_wait_over_an_hour_is_believed(body: dict[str, Any]) -> None:
+    assert met(429, envelope(**body)).retry_after == MAX_RETRY_AFTER
+    assert met(429, retry_after="9" * 400).retry_after == MAX_RETRY_AFTER
+
+
+@pytest.mark.parametrize("value", [-1, True, "soon", None, float("nan"), [5]])
+def test_a_wait_that_is_no_number_counts_for_nothing(value: Any) -> None:
+    assert met(429, envelope(retry_after_ms=value), retry_after="7").retry_after == 7
+    assert met(503, envelope(retry_after_ms=value)).retry_after is None
+
+
+def test_figures_and_scopes_are_handed_on() -> None:
+    figures = {"estimated_cost_credits": 11, "available_credits": 3, "shortfall_credits": 8}
+    short = met(400, envelope(code="insufficient_credits", **figures))
+    scopes = {"required_scopes": ["enrich:write"], "granted_scopes": ["lists:read"]}
+    narrow = met(403, envelope(code="insufficient_scope", details=scopes))
+
+    assert short.figures == figures
+    assert narrow.figures == scopes
+    assert "enrich:write" in narrow.message
+
+
+def test_what_was_not_found_is_named() -> None:
+    assert "no such workflow" in met(404, envelope(), what="workflow").message
+
+
+def test_texts_of_the_api_are_cleaned_and_cut() -> None:
+    error = met(400, envelope(code="x", problem="a\u202eb\u0000c" + "d" * 5_000, fix="e\U000e0041f"))
+
+    assert "\u202e" not in error.message and "\u0000" not in error.message
+    assert len(error.message) < PROBLEM_LIMIT + 100
+    assert error.next_step == "ef"
+
+
+def test_an_envelope_as_deep_as_json_may_be_is_read_without_fault() -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    body = read_body(envelope(code=deep, problem=deep, fix=deep, details={"required_scopes": [deep]}))
+
+    assert body.readable
+    assert body.code == ""
+
+
+@settings(max_examples=50)
+@given(content=st.binary(max_size=300) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_reading_a_body_never_raises(content: bytes) -> None:
+    read_body(content)
+
+
+@settings(max_examples=50)
+@given(
+    error=envelopes,
+    status=st.integers(300, 599),
+    retry_after=st.text(st.characters(max_codepoint=126), max_size=40),
+    date=st.text(st.characters(max_codepoint=126), max_size=40),
+)
+@example({"retry_after_ms": 10**400}, 429, "", "")
+@example({}, 429, "Mon, 23 Nov 2026 12:00:00 +9999999999", "Mon, 23 Nov 2026 12:00:00 GMT")
+def test_every_answer_becomes_an_error_whose_wait_is_bounded(
+    error: dict[str, Any], status: int, retry_after: str, date: str
+) -> None:
+    headers = {"retry-after": retry_after, "date": date}
+    met_error = failure(status, headers, json.dumps({"error": error}).encode())
+
+    assert met_error.message and met_error.next_step
+    assert met_error.retry_after is None or 0 <= met_error.retry_after <= MAX_RETRY_AFTER

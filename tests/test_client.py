@@ -1,0 +1,459 @@
+"""The one door to the network: what leaves, what is believed, and what is tried again."""
+
+import gzip
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from pydantic import SecretStr
+
+from cleanlist_mcp.client import MAX_RESPONSE_BYTES, PATIENCE, CleanlistClient
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiUnavailable,
+    BadResponse,
+    CleanlistError,
+    NotConfigured,
+    RateLimited,
+)
+from cleanlist_mcp.models import (
+    CreateListRequest,
+    CsvImportRequest,
+    EstimateRequest,
+    ListRequest,
+    PersonRequest,
+)
+from cleanlist_mcp.polling import RateBudget
+from cleanlist_mcp.retries import MAX_ATTEMPTS
+from cleanlist_mcp.sandbox.serve import running
+from cleanlist_mcp.sandbox.state import Sandbox
+from cleanlist_mcp.settings import Settings
+
+KEY = "clapi_fictional_key"
+BASE = "https://api.cleanlist.example/api/v1/public"
+WHOAMI = {"organization_id": "org_1", "organization_name": "Fable"}
+LIST = ListRequest(lead_list_id="list_1", scope="phone-only", quote_id="qte_1")
+
+Answer = httpx.Response | Exception
+Handler = Callable[[httpx.Request], Answer]
+
+
+class FakeClock:
+    """Waiting takes no time, and is remembered."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def wait(self, event: anyio.Event, seconds: float) -> bool:
+        if not event.is_set():
+            await self.sleep(seconds)
+        return event.is_set()
+
+
+class Api:
+    """An API that gives the arranged answers, the last one again and again, and remembers the requests."""
+
+    def __init__(self, *answers: Answer, **settings: Any) -> None:
+        self.requests: list[httpx.Request] = []
+        self.clock = FakeClock()
+        self.answers: Sequence[Answer] = answers or (httpx.Response(200, json=WHOAMI),)
+        values: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": BASE}
+        self.client = CleanlistClient(
+            Settings(**(values | settings)),
+            RateBudget(),
+            transport=httpx.MockTransport(self._answer),
+            clock=self.clock,
+            chance=lambda: 0.5,
+        )
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.requests[-1].content)
+
+
+def refused(status: int, **error: Any) -> httpx.Response:
+    return httpx.Response(status, json={"error": error})
+
+
+EVERY_CALL: dict[str, Callable[[CleanlistClient], Awaitable[object]]] = {
+    "whoami": lambda client: client.whoami(),
+    "balance": lambda client: client.balance(),
+    "estimate": lambda client: client.estimate(EstimateRequest(list_id="list_1", scope="full")),
+    "start_person": lambda client: client.start_person(
+        PersonRequest(email="ada@fable.example", enrichment_type="partial"), patience=0
+    ),
+    "start_list": lambda client: client.start_list(LIST, patience=0),
+    "status": lambda client: client.status("enrich-1"),
+    "create_list": lambda client: client.create_list(CreateListRequest(name="Fables")),
+    "lists": lambda client: client.lists(cursor="next"),
+    "list_detail": lambda client: client.list_detail("list_1"),
+    "leads": lambda client: client.leads("list_1", limit=5),
+    "import_csv": lambda client: client.import_csv(
+        "list_1", CsvImportRequest(csv_content_base64="", column_mapping={}, idempotency_key="once")
+    ),
+    "export": lambda client: client.export("list_1"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY_CALL)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json=[]),
+        httpx.Response(400, json={"detail": KEY.removeprefix("clapi_")}),
+        httpx.Response(502, text="<html></html>"),
+        httpx.ReadError("broken"),
+        httpx.ConnectError("refused"),
+    ],
+    ids=["unreadable", "refusal", "proxy", "reset", "refused"],
+)
+async def test_the_key_is_in_one_header_and_nowhere_else(
+    name: str, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    api = Api(answer)
+    with pytest.raises(ApiError) as raised:
+        await EVERY_CALL[name](api.client)
+
+    for request in api.requests:
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        others = {key: value for key, value in request.headers.items() if key != "authorization"}
+        assert KEY not in f"{request.url}{others}{request.content!r}"
+    assert api.requests
+    error = raised.value
+    shown = f"{error!r} {error.message} {error.next_step} {error.__cause__!r} {vars(error)}"
+    assert KEY not in shown + caplog.text + repr(api.client) + repr(vars(api.client))
+
+
+async def test_without_a_key_nothing_is_sent() -> None:
+    api = Api(api_key=None)
+    with pytest.raises(NotConfigured):
+        await api.client.whoami()
+
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("hostile", "encoded"),
+    [
+        ("a/b", "a%2Fb"),
+        ("../whoami", "..%2Fwhoami"),
+        ("x?y=1#z", "x%3Fy%3D1%23z"),
+        ("a b", "a%20b"),
+        ("%2e%2e", "%252e%252e"),
+        ("ü", "%C3%BC"),
+    ],
+)
+async def test_an_id_stays_one_piece_of_the_path(hostile: str, encoded: str) -> None:
+    api = Api(httpx.Response(404))
+    for ask in (api.client.status, api.client.list_detail):
+        with pytest.raises(CleanlistError):
+            await ask(hostile)
+    with pytest.raises(CleanlistError):
+        await api.client.leads(hostile, limit=1)
+
+    paths = [request.url.raw_path.decode().partition("?")[0] for request in api.requests]
+    prefix = "/api/v1/public"
+    assert paths == [
+        f"{prefix}/enrichment/status/{encoded}",
+        f"{prefix}/lead-lists/{encoded}",
+        f"{prefix}/lead-lists/{encoded}/leads",
+    ]
+
+
+async def test_a_list_run_names_its_list_as_each_version_of_the_api_does() -> None:
+    started = httpx.Response(200, json={"workflow_id": "bulk-enrich-1"})
+    public, second = Api(started), Api(started, base_url="https://api.cleanlist.example/api/v2")
+    await public.client.start_list(LIST, patience=0)
+    await second.client.start_list(LIST, patience=0)
+
+    rest = {"scope": "phone-only", "quote_id": "qte_1"}
+    assert public.body == {"lead_list_id": "list_1"} | rest
+    assert second.body == {"list_id": "list_1"} | rest
+
+
+async def test_redirects_are_not_followed() -> None:
+    api = Api(httpx.Response(307, headers={"location": "https://elsewhere.example/"}))
+    with pytest.raises(BadResponse, match="307"):
+        await api.client.whoami()
+
+    assert len(api.requests) == 1
+
+
+class Stream(httpx.AsyncByteStream):
+    """A body that never ends, and counts what was taken of it."""
+
+    def __init__(self, chunk: bytes, pause: float = 0.0) -> None:
+        self.taken = 0
+        self.closed = False
+        self._chunk = chunk
+        self._pause = pause
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await anyio.sleep(self._pause)
+            self.taken += len(self._chunk)
+            yield self._chunk
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Streaming(httpx.AsyncBaseTransport):
+    def __init__(self, stream: Stream, **headers: str) -> None:
+        self.requests = 0
+        self._stream = stream
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        return httpx.Response(200, headers=self._headers, stream=self._stream)
+
+
+def over(transport: httpx.AsyncBaseTransport | None, **settings: Any) -> CleanlistClient:
+    values: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": BASE}
+    return CleanlistClient(
+        Settings(**(values | settings)), RateBudget(), transport=transport, clock=FakeClock()
+    )
+
+
+async def test_an_answer_without_end_is_read_up_to_8_mib() -> None:
+    stream = Stream(b" " * 65_536)
+    transport = Streaming(stream)
+    with pytest.raises(BadResponse, match="larger"):
+        await over(transport).whoami()
+
+    assert stream.taken <= MAX_RESPONSE_BYTES + 65_536
+    assert stream.closed
+    assert transport.requests == 1
+
+
+async def test_a_small_answer_that_swells_is_not_unpacked_further() -> None:
+    class Bomb(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            packed = gzip.compress(b" " * (2 * MAX_RESPONSE_BYTES))
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, content=packed)
+
+    with pytest.raises(BadResponse, match="larger"):
+        await over(Bomb()).whoami()
+
+
+async def test_an_answer_that_trickles_ends_with_the_requests_time() -> None:
+    stream = Stream(b" ", pause=0.01)
+    with anyio.fail_after(30), pytest.raises(ApiUnavailable, match=r"0\.2 seconds") as raised:
+        await over(Streaming(stream), timeout_seconds=0.2).status("enrich-1", poll=True)
+
+    assert not raised.value.certain
+    assert stream.closed
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refused(429, code="rate_limited", retry_after_ms=100),
+        refused(502),
+        httpx.Response(503, text="<html></html>"),
+        refused(504),
+        refused(409, code="busy", retryable=True),
+        httpx.ConnectError("refused"),
+        httpx.ReadError("reset"),
+        httpx.ReadTimeout("late"),
+        httpx.RemoteProtocolError("cut"),
+    ],
+    ids=lambda item: str(item) if isinstance(item, Exception) else str(item.status_code),
+)
+async def test_a_free_request_is_tried_again_until_it_works(failure: Answer) -> None:
+    api = Api(failure, failure, httpx.Response(200, json=WHOAMI))
+
+    assert (await api.client.whoami()).organization_name == "Fable"
+    assert len(api.requests) == 3
+    assert len(api.clock.slept) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 500])
+async def test_a_refusal_is_not_tried_again(status: int) -> None:
+    api = Api(refused(status, code="no"))
+    with pytest.raises(ApiError):
+        await api.client.whoami()
+
+    assert len(api.requests) == 1
+
+
+async def test_it_stops_trying_after_a_few_times_and_seconds() -> None:
+    api = Api(httpx.ConnectError("refused"))
+    with pytest.raises(ApiUnavailable, match="nothing was sent"):
+        await api.client.whoami()
+
+    assert len(api.requests) == MAX_ATTEMPTS
+    assert sum(api.clock.slept) <= PATIENCE
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [httpx.ConnectError("refused"), refused(429, retry_after_ms=100), refused(503, retryable=True)],
+    ids=["refused", "429", "503"],
+)
+async def test_a_spend_is_sent_again_where_it_was_certainly_not_processed(failure: Answer) -> None:
+    api = Api(failure, httpx.Response(200, json={"workflow_id": "bulk-enrich-1"}))
+
+    assert (await api.client.start_list(LIST, patience=10)).workflow_id == "bulk-enrich-1"
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ReadError("reset"),
+        httpx.ReadTimeout("late"),
+        httpx.WriteError("unsent"),
+        httpx.RemoteProtocolError("cut"),
+        refused(500, retryable=True),
+        refused(502, retryable=True),
+        refused(503),
+        httpx.Response(200, text="{"),
+        httpx.Response(204),
+        httpx.Response(302),
+    ],
+    ids=lambda item: str(item) if isinstance(item, Exception) else str(item.status_code),
+)
+async def test_a_spend_whose_answer_is_lost_is_sent_once_and_uncertain(failure: Answer) -> None:
+    api = Api(failure)
+    with pytest.raises(ApiError) as raised:
+        await api.client.start_list(LIST, patience=10)
+
+    assert len(api.requests) == 1
+    assert not raised.value.certain
+
+
+async def test_nothing_is_sent_again_once_the_server_stops() -> None:
+    api = Api(httpx.ConnectError("refused"))
+    stop = anyio.Event()
+    stop.set()
+    with pytest.raises(ApiUnavailable):
+        await api.client.start_list(LIST, patience=10, stop=stop)
+
+    assert len(api.requests) == 1
+
+
+async def test_a_poll_is_one_request() -> None:
+    api = Api(refused(503, retryable=True))
+    with pytest.raises(ApiUnavailable):
+        await api.client.status("enrich-1", poll=True)
+
+    assert len(api.requests) == 1
+
+
+async def test_a_429_that_fits_is_waited_for_and_one_that_does_not_is_told_at_once() -> None:
+    short = Api(refused(429, retry_after_ms=4000), httpx.Response(200, json=WHOAMI))
+    await short.client.whoami()
+    assert 4 <= sum(short.clock.slept) < 5
+
+    long = Api(refused(429, retry_after_ms=30_000), httpx.Response(200, json=WHOAMI))
+    with pytest.raises(RateLimited) as raised:
+        await long.client.whoami()
+    assert raised.value.retry_after == 30
+    assert long.clock.slept == []
+
+    with pytest.raises(RateLimited) as held_back:
+        await long.client.balance()
+    assert len(long.requests) == 1
+    assert held_back.value.retry_after == pytest.approx(30, abs=1)
+
+    long.clock.now += 30
+    assert (await long.client.whoami()).organization_name == "Fable"
+
+
+async def test_a_certificate_that_is_not_trusted_is_said_and_not_tried_again() -> None:
+    api = Api(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
+    with pytest.raises(ApiUnavailable, match="certificate") as raised:
+        await api.client.whoami()
+
+    assert len(api.requests) == 1
+    assert not raised.value.is_retryable
+    assert raised.value.certain
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"credits":-1}', b'{"credits":"many"}', b"[" * 10_000, b"\xff", b"<html>"],
+)
+async def test_a_success_that_cannot_be_read_is_told_without_its_text(content: bytes) -> None:
+    api = Api(httpx.Response(200, content=content))
+    with pytest.raises(BadResponse) as raised:
+        await api.client.balance()
+
+    assert len(api.requests) == 1
+    assert raised.value.__cause__ is None
+    assert "many" not in raised.value.message
+
+
+async def test_new_fields_and_words_do_not_disturb() -> None:
+    answer = {"workflow_id": "enrich-1", "status": "sparkling", "total": None, "new": {"deep": [1]}}
+    status = await Api(httpx.Response(200, json=answer)).client.status("enrich-1")
+
+    assert not status.finished
+    assert status.total == 0
+
+
+DEAD_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+
+
+async def test_loopback_traffic_goes_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in DEAD_PROXY.items():
+        monkeypatch.setenv(name, value)
+    sandbox = Sandbox()
+    async with running(sandbox) as base_url:
+        client = over(None, base_url=base_url, api_key=SecretStr(sandbox.key))
+        whoami = await client.whoami()
+        await client.aclose()
+
+    assert whoami.organization_name == "Northwind Sandbox"
+
+
+async def test_other_traffic_goes_through_the_users_proxy_which_never_sees_the_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[bytes] = []
+
+    async def turn_away(stream: SocketStream) -> None:
+        async with stream:
+            heard.append(await stream.receive())
+            await stream.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # no database here
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, turn_away)
+            client = over(None)
+            with pytest.raises(ApiUnavailable, match="nothing was sent") as raised:
+                await client.whoami()
+            await client.aclose()
+            tasks.cancel_scope.cancel()
+
+    assert raised.value.certain
+    assert heard[0].startswith(b"CONNECT api.cleanlist.example:443")
+    assert KEY.encode() not in b"".join(heard)

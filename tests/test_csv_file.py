@@ -1,0 +1,356 @@
+"""What a file of people may look like, and where it may lie."""
+
+import csv
+import io
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleanlist_mcp import csv_file
+from cleanlist_mcp.csv_file import CsvPeople, read_csv
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.identity import Person
+from cleanlist_mcp.leads import prepare
+from cleanlist_mcp.text import clean
+from tests.people_written import rules
+
+
+def file_with(folder: Path, content: str | bytes) -> str:
+    data = content.encode() if isinstance(content, str) else content
+    (folder / "people.csv").write_bytes(data)
+    return "people.csv"
+
+
+def people_in(folder: Path, content: str | bytes) -> CsvPeople:
+    return read_csv(file_with(folder, content), folder)
+
+
+def refusal(path: str, folder: Path | None) -> InvalidArguments:
+    with pytest.raises(InvalidArguments) as refused:
+        read_csv(path, folder)
+    return refused.value
+
+
+def refusal_of(folder: Path, content: str | bytes) -> InvalidArguments:
+    return refusal(file_with(folder, content), folder)
+
+
+def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email Address,Phone\na@b.example,1\n\n,,\nc@d.example,2\n")
+    assert found.rows == ((2, {"email": "a@b.example"}), (5, {"email": "c@d.example"}))
+    assert found.columns == {"email": "Email Address"}
+    assert found.unclear == ("Phone",)
+    assert found.notes == ()
+    assert found.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("titles", "fields"),
+    [
+        (
+            "First Name,Last Name,Title,Company,Email,Website,Person Linkedin Url",
+            "first_name last_name title company_name email domain linkedin_url",
+        ),
+        ("E-mail,Given name,SURNAME,Organization", "email first_name last_name company_name"),
+        ("Work Email,LinkedIn Profile,Position", "email linkedin_url title"),
+        ("work_email,company-domain,Job Title,LinkedIn", "email domain title linkedin_url"),
+        ("Vorname,Name,Firma,E-Mail-Adresse", "first_name last_name company_name email"),
+        ("Vorname,Nachname,Unternehmen,Webseite", "first_name last_name company_name domain"),
+        ("Nom,Prénom,Société,Fonction", "last_name first_name company_name title"),
+        ("Nombre,Apellidos,Empresa,Correo", "first_name last_name company_name email"),
+        ("Correo electro\u0301nico,Puesto", "email title"),
+        ("Name,Company Name", "full_name company_name"),
+        ("Person ID,Full Name", "person_id full_name"),
+        ("Vorname,Nachname,Name,Firma", "first_name last_name full_name company_name"),
+    ],
+)
+def test_titles_as_people_write_them_are_understood(tmp_path: Path, titles: str, fields: str) -> None:
+    found = people_in(tmp_path, f"{titles}\n{','.join('x' for _ in titles.split(','))}\n")
+    assert {title: field for field, title in found.columns.items()} == dict(
+        zip((clean(title) for title in titles.split(",")), fields.split(), strict=True)
+    )
+    assert found.unclear == ()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
+    rows = [["First Name", "Last Name", "Company"], ["Ada", "Lovelace", "A, B; C | D"]]
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    found = people_in(tmp_path, text.getvalue())
+    assert dict(found.rows[0][1]) == {
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "company_name": "A, B; C | D",
+    }
+
+
+def test_the_line_that_declares_the_delimiter_is_no_row(tmp_path: Path) -> None:
+    for mark in (b"", b"\xef\xbb\xbf"):
+        found = people_in(tmp_path, mark + b"sep=;\r\nEmail;Title\r\na@b.example;x, y\r\n")
+        assert found.rows == ((2, {"email": "a@b.example", "title": "x, y"}),)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_unicode_encodings_are_read_without_a_note(tmp_path: Path, encoding: str) -> None:
+    found = people_in(tmp_path, "Email,Vorname\r\na@b.example,Zoë 田\r\n".encode(encoding))
+    assert found.rows == ((2, {"email": "a@b.example", "first_name": "Zoë 田"}),)
+    assert found.notes == ()
+
+
+def test_big_endian_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:
+    found = people_in(tmp_path, b"\xfe\xff" + "Email;Titel\na@b.example;ü\n".encode("utf-16-be"))
+    assert found.rows[0][1] == {"email": "a@b.example"}
+
+
+def test_windows_1252_is_read_and_said(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email;Société\na@b.example;Müller \u2013 Söhne\n".encode("cp1252"))
+    assert found.rows[0][1]["company_name"] == "Müller \u2013 Söhne"
+    assert "Windows-1252" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"PK\x03\x04 a spreadsheet",
+        "Email\na@b.example\n".encode("utf-16-le"),
+        b"\xef\xbb\xbfEmail\n\xff@b.example\n",
+        b"Email\n\x81\x8d@b.example\n",
+        b"\xff\xfeE",
+    ],
+)
+def test_bytes_that_are_no_known_text_are_refused(tmp_path: Path, data: bytes) -> None:
+    error = refusal_of(tmp_path, data)
+    assert "known encoding" in error.message
+    assert "CSV UTF-8" in error.next_step
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", " , \n,\n"])
+def test_an_empty_file_is_refused_as_empty(tmp_path: Path, content: str) -> None:
+    assert refusal_of(tmp_path, content).message == "The CSV file is empty."
+
+
+def test_titles_without_rows_are_refused(tmp_path: Path) -> None:
+    assert "no rows" in refusal_of(tmp_path, "Email,Company\n\n").message
+
+
+def test_a_file_without_titles_is_refused_without_naming_anyone(tmp_path: Path) -> None:
+    error = refusal_of(tmp_path, "Ada,Lovelace,ada@northwind.example\n")
+    assert "first row" in error.message
+    assert "Ada" not in error.message + error.next_step
+    assert "First Name" in error.next_step
+
+
+def test_columns_that_identify_nobody_are_refused(tmp_path: Path) -> None:
+    error = refusal_of(tmp_path, "First Name,Company\nAda,Northwind\n")
+    assert "missing last_name" in error.message
+
+
+def test_a_second_column_of_a_field_is_named_and_not_used(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email,Email,Notes,,x@y.example,\na@b.example,c@d.example,n,1,2,\n")
+    assert found.rows[0][1] == {"email": "a@b.example"}
+    assert found.unclear == (
+        "Email (column 2, a second email)",
+        "Notes",
+        "column 4 (no title)",
+        "column 5",
+    )
+
+
+def test_titles_are_shown_clean_and_short(tmp_path: Path) -> None:
+    found = people_in(tmp_path, f"Email,ev\u202eil\u200b,{'x' * 99}\na@b.example,,\n")
+    assert found.unclear == ("evil", "x" * 39 + "…")
+
+
+def test_more_columns_than_anyone_needs_are_refused(tmp_path: Path) -> None:
+    titles = ",".join(["Email", *(f"c{n}" for n in range(200))])
+    assert "200 columns" in refusal_of(tmp_path, f"{titles}\na@b.example\n").message
+
+
+def test_the_empty_columns_a_spreadsheet_adds_do_not_count(tmp_path: Path) -> None:
+    found = people_in(tmp_path, f"Email{',' * 500}\na@b.example{',' * 600}\n")
+    assert found.rows == ((2, {"email": "a@b.example"}),)
+    assert found.unclear == ()
+
+
+def test_a_short_row_is_read_and_said_and_a_long_one_is_skipped(tmp_path: Path) -> None:
+    text = "Email,Company,Title\na@b.example\nc@d.example,Acme, Inc.,Boss\ne@f.example,A,B,,\n"
+    found = people_in(tmp_path, text)
+    assert [number for number, _ in found.rows] == [2, 4]
+    assert [note.row for note in found.skipped] == [3]
+    assert "unquoted" in found.skipped[0].reason
+    assert found.notes == ("Rows with fewer cells than the title row: 1; what is missing is empty.",)
+
+
+def test_a_line_break_inside_quotes_stays_in_its_cell(tmp_path: Path) -> None:
+    found = people_in(tmp_path, 'Email,Title\r\na@b.example,"Head\r\nof ""R&D"""\r\nc@d.example,x')
+    assert [number for number, _ in found.rows] == [2, 3]
+    assert prepare(found.rows).accepted[0].person.title == 'Head of "R&D"'
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ['a@b.example,x\nc@d.example,"never closed\ne@f.example,y\n', 'a@b.example,x\n"c"d@e.example,y\n'],
+)
+def test_broken_quotes_are_refused_with_the_row(tmp_path: Path, rows: str) -> None:
+    error = refusal_of(tmp_path, f"Email,Title\n{rows}")
+    assert "row 3" in error.message
+    assert "quotation mark" in error.next_step
+
+
+def test_a_quotation_mark_within_a_word_is_no_broken_quote(tmp_path: Path) -> None:
+    assert people_in(tmp_path, 'Email,Title\na@b.example,5" pipes\n').rows[0][1]["title"] == '5" pipes'
+
+
+def test_nuls_and_old_line_ends_do_no_harm(tmp_path: Path) -> None:
+    found = people_in(tmp_path, b"Em\0ail,Title\ra@b.ex\0ample,Bo\0ss\r")
+    assert prepare(found.rows).accepted[0].person == Person(email="a@b.example", title="Boss")
+
+
+def test_a_huge_quoted_cell_costs_its_own_row_only(tmp_path: Path) -> None:
+    inside = "p0@x.example,planted\n" * 20_000
+    found = people_in(tmp_path, f'Email,Title\na@b.example,"{inside}"\nc@d.example,x\n')
+    sorted_out = prepare(found.rows)
+    assert [(note.row, note.reason) for note in sorted_out.skipped] == [
+        (2, "title is longer than 300 characters")
+    ]
+    assert [lead.person.email for lead in sorted_out.accepted] == ["c@d.example"]
+
+
+def test_a_cell_that_is_cut_while_reading_is_still_too_long(tmp_path: Path) -> None:
+    rows = f"Ada Lovelace{' ' * 5_000},Northwind,\n,,linkedin.com/in/ada?{'x' * 5_000}\n"
+    found = prepare(people_in(tmp_path, f"Name,Company,LinkedIn\n{rows}").rows)
+    assert [note.reason for note in found.skipped] == [
+        "first_name is longer than 200 characters",
+        "linkedin_url is longer than 500 characters",
+    ]
+
+
+def test_ten_thousand_rows_are_read_and_one_more_is_refused(tmp_path: Path) -> None:
+    lines = [f"p{n}@x.example" for n in range(10_000)]
+    found = people_in(tmp_path, "\n".join(["Email", *lines]))
+    assert found.rows[-1] == (10_001, {"email": "p9999@x.example"})
+    error = refusal_of(tmp_path, "\n".join(["Email", *lines, "one@more.example"]))
+    assert "more than 10,000 rows" in error.message
+    assert "Split" in error.next_step
+
+
+@pytest.mark.long
+def test_reading_needs_little_more_memory_than_the_file_and_its_people(tmp_path: Path) -> None:
+    row = f"p@x.example,{'y' * 900}\n"
+    path = file_with(tmp_path, "Email,Unused notes\n" + row * 9_900)
+    tracemalloc.start()
+    try:
+        read_csv(path, tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * os.path.getsize(tmp_path / path)
+
+
+def test_a_file_over_the_size_limit_is_refused(tmp_path: Path) -> None:
+    with open(tmp_path / "people.csv", "wb") as file:
+        file.truncate(csv_file.MAX_FILE_BYTES + 1)
+    assert "bigger than 10 MB" in refusal("people.csv", tmp_path).message
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file_with(tmp_path, "Email\n" + "a@b.example\n" * 10)
+    small = os.stat_result((0o100600, *(0 for _ in range(9))))
+    monkeypatch.setattr(csv_file, "MAX_FILE_BYTES", 50)
+    monkeypatch.setattr(os, "fstat", lambda descriptor: small)
+    assert "bigger than" in refusal(path, tmp_path).message
+
+
+def test_without_a_folder_reading_is_off(tmp_path: Path) -> None:
+    error = refusal(str(tmp_path / file_with(tmp_path, "Email\na@b.example\n")), None)
+    assert "switched off" in error.message
+    assert "CLEANLIST_CSV_DIR" in error.next_step
+
+
+def test_a_folder_that_is_gone_is_named_as_the_fault(tmp_path: Path) -> None:
+    assert "cannot be reached" in refusal("people.csv", tmp_path / "gone").message
+
+
+def test_a_file_may_be_given_by_its_whole_path_or_in_a_subfolder(tmp_path: Path) -> None:
+    (tmp_path / "q3").mkdir()
+    file_with(tmp_path / "q3", "Email\na@b.example\n")
+    for path in ("q3/people.csv", str(tmp_path / "q3" / "people.csv"), "q3/../q3/people.csv"):
+        assert len(read_csv(path, tmp_path).rows) == 1
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder to read from, beside a file that must stay unread."""
+    file_with(tmp_path, "Email\nsecret@x.example\n")
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    return folder
+
+
+def test_nothing_outside_the_folder_is_read_nor_told_apart(outside: Path) -> None:
+    os.symlink(outside.parent / "people.csv", outside / "link.csv")
+    os.symlink(outside.parent, outside / "up")
+    (outside.parent / "inside-too").mkdir()
+    file_with(outside.parent / "inside-too", "Email\na@b.example\n")
+    ways = ["../people.csv", "link.csv", "up/people.csv", "../inside-too/people.csv"]
+    ways += [str(outside.parent / "people.csv"), "../nothing-here.csv", "x/../../people.csv"]
+    assert {refusal(path, outside).message for path in ways} == {
+        "The CSV file is not inside the folder that CLEANLIST_CSV_DIR names."
+    }
+
+
+def test_a_link_that_stays_inside_and_a_linked_folder_are_fine(outside: Path) -> None:
+    file_with(outside, "Email\na@b.example\n")
+    os.symlink("people.csv", outside / "link.csv")
+    os.symlink(outside, outside.parent / "alias")
+    assert len(read_csv("link.csv", outside.parent / "alias").rows) == 1
+
+
+def test_a_link_put_in_place_of_the_file_is_not_followed(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.symlink(outside.parent / "people.csv", outside / "link.csv")
+    monkeypatch.setattr(csv_file, "_inside", lambda path, folder: folder / path)
+    assert "can be read" in refusal("link.csv", outside).message
+
+
+@pytest.mark.parametrize("path", ["", ".", "gone.csv", "a\0b.csv", "x" * 5_000, "loop.csv"])
+def test_what_is_no_file_gets_one_plain_answer(tmp_path: Path, path: str) -> None:
+    os.symlink("loop.csv", tmp_path / "loop.csv")
+    assert refusal(path, tmp_path).message == "There is no CSV file at csv_path that can be read."
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "can be read" in refusal("pipe.csv", tmp_path).message
+
+
+def test_split_names_are_said_and_given_names_are_not_overwritten(tmp_path: Path) -> None:
+    text = "Full Name,First Name,Last Name,Company\nA B,Ada,Lovelace,N\nC D,,,N\nE F,Eve,,N\n"
+    found = people_in(tmp_path, text)
+    names = [(row["first_name"], row["last_name"]) for _, row in found.rows]
+    assert names == [("Ada", "Lovelace"), ("C", "D"), ("Eve", "F")]
+    assert found.notes[0].startswith("Full names that were split: 2.")
+
+
+@rules
+@given(st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=4), max_size=6))
+def test_every_row_of_any_table_is_read_or_skipped(rows: list[list[str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["Email", "Title"], *rows])
+    text.seek(0)
+    filled = [row for row in rows if any(cell.strip() for cell in row)]
+    if not filled:
+        with pytest.raises(InvalidArguments, match="no rows"):
+            csv_file._people(csv_file._records(text, ","))
+        return
+    found = csv_file._people(csv_file._records(text, ","))
+    assert len(found.rows) + len(found.skipped) == len(filled)

@@ -1,0 +1,143 @@
+"""The list that a user means, found with as few requests as that takes."""
+
+import pytest
+
+from cleanlist_mcp.directory import MEMORY_SECONDS, is_list_id
+from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
+from cleanlist_mcp.models import LeadList
+from tests.support import World
+
+
+def requests(world: World) -> list[str]:
+    """Paths asked for since the last look."""
+    found = [record.path for record in world.sandbox.requests]
+    world.sandbox.requests.clear()
+    return found
+
+
+async def test_a_list_is_found_by_its_id_and_by_its_exact_name_in_any_case(world: World) -> None:
+    list_id = world.sandbox.list_id("Späte Zusagen")
+
+    async with world.services() as services:
+        for text in (list_id, "Späte Zusagen", " SPÄTE  zusagen\u200b ", "Spa\u0308te Zusagen"):
+            assert await services.directory.resolve(text) == (list_id, "Späte Zusagen")
+
+    assert requests(world) == ["/lead-lists"]
+
+
+async def test_part_of_a_name_finds_nothing_and_the_error_names_what_is_close(world: World) -> None:
+    async with world.services() as services:
+        with pytest.raises(NotFound) as missed:
+            await services.directory.resolve("Q3 Prospect")
+
+    assert missed.value.message == "No list has that id or exact name."
+    assert missed.value.next_step == "Names close to it: Q3 Prospects. Call find_lists to see them."
+
+
+async def test_a_name_that_looks_like_an_id_and_is_none_is_said_to_be_neither(world: World) -> None:
+    async with world.services() as services:
+        with pytest.raises(NotFound, match="No list has that id or exact name"):
+            await services.directory.resolve("Prospects")
+
+    assert requests(world) == ["/lead-lists", "/lead-lists/Prospects"]
+
+
+async def test_two_lists_of_one_name_are_named_by_their_ids(world: World) -> None:
+    ids = [world.sandbox.add_list("Twins", 2), world.sandbox.add_list("TWINS", 1)]
+
+    async with world.services() as services:
+        with pytest.raises(AmbiguousList) as refused:
+            await services.directory.resolve("twins")
+        assert await services.directory.resolve(ids[1]) == (ids[1], "TWINS")
+
+    assert refused.value.figures == {"list_ids": ids, "lead_counts": [2, 1]}
+
+
+async def test_an_id_comes_before_a_name(world: World) -> None:
+    list_id = world.sandbox.list_id("Q3 Prospects")
+    world.sandbox.add_list(list_id)
+
+    async with world.services() as services:
+        assert await services.directory.resolve(list_id) == (list_id, "Q3 Prospects")
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\u200b", "\n"])
+async def test_a_blank_text_is_refused_before_any_request(world: World, blank: str) -> None:
+    async with world.services() as services:
+        with pytest.raises(InvalidArguments, match="blank"):
+            await services.directory.resolve(blank)
+
+    assert requests(world) == []
+
+
+async def test_names_are_remembered_for_a_while_and_looked_up_again_after_it(world: World) -> None:
+    async with world.services() as services:
+        await services.directory.resolve("Q3 Prospects")
+        await world.clock.sleep(MEMORY_SECONDS - 1)
+        await services.directory.resolve("Q3 Prospects")
+        assert requests(world) == ["/lead-lists"]
+        await world.clock.sleep(2)
+        await services.directory.resolve("Q3 Prospects")
+
+    assert requests(world) == ["/lead-lists"]
+
+
+async def test_a_list_made_elsewhere_is_found_although_others_are_remembered(world: World) -> None:
+    async with world.services() as services:
+        await services.directory.resolve("Q3 Prospects")
+        made = world.sandbox.add_list("Brand new")
+        assert await services.directory.resolve("Brand new") == (made, "Brand new")
+
+
+async def test_a_list_that_was_just_made_costs_no_request(world: World) -> None:
+    async with world.services() as services:
+        services.directory.learn(LeadList(list_id="list-9", name="Mine"))
+        assert await services.directory.resolve("list-9") == ("list-9", "Mine")
+
+    assert requests(world) == []
+
+
+async def test_among_a_thousand_lists_an_id_costs_two_requests_and_a_name_at_most_eleven(
+    world: World,
+) -> None:
+    for number in range(1_100):
+        world.sandbox.add_list(f"list {number}")
+
+    async with world.services() as services:
+        far = world.sandbox.list_id("list 1050")
+        assert await services.directory.resolve(far) == (far, "list 1050")
+        assert requests(world) == ["/lead-lists", f"/lead-lists/{far}"]
+        assert (await services.directory.resolve("list 900"))[1] == "list 900"
+        assert len(requests(world)) == 10
+        with pytest.raises(NotFound, match="None of the first 1000 lists has that id or exact name"):
+            await services.directory.resolve("list 1099")
+
+
+async def test_a_key_that_cannot_read_lists_can_still_use_ids(world: World) -> None:
+    key = world.sandbox.add_account("writer", scopes={"lists:write"})
+
+    async with world.services(api_key=key) as services:
+        assert await services.directory.resolve("list-1") == ("list-1", "")
+        with pytest.raises(InsufficientScope):
+            await services.directory.resolve("Q3 Prospects")
+
+
+async def test_a_name_is_not_taken_for_an_id_because_the_api_is_down(world: World) -> None:
+    world.sandbox.faults.next("GET /lead-lists", "server_error", times=9, retryable=False)
+
+    async with world.services() as services:
+        with pytest.raises(ApiUnavailable):
+            await services.directory.resolve("Prospects")
+
+
+async def test_without_the_list_tools_the_advice_names_none_of_them(world: World) -> None:
+    async with world.services(toolsets=frozenset({"core"})) as services:
+        with pytest.raises(NotFound) as missed:
+            await services.directory.resolve("No such list")
+
+    assert missed.value.next_step == "Ask the user for the list's exact name."
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a/b", "é", "x" * 129, "a\n", "../x"])
+def test_what_cannot_be_an_id(text: str) -> None:
+    assert not is_list_id(text)

@@ -1,0 +1,287 @@
+"""The doctor names the fault, then the remedy, and ends non-zero where tools would not work."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from cleanlist_mcp import doctor
+from cleanlist_mcp.doctor import Finding
+from cleanlist_mcp.errors import SettingsError
+from cleanlist_mcp.sandbox.accounts import ALL_SCOPES
+from cleanlist_mcp.settings import Settings
+from tests.support import World
+
+
+async def look(
+    world: World,
+    settings: Settings | SettingsError | None = None,
+    environment: Mapping[str, str] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    python: tuple[int, ...] = (3, 12, 1),
+) -> list[Finding]:
+    """What the doctor finds, in virtual time."""
+    findings: list[Finding] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.clock.drive)
+        findings = await doctor.examine(
+            world.settings() if settings is None else settings,
+            environment or {},
+            transport or world.transport,
+            clock=world.clock,
+            python=python,
+        )
+        tasks.cancel_scope.cancel()
+    return findings
+
+
+def the_fault(findings: list[Finding]) -> Finding:
+    """The one fault, which the report shows first and with a remedy behind it."""
+    assert doctor.exit_status(findings) == 1
+    (fault,) = [finding for finding in findings if finding.level == "fault"]
+    lines = doctor.report(findings).splitlines()
+    assert lines[2].startswith("FAULT")
+    assert fault.remedy
+    text = " ".join(" ".join(lines).split())
+    assert text.index(ascii_of(fault.text)) < text.index(ascii_of(fault.remedy))
+    return fault
+
+
+def ascii_of(text: str) -> str:
+    return text.replace("→", ">").replace("…", "...")
+
+
+class Unreachable(httpx.AsyncBaseTransport):
+    """A network on which no connection comes about."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError(self.words, request=request)
+
+
+async def test_a_sound_machine_has_no_fault_and_ends_with_zero(world: World) -> None:
+    findings = await look(world)
+
+    assert doctor.exit_status(findings) == 0
+    assert {finding.level for finding in findings} == {"ok"}
+    text = doctor.report(findings)
+    assert "Northwind Sandbox" in text
+    assert "5000 left" in text
+    assert text.rstrip().endswith("The tools would work.")
+    assert world.sandbox.runs == []
+
+
+async def test_a_missing_key_is_named_with_the_way_to_one(world: World) -> None:
+    fault = the_fault(await look(world, world.settings(api_key=None)))
+
+    assert fault.subject == "key"
+    assert "No Cleanlist API key" in fault.text
+    assert "CLEANLIST_API_KEY" in fault.remedy
+    assert "CLEANLIST_SANDBOX=true" in fault.remedy
+    assert world.sandbox.requests == []
+
+
+async def test_an_extension_key_is_recognised_without_asking_the_api(world: World) -> None:
+    environment = {"CLEANLIST_API_KEY": "clext_abcdef", "CLEANLIST_STATE_DIR": str(world.folder)}
+
+    fault = the_fault(await look(world, doctor.read_settings(environment), environment))
+
+    assert fault.subject == "key"
+    assert "clext_" in fault.text
+    assert "abcdef" not in fault.text
+    assert world.sandbox.requests == []
+
+
+async def test_a_key_that_the_api_does_not_know_is_the_fault(world: World) -> None:
+    fault = the_fault(await look(world, world.settings(api_key=SecretStr("clapi_long_gone"))))
+
+    assert fault.subject == "key"
+    assert "does not accept" in fault.text
+    assert "Ask the user" not in fault.remedy
+
+
+async def test_a_plan_without_api_access_is_named_as_the_plan(world: World) -> None:
+    key = world.sandbox.add_account("starter", tier="starter", api_access=False)
+
+    fault = the_fault(await look(world, world.settings(api_key=SecretStr(key))))
+
+    assert fault.subject == "plan"
+    assert "does not include API access" in fault.text
+
+
+async def test_a_missing_scope_is_named_with_the_tools_that_need_it(world: World) -> None:
+    key = world.sandbox.add_account("reader", scopes=ALL_SCOPES - {"enrich:write"})
+
+    findings = await look(world, world.settings(api_key=SecretStr(key)))
+    fault = the_fault(findings)
+
+    assert fault.subject == "scopes"
+    assert "enrich:write" in fault.text
+    assert "enrich_person, enrich_list" in fault.text
+    assert any(finding.subject == "credits" for finding in findings)
+
+
+async def test_a_scope_that_only_switched_off_tools_need_is_not_missed(world: World) -> None:
+    key = world.sandbox.add_account("reader", scopes=ALL_SCOPES - {"enrich:write", "lists:write"})
+
+    findings = await look(world, world.settings(api_key=SecretStr(key), read_only=True))
+
+    assert doctor.exit_status(findings) == 0
+
+
+async def test_a_key_that_may_not_see_the_balance_is_a_missing_scope_only(world: World) -> None:
+    key = world.sandbox.add_account("blind", scopes=ALL_SCOPES - {"credits:read"})
+
+    fault = the_fault(await look(world, world.settings(api_key=SecretStr(key))))
+
+    assert fault.subject == "scopes"
+    assert "credits:read" in fault.text
+
+
+async def test_no_network_is_told_with_the_host_and_the_cause(world: World) -> None:
+    fault = the_fault(await look(world, transport=Unreachable("[Errno -2] Name or service not known")))
+
+    assert fault.subject == "network"
+    assert "sandbox.cleanlist.example cannot be reached" in fault.text
+    assert "Name or service not known" in fault.text
+
+
+async def test_an_untrusted_certificate_is_told_apart_from_no_network(world: World) -> None:
+    refused = Unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
+
+    fault = the_fault(await look(world, transport=refused))
+
+    assert fault.subject == "network"
+    assert "TLS certificate" in fault.text
+    assert "trust store" in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("server_error", "HTTP status 500"),
+        ("bad_gateway", "HTTP status 502"),
+        ("unreadable", "cannot be read"),
+    ],
+)
+async def test_an_api_that_misbehaves_is_a_fault_of_its_own(world: World, kind: Any, words: str) -> None:
+    world.sandbox.faults.next("GET /whoami", kind, times=50)
+
+    fault = the_fault(await look(world))
+
+    assert fault.subject == "API"
+    assert words in fault.text
+
+
+async def test_a_state_folder_that_cannot_be_written_is_a_fault(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    fault = the_fault(await look(world, world.settings(state_dir=tmp_path / "file" / "state")))
+
+    assert fault.subject == "state folder"
+    assert "cannot be written" in fault.text
+    assert "CLEANLIST_STATE_DIR" in fault.remedy
+
+
+async def test_a_journal_that_cannot_be_read_is_a_fault_with_a_daily_limit_named(world: World) -> None:
+    world.folder.mkdir()
+    (world.folder / "journal.sqlite3").write_bytes(b"no database at all, " * 100)
+
+    fault = the_fault(await look(world, world.settings(daily_limit=50)))
+
+    assert fault.subject == "state folder"
+    assert "damaged" in fault.text
+    assert "CLEANLIST_DAILY_LIMIT" in fault.text
+
+
+async def test_an_old_python_is_named_with_the_version_that_is_needed(world: World) -> None:
+    fault = the_fault(await look(world, python=(3, 10, 14)))
+
+    assert "3.10.14" in fault.text
+    assert "3.11" in fault.text
+
+
+async def test_a_wrong_setting_is_the_fault_and_nothing_is_asked(world: World) -> None:
+    environment = {"CLEANLIST_DAILY_LIMIT": "lots"}
+
+    fault = the_fault(await look(world, doctor.read_settings(environment), environment))
+
+    assert fault.text.startswith("CLEANLIST_DAILY_LIMIT")
+    assert "Accepted:" in fault.remedy
+    assert world.sandbox.requests == []
+
+
+async def test_a_misspelt_variable_is_a_warning_with_the_right_name(world: World) -> None:
+    findings = await look(world, environment={"CLEANLIST_DAILY_LIMT": "5"})
+
+    (warning,) = [finding for finding in findings if finding.level == "warning"]
+    assert "did you mean CLEANLIST_DAILY_LIMIT" in warning.text
+    assert doctor.exit_status(findings) == 0
+    assert "1 warning" in doctor.report(findings)
+
+
+async def test_a_placeholder_that_the_client_left_is_named(world: World) -> None:
+    environment = {"CLEANLIST_API_KEY": "${user_config.api_key}", "CLEANLIST_STATE_DIR": str(world.folder)}
+
+    findings = await look(world, doctor.read_settings(environment), environment)
+
+    assert "No Cleanlist API key" in the_fault(findings).text
+    assert any(finding.level == "warning" and "placeholder" in finding.text for finding in findings)
+
+
+async def test_an_empty_account_is_a_warning_for_reading_still_works(world: World) -> None:
+    key = world.sandbox.add_account("poor", credits=0)
+
+    findings = await look(world, world.settings(api_key=SecretStr(key)))
+
+    assert doctor.exit_status(findings) == 0
+    assert any(finding.level == "warning" and finding.subject == "credits" for finding in findings)
+
+
+async def test_the_sandbox_needs_nothing_and_nothing_is_asked(world: World) -> None:
+    findings = await look(world, Settings(sandbox=True))
+
+    assert doctor.exit_status(findings) == 0
+    assert world.sandbox.requests == []
+    assert not world.folder.exists()
+
+
+async def test_the_report_is_ascii_and_holds_neither_key_nor_person(world: World) -> None:
+    world.sandbox.account().organization.name = "Späte Grüße → GmbH"
+
+    text = doctor.report(await look(world))
+
+    assert text.isascii()
+    assert "Spate Gru" in text
+    assert world.sandbox.key not in text
+    assert "clapi_" not in text
+    assert "Ada" not in text
+    assert "@" not in text
+    assert max(map(len, text.splitlines())) <= 96
+
+
+def test_a_folder_below_the_home_is_shown_without_the_users_name() -> None:
+    assert str(Path.home()) not in doctor._shown(Path.home() / "state" / "cleanlist")
+
+
+def test_it_runs_as_a_process_and_ends_with_one_where_no_key_is_set(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
+    environment |= {"CLEANLIST_STATE_DIR": str(tmp_path)}
+    code = "import os, sys; from cleanlist_mcp import doctor; sys.exit(doctor.main(os.environ))"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == ""
+    assert "FAULT    key: No Cleanlist API key is set." in ended.stdout

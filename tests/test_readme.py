@@ -1,0 +1,112 @@
+"""The README and the docs, held against what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cleanlist_mcp import clients, errors
+from cleanlist_mcp.cli import CLIENTS
+from cleanlist_mcp.instructions import CORE, LISTS
+from cleanlist_mcp.server import build_server
+from cleanlist_mcp.settings import VARIABLES, Settings
+from cleanlist_mcp.spend import PRICES
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+TRY = "python3 -m venv .venv && .venv/bin/python -m pip install -q . && .venv/bin/cleanlist-mcp demo"
+TEST = (
+    "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[test]' && .venv/bin/python -m pytest"
+)
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def first_cells(table: str) -> list[str]:
+    return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
+
+
+def test_the_two_set_up_commands_stand_as_they_are_run() -> None:
+    blocks = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+
+    assert blocks[0] == TRY
+    assert blocks[-1] == TEST
+
+
+def test_the_first_screen_holds_the_sentence_the_command_the_snippet_and_the_prices() -> None:
+    screen = "\n".join(README.splitlines()[:32])
+
+    assert TRY in screen
+    assert "claude mcp add cleanlist" in screen
+    for scope, price in PRICES.items():
+        assert re.search(rf"\| `{scope}` \| {price}\b", screen)
+
+
+def test_the_snippet_comes_from_the_one_place_for_snippets() -> None:
+    snippet = clients.snippet("claude-code", command=["COMMAND"])
+
+    assert snippet.replace("COMMAND", '"$PWD/.venv/bin/cleanlist-mcp"') in README
+
+
+async def test_every_tool_is_in_the_table_and_nothing_else() -> None:
+    cells = " ".join(first_cells(section("The tools")))
+    served = {tool.name for tool in await build_server(Settings()).list_tools()}
+
+    assert set(re.findall(r"`(\w+)`", cells)) == served == {*CORE, *LISTS}
+
+
+def test_every_setting_is_in_the_table_with_its_default() -> None:
+    rows = {
+        cells[1].strip(" `"): cells[2].strip(" `")
+        for cells in (line.split("|") for line in section("Settings").splitlines() if line.startswith("| `"))
+    }
+    unset = Settings.from_environment({})
+
+    assert list(rows) and set(rows) == set(VARIABLES)
+    assert rows["CLEANLIST_BASE_URL"] == unset.base_url
+    assert rows["CLEANLIST_PERSON_ALLOWANCE"] == str(unset.person_allowance)
+    assert rows["CLEANLIST_TIMEOUT_SECONDS"] == f"{unset.timeout_seconds:g}"
+    assert rows["CLEANLIST_CONFIRM"] == unset.confirm
+    assert rows["CLEANLIST_LOG_LEVEL"] == unset.log_level
+
+
+def test_every_error_code_is_explained_and_every_explained_one_exists() -> None:
+    codes = {
+        kind.code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.CleanlistError)
+    }
+    explained = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", " ".join(first_cells(section("Troubleshooting")))))
+
+    # A status of ours, and a code that the API gives.
+    assert explained - codes == {"not_confirmed", "quote_used"}
+    # These teach the assistant, which mends them without the user.
+    assert codes - explained - {"unauthorized"} <= {
+        *("invalid_arguments", "ambiguous_list", "not_found", "read_only"),
+        *("internal_error", "invalid_settings", "api_error"),
+    }
+
+
+def test_every_client_is_named() -> None:
+    for client in set(CLIENTS) - {"claude-code"}:
+        assert f"`{client}`" in README or f"config {client}" in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_only_tools_settings_and_commands_that_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+
+    assert set(re.findall(r"CLEANLIST_[A-Z_]+", text)) <= set(VARIABLES)
+    for command in re.findall(r"`cleanlist-mcp ([a-z]+)", text):
+        assert command in {"demo", "doctor", "config", "sandbox"}

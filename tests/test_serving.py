@@ -1,0 +1,159 @@
+"""Serving one connection: eras and probes, over streams in memory; tests/test_stdio.py starts the process."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCRequest, jsonrpc_message_adapter
+
+from cleanlist_mcp.instructions import CORE, LISTS
+from cleanlist_mcp.server import build_server
+from cleanlist_mcp.serving import Requests, has_stream_door, log_to_stderr
+from cleanlist_mcp.settings import Settings
+from tests.test_stdio import ENVELOPE, HANDSHAKE, started
+
+UNSUPPORTED_VERSION = -32022
+
+
+class Line:
+    """The client's end of a connection in memory."""
+
+    def __init__(
+        self,
+        out: MemoryObjectSendStream[SessionMessage | Exception],
+        back: MemoryObjectReceiveStream[SessionMessage],
+    ) -> None:
+        self.out = out
+        self._back = back
+
+    async def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        request = JSONRPCRequest(jsonrpc="2.0", id=request_id, method=method, params=dict(params))
+        await self.out.send(SessionMessage(request))
+        with anyio.fail_after(30):
+            message = (await self._back.receive()).message
+        answer = json.loads(message.model_dump_json(by_alias=True, exclude_unset=True))
+        assert answer["id"] == request_id
+        return cast(dict[str, Any], answer)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Line]:
+    server = build_server(Settings(sandbox=True))
+    to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception](4)
+    answers, from_server = anyio.create_memory_object_stream[SessionMessage](4)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve_streams, Requests(server, requests, answers), answers)
+        async with to_server, from_server:
+            yield Line(to_server, from_server)
+
+
+def tool_names(answer: Mapping[str, Any]) -> list[str]:
+    return [tool["name"] for tool in answer["result"]["tools"]]
+
+
+MODERN = {"_meta": ENVELOPE}
+
+
+async def test_a_client_that_probes_and_then_shakes_hands_is_served() -> None:
+    async with connected() as line:
+        probe = await line.ask(1, "server/discover", MODERN)
+        hello = await line.ask(2, "initialize", HANDSHAKE)
+        listed = await line.ask(3, "tools/list", {})
+
+    assert "2026-07-28" in probe["result"]["supportedVersions"]
+    assert hello["result"]["protocolVersion"] == "2025-11-25"
+    assert tool_names(listed) == [*CORE, *LISTS]
+
+
+async def test_a_client_that_probes_and_goes_on_in_the_new_protocol_is_served() -> None:
+    async with connected() as line:
+        first = await line.ask(1, "server/discover", MODERN)
+        second = await line.ask(2, "server/discover", MODERN)
+        listed = await line.ask(3, "tools/list", MODERN)
+        third = await line.ask(4, "server/discover", MODERN)
+        late = await line.ask(5, "initialize", HANDSHAKE)
+
+    assert first["result"] == second["result"] == third["result"]
+    assert tool_names(listed) == [*CORE, *LISTS]
+    assert late["error"]["code"] == UNSUPPORTED_VERSION
+
+
+async def test_a_client_that_never_probes_is_served() -> None:
+    async with connected() as line:
+        await line.ask(1, "initialize", HANDSHAKE)
+        assert tool_names(await line.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"_meta": {}}, {"_meta": {**ENVELOPE, "io.modelcontextprotocol/protocolVersion": "1999"}}]
+)
+async def test_a_probe_that_is_wrong_is_refused_and_forgotten(params: dict[str, Any]) -> None:
+    async with connected() as line:
+        assert "error" in await line.ask(1, "server/discover", params)
+        assert "result" in await line.ask(2, "initialize", HANDSHAKE)
+
+
+async def test_noise_before_the_first_request_decides_nothing() -> None:
+    async with connected() as line:
+        for _ in range(20):
+            await line.out.send(ValueError("a line that was no message"))
+        assert "result" in await line.ask(1, "server/discover", MODERN)
+        await line.out.send(
+            SessionMessage(jsonrpc_message_adapter.validate_python({"jsonrpc": "2.0", "method": "x"}))
+        )
+        assert "result" in await line.ask(2, "initialize", HANDSHAKE)
+
+
+def test_the_installed_sdk_has_the_door_that_probes_need() -> None:
+    assert has_stream_door(build_server(Settings()))
+
+
+def test_a_door_that_was_closed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = build_server(Settings())
+    monkeypatch.delattr(server, "_lowlevel_server")
+
+    assert not has_stream_door(server)
+
+
+WITHOUT_THE_DOOR = """
+import sys
+from cleanlist_mcp import cli, serving
+
+serving.has_stream_door = lambda server: False
+sys.argv = ["cleanlist-mcp", "--sandbox"]
+cli.main()
+"""
+
+
+@pytest.mark.long
+async def test_without_the_door_the_sdks_own_loop_serves(tmp_path: Path) -> None:
+    async with started(tmp_path, code=WITHOUT_THE_DOOR) as wire:
+        await wire.shake_hands()
+        assert tool_names(await wire.ask(1, "tools/list")) == [*CORE, *LISTS]
+        assert await wire.end() == 0
+
+
+def test_the_log_goes_to_stderr_in_ascii_and_only_ours_is_detailed(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    root, ours = logging.getLogger(), logging.getLogger("cleanlist_mcp")
+    before = (root.level, ours.level)
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, encoding="utf-16", write_through=True))
+    try:
+        log_to_stderr("INFO")
+        ours.info("Zoë")
+        logging.getLogger("httpx").info("a request")
+    finally:
+        root.setLevel(before[0])
+        ours.setLevel(before[1])
+
+    assert written.getvalue().splitlines() == [b"cleanlist-mcp INFO: Zo\\xeb"]

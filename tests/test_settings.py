@@ -1,0 +1,132 @@
+"""Settings from the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from cleanlist_mcp.errors import NotConfigured, SettingsError
+from cleanlist_mcp.settings import DEFAULT_BASE_URL, VARIABLES, Settings, unknown_variables
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    settings = Settings.from_environment({})
+
+    assert settings.base_url == DEFAULT_BASE_URL
+    assert settings.toolsets == {"core", "lists"}
+    assert (settings.person_allowance, settings.daily_limit) == (100, None)
+    assert (settings.confirm, settings.timeout_seconds, settings.log_level) == ("auto", 20.0, "WARNING")
+    assert not settings.sandbox and not settings.read_only
+    assert settings.state_dir is not None and settings.csv_dir is None
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("value", ["", "   ", "${user_config.anything}"])
+def test_blank_and_unsubstituted_values_count_as_unset(name: str, value: str) -> None:
+    assert Settings.from_environment({name: value}) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("CLEANLIST_SANDBOX", "perhaps", "true or false"),
+        ("CLEANLIST_READ_ONLY", "2", "true or false"),
+        ("CLEANLIST_PERSON_ALLOWANCE", "-1", "0 to"),
+        ("CLEANLIST_DAILY_LIMIT", "1e3", "0 to"),
+        ("CLEANLIST_DAILY_LIMIT", "١٢", "0 to"),
+        ("CLEANLIST_CONFIRM", "sometimes", "auto, always, never"),
+        ("CLEANLIST_TOOLSETS", "core,everything", "core, lists"),
+        ("CLEANLIST_TIMEOUT_SECONDS", "0", "1 to 120"),
+        ("CLEANLIST_TIMEOUT_SECONDS", "nan", "1 to 120"),
+        ("CLEANLIST_TIMEOUT_SECONDS", "soon", "1 to 120"),
+        ("CLEANLIST_LOG_LEVEL", "LOUD", "DEBUG"),
+        ("CLEANLIST_BASE_URL", "http://api.cleanlist.example/v1", "https://"),
+        ("CLEANLIST_BASE_URL", "https://user:secret@api.cleanlist.example", "https://"),
+        ("CLEANLIST_BASE_URL", "https://api.cleanlist.example/?q=1", "https://"),
+        ("CLEANLIST_BASE_URL", "api.cleanlist.example", "https://"),
+        ("CLEANLIST_BASE_URL", "https://[::1", "https://"),
+        ("CLEANLIST_BASE_URL", "https://api.cleanlist.example:port", "https://"),
+        ("CLEANLIST_STATE_DIR", "relative/folder", "absolute"),
+        ("CLEANLIST_CSV_DIR", "/no/such/folder/anywhere", "exists"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_that_says_what_is_accepted(
+    name: str, value: str, accepted: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({name: value})
+
+    line = f"{caught.value.message} {caught.value.next_step}"
+    assert name in line and accepted in line
+    assert "\n" not in line
+    assert value not in caught.value.message or len(value) < 3
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
+def test_plain_http_is_for_loopback_alone(host: str) -> None:
+    assert Settings.from_environment({"CLEANLIST_BASE_URL": f"http://{host}:8123/api/v2/"}).base_url == (
+        f"http://{host}:8123/api/v2"
+    )
+
+
+def test_words_are_understood_whatever_their_case() -> None:
+    settings = Settings.from_environment(
+        {"CLEANLIST_SANDBOX": "Yes", "CLEANLIST_CONFIRM": "NEVER", "CLEANLIST_LOG_LEVEL": "debug"}
+    )
+
+    assert (settings.sandbox, settings.confirm, settings.log_level) == (True, "never", "DEBUG")
+
+
+def test_the_core_cannot_be_switched_off() -> None:
+    assert Settings.from_environment({"CLEANLIST_TOOLSETS": "lists"}).toolsets == {"core", "lists"}
+    assert Settings.from_environment({"CLEANLIST_TOOLSETS": " core , "}).toolsets == {"core"}
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("clext_abcdef", "browser-extension"),
+        ("__encrypted__:AAAA", "entered again"),
+        ("sk-something", "starts with clapi_"),
+        ("clapi_with space", "starts with clapi_"),
+        ("clapi_schlüssel", "starts with clapi_"),
+    ],
+)
+def test_a_key_that_cannot_work_stops_calls_and_not_the_start(value: str, named: str) -> None:
+    settings = Settings.from_environment({"CLEANLIST_API_KEY": value})
+
+    with pytest.raises(NotConfigured, match=named) as caught:
+        settings.require_key()
+    assert value not in str(caught.value.message)
+
+
+def test_the_key_is_in_no_repr() -> None:
+    settings = Settings.from_environment({"CLEANLIST_API_KEY": "clapi_fictional"})
+
+    assert settings.require_key() == "clapi_fictional"
+    assert "fictional" not in repr(settings) + str(settings)
+
+
+def test_the_key_can_stand_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("clapi_from_a_file\n")
+    assert (
+        Settings.from_environment({"CLEANLIST_API_KEY_FILE": str(path)}).require_key() == "clapi_from_a_file"
+    )
+
+    path.write_text("")
+    for name in (str(path), str(tmp_path / "missing"), str(tmp_path)):
+        with pytest.raises(NotConfigured, match="file"):
+            Settings.from_environment({"CLEANLIST_API_KEY_FILE": name}).require_key()
+
+
+def test_the_sandbox_needs_no_key_and_reads_none() -> None:
+    settings = Settings.from_environment({"CLEANLIST_SANDBOX": "true", "CLEANLIST_API_KEY": "clext_x"})
+
+    assert settings.api_key is None and settings.key_fault is None
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
+    lines = unknown_variables(["CLEANLIST_DAILY_LIMT", "CLEANLIST_ZZZ", "CLEANLIST_CONFIRM", "PATH"])
+
+    assert lines[0] == "CLEANLIST_DAILY_LIMT is not a setting; did you mean CLEANLIST_DAILY_LIMIT?"
+    assert len(lines) == 2

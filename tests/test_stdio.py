@@ -1,0 +1,564 @@
+"""The process itself, as a host starts it: from its first line to its exit status."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp import Client, StdioServerParameters
+
+from benchmarks.pipe import resident_mib
+from cleanlist_mcp.instructions import CORE, LISTS
+from cleanlist_mcp.sandbox.serve import running
+from cleanlist_mcp.sandbox.state import Sandbox
+from tests.support import text_of
+
+SERVER = (sys.executable, "-m", "cleanlist_mcp")
+PATIENCE = 30.0
+"""Seconds after which a test gives up on the process; never waited for when all is well."""
+
+PROMPT = 10.0
+"""Seconds for an end to come: a guard for loaded machines, and far less than any wait that it must not sit out."""
+
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+HANDSHAKE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "raw", "version": "1"},
+}
+NO_NETWORK = {"CLEANLIST_BASE_URL": "http://127.0.0.1:1"}
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as POSIX has them")
+
+
+def variables(folder: Path, **changes: str) -> dict[str, str]:
+    """This process's own environment without its settings; bytecode may be kept, as on a user's machine."""
+    dropped = ("CLEANLIST_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"CLEANLIST_STATE_DIR": str(folder)} | changes
+
+
+class Wire:
+    """A server process and raw JSON-RPC to it. Whatever it writes to stdout has to be a message."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.log = b""
+        self.heard: list[dict[str, Any]] = []
+        assert process.stdout is not None
+        self._out = BufferedByteReceiveStream(process.stdout)
+
+    async def send(self, *messages: Mapping[str, Any] | bytes) -> None:
+        lines = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in messages]
+        assert self.process.stdin is not None
+        await self.process.stdin.send(b"".join(line + b"\n" for line in lines))
+
+    async def hear(self) -> dict[str, Any]:
+        """The next message."""
+        message = json.loads(await self._out.receive_until(b"\n", 1 << 24))
+        assert message["jsonrpc"] == "2.0"
+        self.heard.append(message)
+        return cast(dict[str, Any], message)
+
+    async def answer(self, request_id: Any) -> dict[str, Any]:
+        """The answer to that request; what comes before it is passed over."""
+        while True:
+            message = await self.hear()
+            if message.get("id") == request_id and "method" not in message:
+                return message
+
+    async def ask(self, request_id: Any, method: str, **params: Any) -> dict[str, Any]:
+        await self.send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+        return await self.answer(request_id)
+
+    async def shake_hands(self) -> None:
+        await self.ask("hello", "initialize", **HANDSHAKE)
+        await self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    async def end(self, number: signal.Signals | None = None) -> int:
+        """End stdin, or send a signal; the status, which has to come promptly. Nothing else is on stdout."""
+        assert self.process.stdin is not None
+        with anyio.fail_after(PROMPT):
+            if number is None:
+                await self.process.stdin.aclose()
+            else:
+                self.process.send_signal(number)
+            while True:
+                try:
+                    await self.hear()
+                except anyio.IncompleteRead:
+                    break
+            assert self._out.buffer == b""
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def started(
+    folder: Path, *arguments: str, changes: Mapping[str, str] | None = None, code: str | None = None
+) -> AsyncIterator[Wire]:
+    """A server process, killed at the end if it is still there. `code` is run instead of the command."""
+    command = SERVER if code is None else (sys.executable, "-c", code)
+    with anyio.fail_after(PATIENCE):
+        environment = variables(folder) | dict(changes or {})
+        async with await anyio.open_process([*command, *arguments], env=environment) as process:
+            wire = Wire(process)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_keep_log, wire)
+                yield wire
+                if process.returncode is None:
+                    process.kill()
+
+
+async def _keep_log(wire: Wire) -> None:
+    assert wire.process.stderr is not None
+    async for chunk in wire.process.stderr:
+        wire.log += chunk
+
+
+def call(
+    request_id: Any, tool: str, meta: Mapping[str, Any] | None = None, **arguments: Any
+) -> dict[str, Any]:
+    params: dict[str, Any] = {"name": tool, "arguments": arguments}
+    if meta is not None:
+        params["_meta"] = meta
+    return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
+
+
+HOSTILE: tuple[bytes, ...] = (
+    b"",
+    b"   \t ",
+    b"not json",
+    b"{",
+    b"[]",
+    b"null",
+    b"42",
+    b'"text"',
+    b"\xff\xfe\x00\x80",
+    b"\x00" * 64,
+    b"[" * 20_000,
+    b'{"jsonrpc":"2.0","id":' + b"9" * 5_000 + b',"method":"ping"}',
+    b'{"jsonrpc":"2.0"}',
+    b'{"jsonrpc":"1.0","id":7,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":null,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":{},"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":7,"method":5}',
+    b'{"jsonrpc":"2.0","id":7,"method":""}',
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call"}',
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":[1]}',
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"estimate","arguments":[]}}',
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"estimate","arguments":{"list_id":"\\ud800"}}}',
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\\u0000","arguments":{}}}',
+    b'{"jsonrpc":"2.0","id":7,"method":"server/discover"}',
+    b'{"jsonrpc":"2.0","id":7,"method":"server/discover","params":{"_meta":5}}',
+    b'{"jsonrpc":"2.0","id":7,"method":"no/such/method","params":{}}',
+    b'{"jsonrpc":"2.0","id":7,"result":{}}',
+    b'{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"x"}}',
+    b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"nobody"}}',
+    b'{"jsonrpc":"2.0","method":"notifications/progress"}',
+    b'[{"jsonrpc":"2.0","id":8,"method":"ping"}]',
+)
+
+
+async def test_nothing_on_stdin_stops_it_but_its_end_does_even_with_a_call_in_flight(tmp_path: Path) -> None:
+    async with started(tmp_path, "--sandbox", changes={"PYTHONWARNINGS": "default"}) as wire:
+        await wire.send(*HOSTILE)
+        early = await wire.ask("early", "tools/list")
+        assert "error" in early
+        await wire.shake_hands()
+        for number, line in enumerate(HOSTILE):
+            await wire.send(line)
+            assert (await wire.ask(f"after-{number}", "ping"))["result"] == {}
+        await wire.send(call("in flight", "enrich_person", email="slow@fable.example", wait_seconds=45))
+        whoami = await wire.ask("still", "tools/call", name="whoami", arguments={})
+        status = await wire.end()
+
+    assert json.loads(whoami["result"]["content"][0]["text"])["mode"] == "sandbox"
+    assert status == 0
+    assert b"Traceback" not in wire.log
+    assert b"Warning: " not in wire.log
+
+
+@posix
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_a_signal_ends_it_promptly_with_a_call_in_flight(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.shake_hands()
+        await wire.send(call(1, "enrich_person", email="slow@fable.example", wait_seconds=45))
+        await wire.send(call(2, "whoami"))
+        await wire.answer(2)
+        assert await wire.end(number) == status
+
+    assert wire.log == b""
+
+
+@posix
+def test_requests_that_a_shell_line_pipes_in_are_answered_before_the_end(tmp_path: Path) -> None:
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HANDSHAKE},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}},
+    ]
+    piped = "".join(json.dumps(message) + "\n" for message in messages)
+
+    done = subprocess.run(
+        [*SERVER, "--sandbox"],
+        input=piped,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        env=variables(tmp_path),
+    )
+
+    assert done.returncode == 0
+    assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == [1, 2, 3]
+
+
+@pytest.mark.long
+def test_a_client_that_stops_reading_ends_it(tmp_path: Path) -> None:
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HANDSHAKE}
+    process = subprocess.Popen(
+        [*SERVER, "--sandbox"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=variables(tmp_path),
+    )
+    with process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(json.dumps(hello).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.stdout.close()
+        process.stdin.write(json.dumps(call(2, "whoami")).encode() + b"\n")
+        process.stdin.flush()
+        try:
+            assert process.wait(PROMPT) == 0
+        finally:
+            process.kill()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.long
+async def test_a_probe_for_the_new_protocol_leaves_either_era_open(tmp_path: Path) -> None:
+    async with started(tmp_path, "--sandbox") as wire:
+        for number in range(2):
+            probe = await wire.ask(number, "server/discover", _meta=ENVELOPE)
+            assert "2026-07-28" in probe["result"]["supportedVersions"]
+        await wire.shake_hands()
+        listed = await wire.ask("tools", "tools/list")
+        assert await wire.end() == 0
+
+    assert [tool["name"] for tool in listed["result"]["tools"]] == [*CORE, *LISTS]
+
+
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
+async def test_the_sdks_client_works_with_names_in_every_script(tmp_path: Path, mode: str) -> None:
+    ascii_only = variables(tmp_path, PYTHONUTF8="0", LC_ALL="C", PYTHONCOERCECLOCALE="0")
+    parameters = StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], "--sandbox"], env=ascii_only)
+    names = ["Přehled 李小龙 שרה", "समूह 🦊"]
+
+    with anyio.fail_after(PATIENCE):
+        async with Client(parameters, mode=cast(Any, mode)) as client:
+            listed = [tool.name for tool in (await client.list_tools()).tools]
+            made = [await client.call_tool("create_list", {"name": name}) for name in names]
+
+    assert listed == [*CORE, *LISTS]
+    assert [json.loads(text_of(result))["name"] for result in made] == names
+
+
+UNUSABLE_KEYS = {
+    "${user_config.api_key}": "No Cleanlist API key is set.",
+    "__encrypted__:AAAA": "CLEANLIST_API_KEY still encrypted",
+}
+
+
+async def test_it_serves_without_key_network_or_a_folder_to_write_to(tmp_path: Path) -> None:
+    occupied = tmp_path / "file"
+    occupied.touch()
+    answers = {}
+
+    async def try_key(key: str) -> None:
+        blank = {"CLEANLIST_DAILY_LIMIT": " ", "CLEANLIST_CSV_DIR": "${user_config.csv}"}
+        async with started(occupied, changes=NO_NETWORK | blank | {"CLEANLIST_API_KEY": key}) as wire:
+            await wire.shake_hands()
+            listed = await wire.ask("tools", "tools/list")
+            assert len(listed["result"]["tools"]) == len([*CORE, *LISTS])
+            result = await wire.ask("whoami", "tools/call", name="whoami", arguments={})
+            assert await wire.end() == 0
+        answers[key] = json.loads(result["result"]["content"][0]["text"])["error"]
+
+    async with anyio.create_task_group() as tasks:
+        for key in UNUSABLE_KEYS:
+            tasks.start_soon(try_key, key)
+    for key, message in UNUSABLE_KEYS.items():
+        assert answers[key]["code"] == "not_configured"
+        assert message in answers[key]["message"]
+        assert "AAAA" not in json.dumps(answers[key])
+
+
+WRONG = {
+    "CLEANLIST_DAILY_LIMIT": "much",
+    "CLEANLIST_TOOLSETS": "core,magic",
+    "CLEANLIST_BASE_URL": "http://cleanlist.example",
+}
+
+
+async def test_a_wrong_setting_is_one_line_and_status_2(tmp_path: Path) -> None:
+    async def try_setting(name: str, value: str) -> None:
+        async with started(tmp_path, changes={name: value}) as wire:
+            assert await wire.end() == 2
+        (line,) = wire.log.decode("ascii").splitlines()
+        assert line.startswith(f"cleanlist-mcp: {name}: ")
+        assert "Accepted: " in line
+        assert wire.heard == []
+
+    async with anyio.create_task_group() as tasks:
+        for name, value in WRONG.items():
+            tasks.start_soon(try_setting, name, value)
+
+
+STRAY_PRINTS = """
+import os, sys
+from cleanlist_mcp import cli
+from cleanlist_mcp.client import CleanlistClient
+from cleanlist_mcp.serving import serve
+
+genuine = CleanlistClient.whoami
+
+async def whoami(self):
+    print("a stray line on stdout")
+    os.write(1, b"and one past Python\\n")
+    os.system("echo and one from a child")
+    return await genuine(self)
+
+CleanlistClient.whoami = whoami
+sys.argv = ["cleanlist-mcp", "--sandbox"]
+cli.main()
+"""
+
+
+@posix
+@pytest.mark.long
+async def test_stray_output_of_a_tool_misses_the_wire(tmp_path: Path) -> None:
+    async with started(tmp_path, code=STRAY_PRINTS) as wire:
+        await wire.shake_hands()
+        result = await wire.ask("whoami", "tools/call", name="whoami", arguments={})
+        assert await wire.end() == 0
+
+    assert not result["result"].get("isError")
+    assert b"and one past Python" in wire.log
+    assert b"and one from a child" in wire.log
+
+
+CRASHING = """
+import sys
+import mcp.server
+
+class Broken:
+    def __class_getitem__(cls, item):
+        raise RuntimeError("a defect at import")
+
+mcp.server.MCPServer = Broken
+from cleanlist_mcp import cli
+sys.argv = ["cleanlist-mcp"]
+cli.main()
+"""
+
+
+@pytest.mark.long
+async def test_a_crash_at_the_start_puts_nothing_on_stdout(tmp_path: Path) -> None:
+    async with started(tmp_path, code=CRASHING) as wire:
+        assert await wire.end() == 1
+
+    assert wire.heard == []
+    assert b"a defect at import" in wire.log
+
+
+@pytest.mark.long
+async def test_two_hundred_calls_at_once_all_answer_but_those_that_were_cancelled(tmp_path: Path) -> None:
+    sandbox = Sandbox(rate_limits=False)
+    sandbox.faults.next("GET /whoami", "slow", times=120, delay=0.3)
+    async with running(sandbox) as base_url:
+        reached = {"CLEANLIST_BASE_URL": base_url, "CLEANLIST_API_KEY": sandbox.key}
+        async with started(tmp_path, changes=reached) as wire:
+            await wire.shake_hands()
+            await wire.send(*(call(number, "whoami") for number in range(200)))
+            await wire.send(
+                *(
+                    {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
+                    for number in range(100)
+                )
+            )
+            waiting = set(range(100, 200))
+            while waiting:
+                message = await wire.hear()
+                assert not message["result"]["isError"]
+                waiting.discard(message["id"])
+            # Had the cancelled ones kept their places, these would wait for ever.
+            await wire.send(*(call(f"late-{number}", "whoami") for number in range(64)))
+            for _ in range(64):
+                assert str((await wire.hear())["id"]).startswith("late-")
+            assert await wire.end() == 0
+
+    answered = [message["id"] for message in wire.heard]
+    assert len(answered) == len(set(answered))
+    assert wire.log == b""
+
+
+@pytest.mark.long
+async def test_a_line_of_50_megabytes_is_answered_and_does_not_stop_it(tmp_path: Path) -> None:
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.shake_hands()
+        await wire.send(b"x" * 50_000_000)
+        await wire.send(call("big", "find_lists", query="x" * 50_000_000))
+        big = await wire.answer("big")
+        assert json.loads(big["result"]["content"][0]["text"])
+        assert (await wire.ask("after", "ping"))["result"] == {}
+        assert await wire.end() == 0
+
+
+@pytest.mark.long
+async def test_a_hundred_thousand_hostile_lines_leave_it_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.test_stdio.PATIENCE", 600.0)
+    chance = random.Random(4)  # noqa: S311  # chance that repeats, nothing secret
+    count, block = 100_000, 500
+    async with started(tmp_path, changes=NO_NETWORK) as wire:
+        await wire.shake_hands()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_hear_until, wire, "done")
+            for _ in range(count // block):
+                await wire.send(*(hostile_line(chance) for _ in range(block)))
+            await wire.send({"jsonrpc": "2.0", "id": "done", "method": "ping"})
+        listed = await wire.ask("tools", "tools/list")
+        assert await wire.end() == 0
+
+    assert len(listed["result"]["tools"]) == len([*CORE, *LISTS])
+    assert b"Traceback" not in wire.log
+
+
+async def _hear_until(wire: Wire, request_id: str) -> None:
+    while (await wire.hear()).get("id") != request_id:
+        wire.heard.clear()
+
+
+def hostile_line(chance: random.Random) -> bytes:
+    """Noise, a known nuisance, a request that is cut or spoilt, or a call with arguments of any kind."""
+    kind = chance.randrange(6)
+    if kind == 0:
+        return chance.randbytes(chance.randrange(200)).replace(b"\n", b" ").replace(b"\r", b" ")
+    if kind == 1:
+        return chance.choice(HOSTILE)
+    request = call(
+        any_value(chance, 1),
+        chance.choice([*CORE, *LISTS, "nope"]),
+        **{chance.choice(ARGUMENTS): any_value(chance, 3) for _ in range(chance.randrange(4))},
+    )
+    if kind == 2:
+        request["method"] = chance.choice(METHODS)
+        request["params"] = any_value(chance, 3)
+    line = json.dumps(request).encode()
+    if kind == 3:
+        return line[: chance.randrange(len(line))]
+    if kind == 4:
+        spoilt = bytearray(line)
+        spoilt[chance.randrange(len(spoilt))] = chance.randrange(32, 256)
+        return bytes(spoilt)
+    return line
+
+
+METHODS = (
+    "tools/call",
+    "tools/list",
+    "resources/read",
+    "prompts/get",
+    "completion/complete",
+    "server/discover",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/progress",
+    "x",
+)
+ARGUMENTS = (
+    "list_id",
+    "email",
+    "people",
+    "scope",
+    "quote_id",
+    "wait_seconds",
+    "cursor",
+    "name",
+    "limit",
+    "x",
+)
+
+
+def any_value(chance: random.Random, depth: int) -> Any:
+    """Anything that JSON can say, down to `depth`."""
+    kind = chance.randrange(9 if depth else 6)
+    if kind < 2:
+        return chance.choice(
+            ["", "partial", "Q3 Prospects", "../..", "\u202e\u0000", "x" * 300, "[1]", "null"]
+        )
+    if kind < 6:
+        return (None, True, chance.randint(-(2**70), 2**70), chance.choice([0, -1, 1.5, 1e308]))[kind - 2]
+    if kind == 6:
+        return [any_value(chance, depth - 1) for _ in range(chance.randrange(4))]
+    return {chance.choice([*ARGUMENTS, "_meta", "uri"]): any_value(chance, depth - 1) for _ in range(3)}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads memory as Linux tells it")
+async def test_memory_stays_flat_over_ten_thousand_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.test_stdio.PATIENCE", 600.0)
+    sandbox = Sandbox(rate_limits=False, latency=0)
+    sizes = []
+    async with running(sandbox) as base_url:
+        reached = {"CLEANLIST_BASE_URL": base_url, "CLEANLIST_API_KEY": sandbox.key}
+        async with started(tmp_path, changes=reached) as wire:
+            await wire.shake_hands()
+            for thousand in range(10):
+                for number in range(0, 1000, 20):
+                    first = thousand * 1000 + number
+                    await wire.send(*(a_call(first + step) for step in range(20)))
+                    for step in range(20):
+                        assert "result" in await wire.hear(), step
+                wire.heard.clear()
+                sizes.append(resident_mib(wire.process.pid))
+            assert await wire.end() == 0
+
+    before, after = sizes[0], sizes[-1]
+    assert before is not None
+    assert after is not None
+    assert after - before < 5, sizes
+
+
+def a_call(number: int) -> dict[str, Any]:
+    """One of the calls of a working day."""
+    if number % 5 == 0:
+        return call(number, "find_lists")
+    if number % 5 == 1:
+        return call(number, "workflow_status", wait_seconds=0)
+    if number % 5 == 2:
+        return call(number, "estimate", list_id="")
+    return call(number, "whoami" if number % 5 == 3 else "credits_balance")

@@ -1,0 +1,250 @@
+"""Everything that a client is told about the tools, swept in one file: definitions, sizes, portability.
+
+With UPDATE_SNAPSHOTS=1 the snapshots are written anew; a review then sees what changed for assistants.
+"""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import pytest
+from mcp import Client
+
+from cleanlist_mcp.sandbox.people import Identity
+from cleanlist_mcp.server import build_server
+from cleanlist_mcp.settings import Settings
+from tests.support import ERAS, Session, World
+
+SNAPSHOTS = Path(__file__).parent / "snapshots" / "tools"
+
+CORE = ("whoami", "credits_balance", "estimate", "enrich_person", "enrich_list", "workflow_status")
+CORE_BYTES = 14_000
+ALL_BYTES = 24_000
+"""3,500 and 6,000 tokens of four bytes: what every conversation pays for having this server."""
+
+ANSWER_BYTES = 32_000
+"""8,000 tokens: the most that one answer takes of a conversation, whatever the API sends."""
+
+TYPICAL_BYTES = {
+    "whoami": 850,
+    "credits_balance": 250,
+    "estimate": 950,
+    "enrich_person": 900,
+    "enrich_list": 900,
+    "workflow_status": 1_150,
+    "find_lists": 1_000,
+    "create_list": 350,
+    "add_leads": 420,
+    "get_leads": 2_400,
+    "export_list": 650,
+}
+"""What an ordinary answer of each tool may take; measured, with about a third on top."""
+
+# Words in a schema that one client or another refuses: Gemini, OpenAI's strict mode, Cursor.
+_REFUSED_WORDS = {
+    *("$ref", "$defs", "definitions", "const", "not", "if", "then", "else", "prefixItems"),
+    *("anyOf", "oneOf", "allOf", "format", "patternProperties"),
+}
+
+
+async def definitions(mode: str = "auto", **settings: Any) -> dict[str, dict[str, Any]]:
+    """Every tool as it goes over the wire, by name and in order."""
+    async with Client(build_server(Settings(**settings)), mode=cast(Any, mode)) as client:
+        listed = (await client.list_tools()).tools
+    return {tool.name: tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed}
+
+
+def size(value: Any) -> int:
+    """Bytes as compact JSON."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Every schema inside a schema, itself included; names of properties are not taken for words."""
+    if not isinstance(node, dict):
+        return
+    yield node
+    for word, value in node.items():
+        if word == "properties":
+            for inner in value.values():
+                yield from schemas(inner)
+        else:
+            yield from schemas(value)
+
+
+async def test_every_definition_is_as_it_was_reviewed() -> None:
+    live = await definitions()
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOTS.mkdir(parents=True, exist_ok=True)
+        for stale in SNAPSHOTS.glob("*.json"):
+            stale.unlink()
+        for name, definition in live.items():
+            text = json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
+            (SNAPSHOTS / f"{name}.json").write_text(text, "utf-8")
+        pytest.skip("the snapshots were written anew")
+
+    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == set(live)
+    for name, definition in live.items():
+        assert json.loads((SNAPSHOTS / f"{name}.json").read_text("utf-8")) == definition
+
+
+async def test_the_list_is_the_same_in_both_eras_with_and_without_key_and_in_the_sandbox() -> None:
+    lists = [await definitions(mode) for mode in ERAS]
+    lists += [await definitions(sandbox=True), await definitions(api_key="clapi_example_only")]
+
+    assert all(list(one.items()) == list(lists[0].items()) for one in lists)
+    assert tuple(lists[0])[: len(CORE)] == CORE
+
+
+async def test_definitions_stay_within_their_budget() -> None:
+    live = await definitions()
+    core = await definitions(toolsets=frozenset({"core"}))
+
+    assert tuple(core) == CORE
+    assert size(list(core.values())) < CORE_BYTES
+    assert size(list(live.values())) < ALL_BYTES
+
+
+async def test_names_and_descriptions_fit_every_client() -> None:
+    for name, definition in (await definitions(csv_dir=Path.cwd())).items():
+        assert re.fullmatch(r"[a-z][a-z_]{0,29}", name)
+        assert 80 <= len(definition["description"]) <= 1024
+        assert definition["title"].strip()
+        assert len(definition["description"].splitlines()[0]) <= 130
+
+
+async def test_every_tool_declares_all_four_hints() -> None:
+    for name, definition in (await definitions()).items():
+        hints = definition["annotations"]
+        assert {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"} <= set(hints)
+        assert hints["openWorldHint"] is True
+        assert hints["destructiveHint"] is (name in ("enrich_person", "enrich_list"))
+        assert not (hints["readOnlyHint"] and hints["destructiveHint"])
+
+
+async def test_read_only_settings_leave_read_only_tools() -> None:
+    left = await definitions(read_only=True)
+
+    assert left
+    assert all(one["annotations"]["readOnlyHint"] for one in left.values())
+
+
+@pytest.mark.parametrize("which", ["inputSchema", "outputSchema"])
+async def test_schemas_hold_nothing_that_a_client_refuses(which: str) -> None:
+    for name, definition in (await definitions(csv_dir=Path.cwd())).items():
+        schema = definition[which]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        for node in schemas(schema):
+            assert not _REFUSED_WORDS & set(node), name
+            assert "title" not in node, name
+            assert isinstance(node.get("type", ""), str), name
+            assert node.get("type") != "null", name
+            assert None not in node.get("enum", []), name
+            assert "default" not in node or node["default"] is not None, name
+            assert "type" in node, name
+
+
+async def test_inputs_are_flat_closed_and_described() -> None:
+    for name, definition in (await definitions(csv_dir=Path.cwd())).items():
+        schema = definition["inputSchema"]
+        assert schema["additionalProperties"] is False, name
+        assert set(schema.get("required", [])) <= set(schema["properties"]), name
+        for argument, value in schema["properties"].items():
+            assert value["description"].strip(), (name, argument)
+            assert value["type"] in ("string", "integer", "boolean", "array"), (name, argument)
+            if value["type"] == "array":
+                record = value["items"]
+                assert record["type"] == "object"
+                assert record["additionalProperties"] is False
+                assert {field["type"] for field in record["properties"].values()} == {"string"}
+
+
+async def test_what_is_spent_is_visible_in_the_arguments() -> None:
+    required = (await definitions())["enrich_list"]["inputSchema"]["required"]
+
+    assert set(required) == {"list_id", "scope", "quote_id"}
+
+
+@asynccontextmanager
+async def played(world: World) -> AsyncIterator[tuple[Session, dict[str, int]]]:
+    """A session, and the bytes of the largest answer of each tool that was called in it."""
+    async with world.connect() as session:
+        sizes: dict[str, int] = {}
+        plain = session.call
+
+        async def measured(tool: str, **arguments: Any) -> dict[str, Any]:
+            answer = await plain(tool, **arguments)
+            sizes[tool] = max(sizes.get(tool, 0), size(answer))
+            return answer
+
+        session.call = measured  # type: ignore[method-assign]
+        yield session, sizes
+
+
+async def test_a_typical_answer_takes_little_of_a_conversation(world: World) -> None:
+    async with played(world) as (session, sizes):
+        await session.call("whoami")
+        await session.call("credits_balance")
+        await session.call("enrich_person", email="ada@fable.example", wait_seconds=40)
+        await session.call("enrich_list", **await world.quote(session), wait_seconds=40)
+        await session.call("workflow_status")
+        await session.call("find_lists")
+        made = await session.call("create_list", name="Berlin leads")
+        people = [
+            {"first_name": "Ada", "last_name": f"Fable {n}", "domain": "fable.example"} for n in range(25)
+        ]
+        await session.call("add_leads", list_id=made["list_id"], people=people)
+        await session.call("get_leads", list_id="Conference Leads")
+        await session.call("export_list", list_id="Conference Leads")
+
+    over = {tool: taken for tool, taken in sizes.items() if taken > TYPICAL_BYTES[tool]}
+    assert set(sizes) == set(TYPICAL_BYTES) == set(await definitions())
+    assert not over
+
+
+async def test_the_largest_answer_stays_within_the_budget(world: World) -> None:
+    sandbox, long = world.sandbox, "Größe 李 " * 55
+    sandbox.account().organization.name = long
+    sandbox.account().user.__dict__["name"] = long
+    crowd = [
+        Identity(
+            first_name=f"{n} {long}",
+            last_name=long,
+            company=long,
+            domain=f"l{n}.example",
+            email=f"p{n}@l.example",
+        )
+        for n in range(120)
+    ]
+    big = sandbox.add_list("Größe 李 " * 24, crowd)
+    for number in range(120):
+        sandbox.add_list(f"{number} " + "Größe 李 " * 24, 1)
+
+    async with played(world) as (session, sizes):
+        await session.call("whoami")
+        await session.call("credits_balance")
+        for number in range(12):
+            await session.call(
+                "enrich_person", first_name=long[:190], last_name=f"X{number}", domain="l.example"
+            )
+        await session.call("enrich_list", **await world.quote(session, big), wait_seconds=40)
+        await session.call("workflow_status")
+        await session.call("find_lists", limit=100)
+        await session.call("create_list", name="Größe 李 " * 24, description="x" * 900)
+        odd = [{"title": long[:190], "first_name": f"{n}"} for n in range(499)]
+        await session.call("add_leads", list_id=big, people=[*odd, {"email": "new@fable.example"}])
+        await session.call("get_leads", list_id=big, limit=100)
+        await session.call("export_list", list_id=big)
+        refusal = await session.result("add_leads", list_id=big, people=[{"nmae": long}] * 500)
+
+    over = {tool: taken for tool, taken in sizes.items() if taken > ANSWER_BYTES}
+    assert set(sizes) == set(await definitions())
+    assert not over
+    assert refusal.is_error
+    assert size(refusal.model_dump(mode="json")) < ANSWER_BYTES / 4

@@ -1,0 +1,149 @@
+"""Text from outside keeps what a reader sees and loses what hides from them."""
+
+# ruff: noqa: RUF001 -- letters of many scripts look alike
+
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanlist_mcp.text import clean
+
+rules = settings(deadline=None, max_examples=100, database=None)
+
+HIDDEN = [
+    *("\0", "\x1b", "\x7f", "\u0085", "\u00ad", "\u034f", "\u061c", "\u115f", "\u180b", "\u180e", "\u200b"),
+    *("\u200c", "\u200d", "\u200e", "\u202a", "\u202e", "\u2060", "\u2066", "\u2069", "\u206f", "\u2800"),
+    *("\u3164", "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\ufffc", "\ufdd0", "\ue000", "\ud800"),
+    *("\U0001d159", "\U000e0001", "\U000e0041", "\U000e007f", "\U000e0100", "\U000e01ef", "\U0010ffff"),
+]
+pieces = st.sampled_from(
+    [
+        *HIDDEN,
+        " ",
+        "\n",
+        "\u2028",
+        "\u3000",
+        "a",
+        "é",
+        "e",
+        "\u0301",
+        "ي",
+        "م",
+        "क",
+        "्",
+        "ষ",
+        "田",
+        "👩",
+        "💻",
+        "🏽",
+    ]
+)
+texts = st.one_of(st.lists(pieces, max_size=12).map("".join), st.text(st.characters(), max_size=12))
+
+
+@pytest.mark.parametrize("char", HIDDEN, ids=lambda char: f"U+{ord(char):04X}")
+def test_what_nobody_sees_goes(char: str) -> None:
+    assert clean(f"pay{char}ment") in ("payment", "pay ment")
+    assert clean(f"田{char}中") in ("田中", "田 中")
+
+
+def test_every_character_that_may_be_ignored_or_controls_something_goes() -> None:
+    # Beyond these there are letters, and planes that are wholly private.
+    for code in (*range(0x20000), *range(0xE0000, 0xE2000), *range(0xF0000, 0xF0100), sys.maxunicode):
+        char = chr(code)
+        if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co") or 0xE0000 <= code <= 0xE0FFF:
+            assert char not in clean(f"田{char}中"), f"U+{code:04X}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخواهم",  # Persian: the two letters must not join
+        "क्\u200dष",  # Devanagari: a half letter
+        "ශ්\u200dරී",  # Sinhala: the usual way to write Sri
+        "👩\u200d💻",
+        "👨🏽\u200d💻",
+        "👨\u200d👩\u200d👧",
+    ],
+)
+def test_a_joiner_stays_where_it_shapes_what_is_drawn(text: str) -> None:
+    assert clean(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u200db",
+        "é\u200dé",
+        "田\u200c中",
+        "Д\u200dа",
+        "\u200dي",
+        "ي\u200c",
+        "ي\u200d\u200cم",
+        "ي\u200da",
+        "👩\u200da",
+    ],
+)
+def test_a_joiner_goes_where_it_could_only_carry_a_hidden_bit(text: str) -> None:
+    assert clean(text) == text.replace("\u200c", "").replace("\u200d", "")
+
+
+def test_direction_tricks_do_not_turn_a_file_name_around() -> None:
+    assert clean("invoice\u202efdp.exe") == "invoicefdp.exe"
+
+
+def test_white_space_of_every_kind_is_one_space() -> None:
+    assert clean(" a\t\r\n b\u2028c\u3000d\u00a0 ") == "a b c d"
+
+
+def test_what_is_too_long_ends_in_an_ellipsis() -> None:
+    assert clean("abcdef", 6) == "abcdef"
+    assert clean("abcdefg", 6) == "abcde…"
+    assert clean("abcd efg", 6) == "abcd…"
+
+
+def test_a_cut_leaves_no_joiner_at_the_end() -> None:
+    assert clean("क्\u200dषक्", 4) == "क्…"
+
+
+def test_ten_megabytes_of_padding_are_not_read_to_their_end() -> None:
+    assert clean("\u202e" * 10_000_000 + "x", 500) == "…"
+    assert clean("é" * 10_000_000, 500) == "é" * 499 + "…"
+
+
+@rules
+@given(texts)
+def test_cleaning_twice_changes_nothing(text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+@rules
+@given(texts, st.integers(1, 8))
+def test_a_cut_text_is_clean_and_no_longer_than_asked(text: str, limit: int) -> None:
+    cut = clean(text, limit)
+    assert len(cut) <= limit
+    assert clean(cut) == cut
+
+
+@rules
+@given(texts)
+def test_nothing_invisible_is_left(text: str) -> None:
+    left = clean(text)
+    joiners = "\u200c\u200d"
+    assert not any(unicodedata.category(char)[0] == "C" and char not in joiners for char in left)
+    assert not set(left) & (set(HIDDEN) - set(joiners))
+    assert left == unicodedata.normalize("NFC", left)
+    for index, char in enumerate(left):
+        if char in joiners:
+            assert not left[index - 1].isascii()
+            assert not left[index + 1].isascii()
+
+
+@rules
+@given(st.text(st.characters(categories=["Lu", "Ll", "Lo", "Nd"]), max_size=20))
+def test_letters_and_digits_of_any_script_stay(text: str) -> None:
+    blank = "\u115f\u1160\u3164\uffa0"  # fillers that count as letters
+    assert clean(text) == unicodedata.normalize("NFC", text.translate(dict.fromkeys(map(ord, blank))))

@@ -1,0 +1,530 @@
+"""Spending, as a client sees it: at most once, always accounted for, never lost."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+from mcp.types import ElicitResult
+
+from cleanlist_mcp import server
+from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.journal import FILE_NAME, Journal
+from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.spend import Run
+from tests.support import ERAS, Session, VirtualNetwork
+from tests.support import World as EveryWorld
+
+ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
+PERSON_PATH, LIST_PATH = "/enrichment/person", "/enrichment/bulk"
+QUARTER_HOUR = 900
+SLOW_LIST = "Slow Prospects"
+
+
+class World(EveryWorld):
+    """A world whose servers have the core tools alone: they are made faster, and nothing else is used here."""
+
+    def settings(self, **changes: Any) -> Settings:
+        return super().settings(**({"toolsets": frozenset({"core"})} | changes))
+
+
+def slow(world: World, route: str, seconds: float, times: int = 1) -> None:
+    """Answers to `route` take `seconds` of virtual time; the work is done when they are over."""
+    world.sandbox.options.sleep = world.clock.sleep
+    world.sandbox.faults.next(f"POST {route}", "slow", delay=seconds, times=times)
+
+
+async def arrival(world: World, path: str, number: int = 1) -> None:
+    """Wait until the API has been asked `number` times for `path`."""
+    await until(lambda: world.posts(path) >= number)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened, half a minute at most; nothing tells of it by itself."""
+    with anyio.fail_after(30):
+        while not happened():  # noqa: ASYNC110
+            await anyio.sleep(0.001)
+
+
+async def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """The answers of calls that run together, in their order."""
+    answers: list[Any] = [None] * len(calls)
+
+    async def keep(number: int) -> None:
+        answers[number] = await calls[number]()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(calls)):
+            tasks.start_soon(keep, number)
+    return answers
+
+
+def said(result: Any) -> dict[str, Any]:
+    """What a call answered, whether it failed or not."""
+    body: dict[str, Any] = json.loads(result.content[0].text)
+    return body.get("error", body)  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def interrupted(session: Session, tool: str, **arguments: Any) -> AsyncIterator[None]:
+    """A call that is cancelled by its client when the block ends."""
+    async with anyio.create_task_group() as tasks:
+
+        async def call() -> None:
+            await session.result(tool, **arguments)
+
+        tasks.start_soon(call)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_quote_works_once_and_then_returns_its_run(world: World, era: str) -> None:
+    async with world.connect(era) as session:
+        arguments = await world.quote(session)
+        first = await session.call("enrich_list", **arguments)
+        second = await session.call("enrich_list", **arguments, wait_seconds=30)
+        third = await session.call("enrich_list", **arguments)
+
+    assert not first["replayed"]
+    assert second["replayed"]
+    assert second["finished"]
+    assert third["credits"] == second["credits"]
+    assert {first["workflow_id"], second["workflow_id"], third["workflow_id"]} == {first["workflow_id"]}
+    assert world.posts(LIST_PATH) == len(world.sandbox.runs) == 1
+
+
+async def test_a_quote_that_was_used_returns_its_run_even_after_it_expired(world: World) -> None:
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        first = await session.call("enrich_list", **arguments)
+        world.clock.now += 3600
+        assert (await session.call("enrich_list", **arguments))["workflow_id"] == first["workflow_id"]
+        wrong = await session.error("enrich_list", **(arguments | {"scope": "full"}))
+
+    assert wrong["code"] == "quote_mismatch"
+
+
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_calls_at_the_same_moment_start_one_run(world: World, tool: str) -> None:
+    async with world.connect() as session:
+        arguments = ADA if tool == "enrich_person" else await world.quote(session)
+        slow(world, "/enrichment/*", 2)
+        reports = await at_once(*[lambda: session.call(tool, **arguments, wait_seconds=20)] * 5)
+
+    assert [report["replayed"] for report in reports].count(False) == 1
+    assert len({report["workflow_id"] for report in reports}) == len(world.sandbox.runs) == 1
+
+
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_two_servers_at_the_same_moment_start_one_run(world: World, tool: str) -> None:
+    async with world.connect() as one, world.connect() as other:
+        arguments = ADA if tool == "enrich_person" else await world.quote(one)
+        slow(world, "/enrichment/*", 2)
+        reports = await at_once(*[lambda s=s: s.call(tool, **arguments) for s in (one, other)])
+
+    assert sorted(report["replayed"] for report in reports) == [False, True]
+    assert len({report["workflow_id"] for report in reports}) == len(world.sandbox.runs) == 1
+
+
+async def test_who_waits_for_a_run_that_is_refused_is_told_the_refusal(tmp_path: Path) -> None:
+    world = World(tmp_path, seed_credits=0)
+    async with world.connect() as one, world.connect() as other:
+        slow(world, PERSON_PATH, 3, times=2)
+        errors = await at_once(*[lambda s=s: s.error("enrich_person", **ADA) for s in (one, other)])
+
+    assert [(error["code"], error["charged"]) for error in errors] == [("insufficient_credits", "no")] * 2
+
+
+async def test_who_waits_for_a_run_waits_ten_seconds_at_most(world: World) -> None:
+    async with world.connect() as one, world.connect() as other:
+        slow(world, PERSON_PATH, 15)
+        async with interrupted(one, "enrich_person", **ADA):
+            await arrival(world, PERSON_PATH)
+            began = world.clock.now
+            error = await other.error("enrich_person", **ADA)
+            waited = world.clock.now - began
+            pending = await other.call("workflow_status", wait_seconds=0)
+
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
+    assert "has not been answered yet" in error["message"]
+    assert 9.5 <= waited <= 11
+    assert pending["status"] == "pending"
+    assert len(world.sandbox.runs) == 1
+
+
+async def test_the_same_person_is_started_again_only_when_asked_and_only_once_it_has_ended(
+    world: World, era: str
+) -> None:
+    async with world.connect(era) as session:
+        first = await session.call("enrich_person", **ADA, wait_seconds=0)
+        running = await session.call("enrich_person", **ADA, again=True, wait_seconds=0)
+        replayed = await session.call("enrich_person", **ADA | {"last_name": " FABLE "})
+        paid_again = await session.call("enrich_person", **ADA, again=True)
+        world.clock.now += 2 * 86400
+        another_day = await session.call("enrich_person", **ADA)
+
+    assert running["replayed"]
+    assert replayed["replayed"]
+    assert replayed["finished"]
+    assert first["workflow_id"] == running["workflow_id"] == replayed["workflow_id"]
+    assert not paid_again["replayed"]
+    assert not another_day["replayed"]
+    assert len(world.sandbox.runs) == 3
+
+
+async def test_a_lost_answer_of_a_person_is_not_sent_again_until_the_user_may_know_better(
+    world: World, era: str
+) -> None:
+    world.sandbox.faults.next(f"POST {PERSON_PATH}", "reset_after")
+    async with world.connect(era) as session:
+        lost = await session.error("enrich_person", **ADA)
+        at_once_again = await session.error("enrich_person", **ADA, again=True)
+        seen = await session.call("workflow_status")
+        world.clock.now += QUARTER_HOUR
+        without_again = await session.error("enrich_person", **ADA)
+        later = await session.call("enrich_person", **ADA, again=True)
+
+    for error in (lost, at_once_again, without_again):
+        assert (error["code"], error["charged"], error["reserved_at_most"]) == (
+            "outcome_unknown",
+            "unknown",
+            1,
+        )
+        assert '"MCP Results"' in error["next_step"]
+    assert seen["status"] == "unknown"
+    assert "workflow_id" not in seen
+    assert not later["replayed"]
+    assert world.posts(PERSON_PATH) == 2
+
+
+async def test_a_lost_answer_names_the_list_that_the_person_was_to_go_to(world: World) -> None:
+    world.sandbox.faults.next(f"POST {PERSON_PATH}", "unreadable")
+    async with world.connect() as session:
+        error = await session.error("enrich_person", **ADA, list_id="q3 prospects")
+
+    assert 'the list "Q3 Prospects"' in error["next_step"]
+
+
+async def test_a_list_whose_request_never_arrived_is_sent_once_more_with_the_same_quote(world: World) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before")
+    async with world.connect() as session:
+        report = await session.call("enrich_list", **await world.quote(session), wait_seconds=30)
+
+    assert report["finished"]
+    assert world.posts(LIST_PATH) == 2
+    assert len(world.sandbox.runs) == 1
+
+
+async def test_an_uncertain_list_blocks_a_new_quote_for_a_quarter_of_an_hour(world: World) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_after")
+    async with world.connect() as session:
+        lost = await session.error("enrich_list", **await world.quote(session))
+        blocked = await session.error("enrich_list", **await world.quote(session))
+        balance = await session.call("credits_balance")
+        world.clock.now += QUARTER_HOUR
+        later = await session.call("enrich_list", **await world.quote(session))
+
+    assert lost["charged"] == blocked["charged"] == "unknown"
+    assert balance["reserved_now"] == balance["spent_last_24h"] == lost["reserved_at_most"]
+    assert not later["replayed"]
+    assert len(world.sandbox.runs) == 2
+
+
+async def test_another_quote_for_a_list_that_is_being_run_is_refused_with_the_run(world: World) -> None:
+    world.sandbox.add_list(SLOW_LIST, 4)
+    async with world.connect() as session:
+        first = await session.call("enrich_list", **await world.quote(session, SLOW_LIST))
+        error = await session.error("enrich_list", **await world.quote(session, SLOW_LIST))
+        world.clock.now += 120
+        second = await session.call("enrich_list", **await world.quote(session, SLOW_LIST))
+
+    assert (error["code"], error["charged"]) == ("run_in_progress", "no")
+    assert error["workflow_id"] == first["workflow_id"]
+    assert not second["replayed"]
+
+
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_a_run_that_the_api_forgot_does_not_block_for_ever(world: World, tool: str) -> None:
+    async with world.connect() as session:
+        arguments = ADA if tool == "enrich_person" else await world.quote(session)
+        await session.call(tool, **arguments, wait_seconds=0)
+    world.sandbox.workflows._by_handle.clear()
+    world.clock.now += 3 * 86400
+    async with world.connect() as session:
+        arguments = ADA | {"again": True} if tool == "enrich_person" else await world.quote(session)
+        report = await session.call(tool, **arguments, wait_seconds=0)
+
+    assert not report["replayed"]
+
+
+async def test_a_call_that_runs_out_of_patience_loses_nothing(world: World) -> None:
+    world.transport = VirtualNetwork(world.transport, world.clock, patience=120)
+    async with world.connect(timeout_seconds=120) as session:
+        slow(world, PERSON_PATH, 55)
+        began = world.clock.now
+        error = await session.error("enrich_person", **ADA)
+        waited = world.clock.now - began
+        repeated = await session.call("enrich_person", **ADA)  # waits for the answer that is on its way
+        found = await session.call("workflow_status")
+
+    assert waited < 50
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
+    assert found["workflow_id"] == repeated["workflow_id"] == world.sandbox.runs[0].workflow_id
+    assert repeated["replayed"]
+    assert world.posts(PERSON_PATH) == 1
+
+
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_a_cancelled_call_loses_nothing(world: World, era: str, tool: str) -> None:
+    async with world.connect(era) as session:
+        arguments = ADA if tool == "enrich_person" else await world.quote(session)
+        slow(world, "/enrichment/*", 3)
+        async with interrupted(session, tool, **arguments):
+            await arrival(world, PERSON_PATH if tool == "enrich_person" else LIST_PATH)
+        repeated = await session.call(tool, **arguments)
+
+    assert repeated["replayed"]
+    assert [run.workflow_id for run in world.sandbox.runs] == [repeated["workflow_id"]]
+
+
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_a_client_that_goes_away_loses_nothing(world: World, era: str, tool: str) -> None:
+    async with world.connect(era) as session:
+        arguments = ADA if tool == "enrich_person" else await world.quote(session)
+        slow(world, "/enrichment/*", 3)
+        async with interrupted(session, tool, **arguments):
+            await arrival(world, PERSON_PATH if tool == "enrich_person" else LIST_PATH)
+    async with world.connect(era) as session:
+        found = await session.call("workflow_status", wait_seconds=0)
+
+    assert [run.workflow_id for run in world.sandbox.runs] == [found["workflow_id"]]
+
+
+async def test_a_server_that_stops_does_not_wait_to_send_again(world: World) -> None:
+    world.sandbox.faults.next(f"POST {PERSON_PATH}", "rate_limited", retry_after=8, times=1000)
+    stopping = server.build_server(world.settings(), world.transport, clock=SystemClock())
+    with anyio.fail_after(30):
+        async with Client(stopping) as client, interrupted(Session(client, {}), "enrich_person", **ADA):
+            await arrival(world, PERSON_PATH)
+            await anyio.sleep(0.05)
+    async with world.connect() as session:
+        assert (await session.call("workflow_status"))["status"] == "none"
+
+    assert world.posts(PERSON_PATH) == 1
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+async def test_parallel_calls_never_pass_the_allowance_for_people(world: World, servers: int) -> None:
+    slow(world, PERSON_PATH, 1, times=100)
+    people = [{"email": f"person{number}@fable.example"} for number in range(6)]
+    async with world.connect(person_allowance=3) as one, world.connect(person_allowance=3) as other:
+        sessions = [one, other][:servers]
+        calls = [
+            lambda n=n: sessions[n % servers].result("enrich_person", **people[n], wait_seconds=0)
+            for n in range(6)
+        ]
+        answers = [said(result) for result in await at_once(*calls)]
+
+    refused = [answer for answer in answers if "code" in answer]
+    assert len(world.sandbox.runs) == 3
+    assert [(error["code"], error["charged"]) for error in refused] == [("person_allowance", "no")] * 3
+    assert "create_list" in refused[0]["next_step"] or "lead list" in refused[0]["next_step"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_dialogs_answered_late_never_pass_the_daily_limit_together(world: World, era: str) -> None:
+    ids = [world.sandbox.add_list(name, 30) for name in ("First", "Second")]
+    asked = 0
+
+    async def approve(context: Any, params: Any) -> ElicitResult:
+        nonlocal asked
+        asked += 1
+        await until(lambda: asked == 2)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    async with world.connect(era, elicitation=approve, daily_limit=50) as session:
+        quotes = [await world.quote(session, name) for name in ids]
+        calls = [lambda q=q: session.result("enrich_list", **q) for q in quotes]
+        answers = [said(result) for result in await at_once(*calls)]
+
+    assert asked == 2
+    assert len(world.sandbox.runs) == 1
+    assert [answer["code"] for answer in answers if "code" in answer] == ["daily_limit"]
+
+
+async def test_a_daily_limit_counts_what_was_charged_and_not_what_came_back(world: World) -> None:
+    world.sandbox.add_list("Nobody", 0)
+    async with world.connect(daily_limit=41) as session:
+        quote = await world.quote(session)
+        report = await session.call("enrich_list", **quote, wait_seconds=45)
+        balance = await session.call("credits_balance")
+
+    assert report["credits"]["refunded"] > 0
+    assert balance["spent_last_24h"] == report["credits"]["charged"]
+    assert balance["reserved_now"] == 0
+
+
+async def test_a_daily_limit_that_no_journal_can_keep_refuses_to_spend(world: World) -> None:
+    world.folder.parent.mkdir(parents=True, exist_ok=True)
+    world.folder.write_text("a file where the folder should be")
+    async with world.connect(daily_limit=100) as session:
+        person = await session.error("enrich_person", **ADA)
+        bulk = await session.error("enrich_list", **await world.quote(session))
+        assert (await session.call("whoami"))["journal"] == "memory"
+    async with world.connect() as session:
+        assert not (await session.call("enrich_person", **ADA))["replayed"]
+
+    assert person["code"] == bulk["code"] == "daily_limit"
+    assert "CLEANLIST_STATE_DIR" in person["next_step"]
+
+
+async def test_a_quote_of_another_machine_is_priced_anew_and_works(world: World, tmp_path: Path) -> None:
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+    async with world.connect(state_dir=tmp_path / "other") as session:
+        over = await session.error("enrich_list", **arguments, max_credits=1)
+        wrong_list = await session.error(
+            "enrich_list", **(arguments | {"list_id": world.sandbox.list_id("Conference Leads")})
+        )
+        report = await session.call("enrich_list", **arguments)
+
+    assert over["code"] == "over_max_credits"
+    assert wrong_list["charged"] == "no"
+    assert not report["replayed"]
+    assert report["credits"]["quoted"] == world.sandbox.runs[0].credits_reserved
+
+
+async def test_a_quote_that_nobody_issued_is_unknown_and_one_used_elsewhere_is_used(
+    world: World, tmp_path: Path
+) -> None:
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        forged = await session.error("enrich_list", **(arguments | {"quote_id": "qte_x_1_0000"}))
+        await session.call("enrich_list", **arguments)
+    async with world.connect(state_dir=tmp_path / "other") as session:
+        used = await session.error("enrich_list", **arguments)
+
+    assert (forged["code"], forged["charged"]) == ("quote_unknown", "no")
+    assert (used["code"], used["charged"]) == ("quote_used", "no")
+    assert len(world.sandbox.runs) == 1
+
+
+async def test_a_list_that_cannot_be_made_costs_nothing_and_frees_the_claim(tmp_path: Path) -> None:
+    world = World(tmp_path, insists_on_list_id=True)
+    world.sandbox.faults.next("POST /lead-lists", "server_error", times=100, retryable=False)
+    async with world.connect() as session:
+        error = await session.error("enrich_person", **ADA)
+        world.sandbox.faults.clear()
+        report = await session.call("enrich_person", **ADA)
+
+    assert error["charged"] == "no"
+    assert not report["replayed"]
+
+
+class Edited(httpx.AsyncBaseTransport):
+    """A network on which answers to spend requests are changed on their way."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, edit: Callable[[dict[str, Any]], None]) -> None:
+        self._inner = inner
+        self._edit = edit
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        if request.method != "POST" or "/enrichment/" not in request.url.path:
+            return response
+        data = json.loads(await response.aread())
+        self._edit(data)
+        return httpx.Response(response.status_code, json=data, request=request)
+
+
+async def test_an_answer_that_names_no_reservation_still_counts_in_full(world: World) -> None:
+    world.transport = Edited(world.transport, lambda data: data.pop("credits_reserved"))
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, enrichment_type="full", wait_seconds=0)
+        balance = await session.call("credits_balance")
+
+    assert report["credits"]["reserved"] == balance["reserved_now"] == 11
+
+
+@pytest.fixture
+def journals(monkeypatch: pytest.MonkeyPatch) -> list[Journal]:
+    """The journals that servers open from now on."""
+    opened: list[Journal] = []
+    real = Journal.open
+
+    def remember(*args: Any) -> Journal:
+        opened.append(real(*args))
+        return opened[-1]
+
+    monkeypatch.setattr(Journal, "open", remember)
+    return opened
+
+
+async def test_an_answer_that_cannot_be_written_down_is_not_lost(
+    world: World, journals: list[Journal]
+) -> None:
+    def no_more_writes(data: dict[str, Any]) -> None:
+        journals[0]._db.execute("PRAGMA query_only = 1")
+
+    world.transport = Edited(world.transport, no_more_writes)
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA)
+        journals[0]._db.execute("PRAGMA query_only = 0")
+        repeated = await session.call("enrich_person", **ADA)
+    async with world.connect() as session:
+        found = await session.call("workflow_status")
+
+    assert report["finished"]
+    assert repeated["replayed"]
+    assert report["workflow_id"] == repeated["workflow_id"] == found["workflow_id"]
+    assert len(world.sandbox.runs) == 1
+
+
+async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Journal]) -> None:
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        journals[0]._db.execute("PRAGMA query_only = 1")
+        errors = [
+            await session.error("enrich_person", **ADA),
+            await session.error("enrich_list", **arguments),
+        ]
+        await session.call("workflow_status")
+        await session.call("estimate", list_id=arguments["list_id"])
+
+    assert [(error["code"], error["charged"]) for error in errors] == [("internal_error", "no")] * 2
+    assert world.posts(PERSON_PATH) == world.posts(LIST_PATH) == 0
+
+
+async def test_a_defect_before_the_spend_charged_nothing_and_one_after_it_is_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Run:
+        raise RuntimeError("a defect")
+
+    async with world.connect() as session:
+        monkeypatch.setattr("cleanlist_mcp.people.label", fail)
+        before = await session.error("enrich_person", **ADA)
+        monkeypatch.undo()
+        monkeypatch.setattr("cleanlist_mcp.reports._report", fail)
+        after = await session.error("enrich_person", **ADA)
+        monkeypatch.undo()
+        report = await session.call("enrich_person", **ADA)
+
+    assert (before["code"], before["charged"]) == ("internal_error", "no")
+    assert (after["code"], after["charged"]) == ("internal_error", "unknown")
+    assert report["replayed"]
+
+
+async def test_the_journal_holds_neither_the_key_nor_the_address(world: World) -> None:
+    async with world.connect() as session:
+        await session.call("enrich_person", email="ada.private@fable.example")
+
+    content = b"".join(file.read_bytes() for file in world.folder.iterdir())
+    assert (world.folder / FILE_NAME).exists()
+    assert world.sandbox.key.encode() not in content
+    assert b"ada.private" not in content
