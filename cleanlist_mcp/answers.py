@@ -5,6 +5,7 @@ Shapes (vendor's developer documentation): `{"error": {code, problem, fix, …}}
 """
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from math import ceil
@@ -116,10 +117,12 @@ def _read_envelope(error: dict[str, Any]) -> ErrorBody:
         for name in _CREDIT_FIGURES
         if isinstance(error.get(name), int) and not isinstance(error.get(name), bool)
     }
+    fields: list[dict[str, str]] = []
     if isinstance(details, dict):
         for name in ("required_scopes", "granted_scopes"):
             if isinstance(details.get(name), list):
                 figures[name] = [_word(item, 60) for item in details[name][:30]]
+        fields = _read_details(details, _word(error.get("problem"), PROBLEM_LIMIT))
     return ErrorBody(
         readable=True,
         code=_word(error.get("code"), 60),
@@ -128,8 +131,21 @@ def _read_envelope(error: dict[str, Any]) -> ErrorBody:
         retryable=error["retryable"] if isinstance(error.get("retryable"), bool) else None,
         retry_after=_milliseconds(error.get("retry_after_ms")),
         request_id=_short(error.get("request_id")),
-        docs_url=_short(error.get("docs_url")),
+        docs_url=_address(error.get("docs_url")),
         figures=figures,
+        fields=fields,
+    )
+
+
+def _read_details(details: dict[str, Any], problem: str) -> list[dict[str, str]]:
+    """The fields that an envelope's details name: one by its name, or a list as the web framework writes it."""
+    if field := _word(details.get("field"), 80):
+        return [{"field": field, "problem": problem}]
+    errors = details.get("errors")
+    return (
+        [_read_field(item) for item in errors[:20] if isinstance(item, dict)]
+        if isinstance(errors, list)
+        else []
     )
 
 
@@ -235,9 +251,12 @@ def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], wh
             else f"Check the {what}'s id; ids are not guessed but taken from an earlier answer.",
             **common,
         )
+    correctable = status in (400, 422)
     return ApiRefusal(
         _with_problem("The API refused the request.", body),
-        body.fix or "Correct the arguments as the message says, then call again.",
+        "Correct the arguments as the message says, then call again."
+        if correctable
+        else "Tell the user what the API says; the same call will not succeed before that has changed.",
         api_code=code or f"http_{status}",
         field_errors=body.fields or None,
         retryable=body.retryable is True,
@@ -247,7 +266,18 @@ def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], wh
 
 
 def _with_problem(sentence: str, body: ErrorBody) -> str:
-    return f"{sentence} The API says: {body.problem}" if body.problem else sentence
+    said = [sentence]
+    if body.problem:
+        said.append(f"The API says: {body.problem}")
+    if body.fix:
+        said.append(f"It suggests: {body.fix}")
+    return " ".join(said)
+
+
+def _address(value: Any) -> str | None:
+    """A web address and nothing else: it stands beside the message as a place to read on."""
+    known = isinstance(value, str) and re.fullmatch(r"https://[\x21-\x7e]{1,200}", value)
+    return value if known else None
 
 
 def _short(value: Any) -> str | None:

@@ -61,6 +61,9 @@ _TITLES: Mapping[str, tuple[str, ...]] = {
 # first name, and each alone is the full name.
 _AMBIGUOUS_NAMES = frozenset({"name", "nom", "nombre"})
 
+# A column of LinkedIn's export of one's connections and of nothing else: "URL" beside it is the profile.
+_ONLY_LINKEDIN = "connectedon"
+
 
 def title_key(title: str) -> str:
     """Return a title without what does not matter in one; empty where nothing is left."""
@@ -77,8 +80,10 @@ def is_known_title(title: str) -> bool:
     return key in _FIELD_OF_TITLE or key in _AMBIGUOUS_NAMES
 
 
-def columns_of(titles: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the column of each field found (`full_name` is one here), and the titles that are not used.
+def columns_of(titles: Sequence[str]) -> tuple[dict[str, list[int]], tuple[str, ...]]:
+    """Return the columns of each field found (`full_name` is one here), and the titles that are not used.
+
+    Where several columns are one field, the first that is filled in a row is meant.
 
     Raises:
         InvalidArguments: if there are no titles, too many, or none that identify a person.
@@ -90,23 +95,24 @@ def columns_of(titles: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
             f"The CSV file has more than {MAX_FILE_COLUMNS} columns.",
             "Keep only the columns that say who the people are.",
         )
-    at: dict[str, int] = {}
+    at: dict[str, list[int]] = {}
     unclear = []
+    is_linkedins = any(title_key(title) == _ONLY_LINKEDIN for title in titles)
     # Ambiguous names last: what they mean depends on the other columns.
     for index in sorted(range(len(titles)), key=lambda i: title_key(titles[i]) in _AMBIGUOUS_NAMES):
-        name = _field_of(titles[index], at)
+        name = _field_of(titles[index], at, is_linkedins=is_linkedins)
         if name is None:
-            unclear.append((index, ""))
-        elif name in at:
-            unclear.append((index, f" (column {index + 1}, a second {name})"))
+            unclear.append(index)
         else:
-            at[name] = index
+            at.setdefault(name, []).append(index)
     _require_identifying(at)
-    return at, tuple(shown_title(titles[index], index) + why for index, why in sorted(unclear))
+    return at, tuple(shown_title(titles[index], index) for index in sorted(unclear))
 
 
-def _field_of(title: str, found: Mapping[str, int]) -> str | None:
+def _field_of(title: str, found: Mapping[str, object], *, is_linkedins: bool) -> str | None:
     key = title_key(title)
+    if key == "url" and is_linkedins:
+        return "linkedin_url"
     if key not in _AMBIGUOUS_NAMES:
         return _FIELD_OF_TITLE.get(key)
     if "first_name" in found and "last_name" not in found:
@@ -122,12 +128,12 @@ def shown_title(title: str, index: int) -> str:
     return f"column {index + 1}" if re.search(r"@|://|\d{4}", text) else text
 
 
-def _require_identifying(at: Mapping[str, int]) -> None:
+def _require_identifying(at: Mapping[str, object]) -> None:
     advice = (
         "Give the first row titles such as Email, LinkedIn URL, First Name, Last Name, Company and Website."
     )
     if not at:
-        raise InvalidArguments("No title in the first row of the CSV file is a known one.", advice)
+        raise InvalidArguments("No title in the title row of the CSV file is a known one.", advice)
     names = ("first_name", "last_name") if "full_name" in at else ()
     why = why_nobody(Person(**{name: name for name in (*at, *names) if name in LIMITS}))
     if why:

@@ -8,9 +8,10 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
-from cleanlist_mcp.csv_columns import columns_of, is_known_title, shown_title, title_key
+from cleanlist_mcp.csv_columns import columns_of, is_known_title, title_key
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.identity import MAX_CELL
 from cleanlist_mcp.leads import RowNote
@@ -20,6 +21,9 @@ from cleanlist_mcp.normal_forms import split_name
 MAX_FILE_BYTES = 10_000_000
 MAX_FILE_ROWS = 10_000
 
+TITLES_WITHIN = 10
+"""Rows among which the titles are looked for."""
+
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -27,13 +31,12 @@ _DELIMITERS = (",", ";", "\t", "|")
 class CsvPeople:
     """What a CSV file holds: `rows` go to `prepare`, numbered as a spreadsheet shows them.
 
-    `skipped` rows could not be read, `columns` maps a field to the file's title, `unclear` names
-    the columns that were not used, and `notes` are sentences about the file.
+    `skipped` rows could not be read, `unclear` names the columns that were not used, and `notes` are
+    sentences about the file.
     """
 
     rows: tuple[tuple[int, Mapping[str, str]], ...]
     skipped: tuple[RowNote, ...]
-    columns: dict[str, str]
     unclear: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -156,7 +159,7 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 def _start(text: io.TextIOWrapper) -> str:
-    """Return the delimiter, and leave `text` at the title row, past a `sep=` line of Excel's."""
+    """Return the delimiter, and leave `text` at its beginning, past a `sep=` line of Excel's."""
     sample = text.read(65_536)
     text.seek(0)
     declared = re.match(r'"?sep=([,;\t|])"?\r?\n', sample)
@@ -168,9 +171,19 @@ def _start(text: io.TextIOWrapper) -> str:
 
 def _title_score(sample: str, delimiter: str) -> tuple[int, int]:
     records = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-    titles = next((record for record in records if any(map(title_key, record))), [])
-    known = sum(map(is_known_title, titles))
-    return known, len(titles)
+    first = list(islice((record for record in records if any(map(title_key, record))), TITLES_WITHIN))
+    titles = first[_title_row(first)] if first else []
+    return _known_titles(titles), len(titles)
+
+
+def _title_row(records: Sequence[Sequence[str]]) -> int:
+    """Which of the first records has the titles: the first one, unless exports put remarks above them."""
+    known = (index for index, record in enumerate(records) if _known_titles(record) > 1)
+    return next(known, 0)
+
+
+def _known_titles(record: Sequence[str]) -> int:
+    return sum(map(is_known_title, record))
 
 
 def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -189,14 +202,16 @@ def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[st
 
 
 def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
-    _, titles = next(records, (0, []))
+    first = list(islice(records, TITLES_WITHIN))
+    above = _title_row([cells for _, cells in first])
+    titles = list(first[above][1]) if first else []
     while titles and not title_key(titles[-1]):
         titles.pop()
     at, unclear = columns_of(titles)
     rows: list[tuple[int, Mapping[str, str]]] = []
     skipped: list[RowNote] = []
     short = split = 0
-    for number, cells in records:
+    for number, cells in chain(first[above + 1 :], records):
         if len(rows) + len(skipped) == MAX_FILE_ROWS:
             raise _too_many_rows()
         if any(cell.strip() for cell in cells[len(titles) :]):
@@ -208,8 +223,8 @@ def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
         rows.append((number, record))
     if not rows and not skipped:
         raise InvalidArguments("The CSV file has titles but no rows.", "Add people below the titles.")
-    columns = {name: shown_title(titles[index], index) for name, index in at.items()}
-    return CsvPeople(tuple(rows), tuple(skipped), columns, unclear, _notes(short, split))
+    doubled = [name for name, columns in at.items() if len(columns) > 1]
+    return CsvPeople(tuple(rows), tuple(skipped), unclear, _notes(above, doubled, short, split))
 
 
 def _too_many_rows() -> InvalidArguments:
@@ -219,8 +234,14 @@ def _too_many_rows() -> InvalidArguments:
     )
 
 
-def _notes(short: int, split: int) -> tuple[str, ...]:
+def _notes(above: int, doubled: Sequence[str], short: int, split: int) -> tuple[str, ...]:
     notes = []
+    if above:
+        notes.append(f"Rows above the titles, not read: {above}.")
+    if doubled:
+        notes.append(
+            f"More than one column is {', '.join(doubled)}: in each row the first filled one counts."
+        )
     if short:
         notes.append(f"Rows with fewer cells than the title row: {short}; what is missing is empty.")
     if split:
@@ -231,10 +252,13 @@ def _notes(short: int, split: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _record(cells: Sequence[str], at: Mapping[str, int]) -> dict[str, str]:
+def _record(cells: Sequence[str], at: Mapping[str, Sequence[int]]) -> dict[str, str]:
     """Return the filled cells by field, cut where `prepare` sees that they are too long anyway."""
-    here = {name: cells[index] for name, index in at.items() if index < len(cells)}
-    return {name: cell[: MAX_CELL + 1] for name, cell in here.items() if cell.strip()}
+    here = {
+        name: next((cells[index] for index in columns if index < len(cells) and cells[index].strip()), "")
+        for name, columns in at.items()
+    }
+    return {name: cell[: MAX_CELL + 1] for name, cell in here.items() if cell}
 
 
 def _split_into(record: dict[str, str]) -> bool:

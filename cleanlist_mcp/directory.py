@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import AmbiguousList, InsufficientScope, InvalidArguments, NotFound
+from cleanlist_mcp.errors import AmbiguousList, ApiRefusal, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.models import LeadList
-from cleanlist_mcp.text import clean
+from cleanlist_mcp.text import clean, quoted
 
 if TYPE_CHECKING:
     from cleanlist_mcp.client import CleanlistClient
@@ -21,7 +21,8 @@ PAGE = 100
 """Lists on one page, the API's most."""
 
 MEMORY_SECONDS = 120.0
-"""How long names are remembered: lists are renamed and made elsewhere too."""
+"""How long the name of an id is remembered, and the lists that completions offer: lists are renamed and made
+elsewhere too. A name is never resolved from memory, since money may be spent on the list that it means."""
 
 NAMED = 20
 """Lists of one name that an error names."""
@@ -51,7 +52,7 @@ class ListDirectory:
     async def resolve(self, id_or_name: str) -> tuple[str, str]:
         """The id and name of the list that `id_or_name` means; the name is empty where it cannot be known.
 
-        An id comes before a name, and costs one request or none where the account has a page of lists or less.
+        An id comes before a name. One that was seen lately costs no request; a name is looked up each time.
 
         Raises:
             InvalidArguments: if it is blank.
@@ -72,9 +73,12 @@ class ListDirectory:
                 raise
             return wanted, ""
 
-    async def look(self) -> Looked:
-        """All lists, as far as `MAX_PAGES` reach."""
-        return await self._look("")
+    async def remembered(self) -> Looked:
+        """All lists, as far as `MAX_PAGES` reach; as they were up to `MEMORY_SECONDS` ago."""
+        if self._looked is None or self._clock.monotonic() - self._looked_at > MEMORY_SECONDS:
+            self._looked = await self._look("")
+            self._looked_at = self._clock.monotonic()
+        return self._looked
 
     def learn(self, found: LeadList) -> None:
         """Remember a list that was just made or found."""
@@ -84,9 +88,7 @@ class ListDirectory:
         name = self._name_of(wanted)
         if name is not None:
             return wanted, name
-        known = self._remembered()
-        if known is None or not _named(known.lists, wanted):
-            known = await self._look(wanted)
+        known = await self._look(wanted)
         if wanted in self._names:
             return wanted, self._names[wanted][0]
         same_name = _named(known.lists, wanted)
@@ -103,9 +105,6 @@ class ListDirectory:
         fresh = seen_at is not None and self._clock.monotonic() - seen_at <= MEMORY_SECONDS
         return name if fresh else None
 
-    def _remembered(self) -> Looked | None:
-        return self._looked if self._clock.monotonic() - self._looked_at <= MEMORY_SECONDS else None
-
     async def _look(self, wanted: str) -> Looked:
         """Page through the lists; no further once it is clear that `wanted` is an id."""
         lists: list[LeadList] = []
@@ -121,9 +120,7 @@ class ListDirectory:
             # Asking for the list itself spares up to nine pages.
             if wanted in self._names or (wanted and number == 0 and await self._is_id(wanted)):
                 return Looked(tuple(lists), complete=False)
-        self._looked = Looked(tuple(lists), complete=not cursor)
-        self._looked_at = self._clock.monotonic()
-        return self._looked
+        return Looked(tuple(lists), complete=not cursor)
 
     async def _is_id(self, wanted: str) -> bool:
         """Ask the API for a list of that id: not every list needs to be listed."""
@@ -132,6 +129,11 @@ class ListDirectory:
         try:
             self.learn(await self._client.list_detail(wanted))
         except NotFound:
+            return False
+        except ApiRefusal as error:
+            # An API whose ids have a form of their own refuses a name as malformed.
+            if error.api_code != "validation_error" and error.status not in (400, 422):
+                raise
             return False
         return wanted in self._names
 
@@ -145,7 +147,7 @@ class ListDirectory:
 
     def _not_found(self, wanted: str, known: Looked) -> NotFound:
         names = [item.name for item in known.lists]
-        near = [clean(name, 80) for name in get_close_matches(wanted, names, n=3, cutoff=0.5)]
+        near = [quoted(name) for name in get_close_matches(wanted, names, n=3, cutoff=0.5)]
         where = "No list" if known.complete else f"None of the first {len(names)} lists"
         hint = f"Names close to it: {', '.join(near)}. " if near else ""
         return NotFound(f"{where} has that id or exact name.", f"{hint}{self._find_hint}")

@@ -1,9 +1,11 @@
 """What the API takes and gives: strict in what is sent, tolerant in what is read.
 
 Field names and meanings follow the vendor's published schema of `/api/v2`. Unknown fields are ignored, null
-stands for absent, and every text is cleaned on the way in, so that nothing invisible goes further.
+stands for absent, and every text is cleaned on the way in, so that nothing invisible goes further. An optional
+field of another type stands for absent too: a finished run must not be lost over its vendor's note.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,19 +17,26 @@ Scope = Literal["partial", "phone_only", "full"]
 TEXT_LIMIT = 500
 """Longest text kept from the API, in characters: names, titles and addresses are far shorter."""
 
+WORD_LIMIT, WORDS = 60, 200
+"""Longest name of a scope or feature that is kept, in characters, and how many of them: there are about ten."""
+
 TERMINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
 """Statuses that end a workflow (quickstart and developer documentation); any other word means unfinished."""
 
 
-def _text(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value, TEXT_LIMIT)
-    return "" if value is None else value
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _identifier(value: Any) -> Any:
+def _text(value: Any) -> str:
+    text = _number_as_text(value)
+    return clean(text, TEXT_LIMIT) if isinstance(text, str) else ""
+
+
+def _identifier(value: Any) -> str:
     # An id is compared and sent back, so it is taken as it is or not at all.
-    return "" if value is None else value
+    text = _number_as_text(value)
+    return text if isinstance(text, str) and re.fullmatch(r"[\x21-\x7e]{1,512}", text) else ""
 
 
 def _whole(value: Any) -> int | None:
@@ -66,23 +75,35 @@ def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _texts(value: Any) -> Any:
-    return (
-        [clean(item, TEXT_LIMIT) for item in value if isinstance(item, str)]
-        if isinstance(value, list)
-        else []
-    )
+def _words(value: Any) -> list[str]:
+    items = value[:WORDS] if isinstance(value, list) else []
+    return [clean(item, WORD_LIMIT) for item in items if isinstance(item, str)]
+
+
+def _records(value: Any) -> list[Any]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _record(value: Any) -> Any:
+    return value if isinstance(value, dict) else None
+
+
+def _cursor(value: Any) -> Any:
+    # Strict where there is one: a cursor that is not understood must not look like the end.
+    return "" if value is None else value
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-Identifier = Annotated[str, BeforeValidator(_identifier), Field(max_length=512, pattern=r"^[\x21-\x7e]*$")]
-RequiredId = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
-Cursor = Annotated[str, BeforeValidator(_identifier), Field(max_length=4096, pattern=r"^[\x21-\x7e]*$")]
+Identifier = Annotated[str, BeforeValidator(_identifier)]
+RequiredId = Annotated[
+    str, BeforeValidator(_number_as_text), Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")
+]
+Cursor = Annotated[str, BeforeValidator(_cursor), Field(max_length=4096, pattern=r"^[\x21-\x7e]*$")]
 Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^https?://[\x21-\x7e]+$")]
 Count = Annotated[int, BeforeValidator(_count)]
 MaybeCount = Annotated[int | None, BeforeValidator(_whole)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
-Texts = Annotated[list[str], BeforeValidator(_texts)]
+Words = Annotated[list[str], BeforeValidator(_words)]
 
 
 class Sent(BaseModel):
@@ -95,17 +116,6 @@ class Received(BaseModel):
     """An answer: these fields, whatever else is there."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Noted(Received):
-    """An answer with the vendor's envelope; `note` is the text in it that is meant for a reader."""
-
-    message: Text = ""
-    agent_instructions: Text = ""
-
-    @property
-    def note(self) -> str:
-        return self.message or self.agent_instructions
 
 
 class EstimateRequest(Sent):
@@ -154,7 +164,7 @@ class CsvImportRequest(Sent):
     idempotency_key: str
 
 
-class Whoami(Noted):
+class Whoami(Received):
     """Who the key belongs to."""
 
     user_email: Text = ""
@@ -163,11 +173,11 @@ class Whoami(Noted):
     organization_name: Text = ""
     auth_type: Text = ""
     tier: Text = ""
-    scopes: Texts = []
-    features: Texts = []
+    scopes: Words = []
+    features: Words = []
 
 
-class Balance(Noted):
+class Balance(Received):
     """Whole credits left."""
 
     organization_id: Identifier = ""
@@ -181,11 +191,10 @@ class Estimate(Received):
     expires_at: float
     estimated_cost: int = Field(ge=0)
     row_count: int = Field(ge=0)
-    available_credits: Count = 0
-    sufficient: Flag = None
+    available_credits: int = Field(ge=0)
 
 
-class PersonStarted(Noted):
+class PersonStarted(Received):
     """A single run that was accepted."""
 
     workflow_id: RequiredId
@@ -194,12 +203,11 @@ class PersonStarted(Noted):
     lead_list_id: Identifier = ""
 
 
-class ListStarted(Noted):
+class ListStarted(Received):
     """A list run that was accepted."""
 
     workflow_id: RequiredId
     status: Text = "pending"
-    total_leads: Count = 0
     credits_reserved: Count = 0
 
 
@@ -219,7 +227,7 @@ class PersonFound(Received):
     company: Text = ""
 
 
-class WorkflowStatus(Noted):
+class WorkflowStatus(Received):
     """Where a run stands. Credits are null until it is settled."""
 
     workflow_id: Identifier = ""
@@ -228,14 +236,20 @@ class WorkflowStatus(Noted):
     total: Count = 0
     processed: Count = 0
     completed: Count = 0
-    failed: Count = 0
     enrichment_type: Text = ""
     lead_list_id: Identifier = ""
     refund_status: Text = ""
     refund_message: Text = ""
-    result: PersonFound | None = None
+    message: Text = ""
+    agent_instructions: Text = ""
+    result: Annotated[PersonFound | None, BeforeValidator(_record)] = None
     credits_charged: MaybeCount = None
     credits_refunded: MaybeCount = None
+
+    @property
+    def note(self) -> str:
+        """The text that the vendor means for a reader."""
+        return self.message or self.agent_instructions
 
     @property
     def finished(self) -> bool:
@@ -256,7 +270,7 @@ class LeadList(Received):
 class ListsPage(Received):
     """One page of lists; an empty `cursor` is the end."""
 
-    lists: list[LeadList] = []
+    lists: Annotated[list[LeadList], BeforeValidator(_records)] = []
     total: Count = 0
     cursor: Cursor = ""
 
@@ -264,7 +278,6 @@ class ListsPage(Received):
 class Lead(Received):
     """One row of a list."""
 
-    lead_id: Identifier = ""
     first_name: Text = ""
     last_name: Text = ""
     full_name: Text = ""
@@ -272,33 +285,29 @@ class Lead(Received):
     phone: Text = ""
     title: Text = ""
     company: Text = ""
-    location: Text = ""
     linkedin_url: Text = ""
 
 
 class LeadsPage(Received):
     """One page of a list's rows; an empty `cursor` is the end."""
 
-    leads: list[Lead] = []
+    leads: Annotated[list[Lead], BeforeValidator(_records)] = []
     total: Count = 0
     cursor: Cursor = ""
 
 
-class CsvImported(Noted):
+class CsvImported(Received):
     """What an import did with the rows it was sent."""
 
-    rows_parsed: Count = 0
     rows_imported: int = Field(ge=0)
-    rows_skipped: Count = 0
     sample_skip_rows: Annotated[list[int], BeforeValidator(_row_numbers)] = []
     skip_reasons: Annotated[dict[str, int], BeforeValidator(_reasons)] = {}
-    idempotency_replayed: Flag = None
 
 
-class Export(Noted):
+class Export(Received):
     """A signed link to a CSV file."""
 
     download_url: Url
     expires_at: Text = ""
-    row_count: Count = 0
-    file_size_bytes: Count = 0
+    row_count: MaybeCount = None
+    file_size_bytes: MaybeCount = None

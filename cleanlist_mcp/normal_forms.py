@@ -108,22 +108,36 @@ def _is_label(label: str) -> bool:
     return all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label)
 
 
+_GENERATIONS = frozenset({"jr", "sr", "ii", "iii", "iv"})
+_TITLES = _GENERATIONS | {"phd", "md", "mba", "cpa", "cfa", "esq", "msc", "bsc", "llm", "jd", "dds", "pmp"}
+
+
 def split_name(full: str) -> tuple[str, str]:
     """Return first and last name: a guess, since no rule holds for all people.
 
-    "Last, First" is understood; names in Chinese, Japanese or Korean script begin with the family
-    name; otherwise the last word is the last name, with a particle in lower case ("van") before it.
-    A single word is a first name.
+    "Last, First" is understood; titles behind a name ("MBA", "Jr.") and remarks in brackets go. Names
+    in Chinese, Japanese or Korean script begin with the family name; otherwise the last word is the
+    last name, with a particle in lower case ("van") before it. A single word is a first name.
     """
-    text = normal_name(full) or ""
-    last, comma, first = (part.strip() for part in text.partition(","))
-    if comma and first and last:
-        return first, last
-    words = text.replace(",", " ").split()
+    parts = [part.strip() for part in re.sub(r"\([^()]*\)", " ", normal_name(full) or "").split(",")]
+    parts = [part for part in parts if part]
+    # "Rahman, Md" is last and first name: a title stands behind a whole name only.
+    while len(" ".join(parts[:-1]).split()) > 1 and _is_any(parts[-1], _TITLES):
+        parts.pop()
+    if len(parts) == 2:
+        return parts[1], parts[0]
+    words = " ".join(parts).split()
+    if len(words) > 2 and _is_any(words[-1], _GENERATIONS):
+        words.pop()
     if len(words) < 2:
-        return text, ""
+        return " ".join(words), ""
     if re.fullmatch(r"[\u3005-\u30fa\u3400-\u9fff\uac00-\ud7af ]+", " ".join(words)):
         return " ".join(words[1:]), words[0]
     particles = (i for i, word in enumerate(words) if word.islower() and not words[0].islower())
     start = next(particles, len(words) - 1)
     return " ".join(words[:start]), " ".join(words[start:])
+
+
+def _is_any(text: str, known: frozenset[str]) -> bool:
+    """Whether every word of `text` is a known one, in any case and with any dots."""
+    return all(re.sub(r"[^a-z]", "", word.casefold()) in known for word in text.split())

@@ -110,20 +110,26 @@ async def complete(
     context: CompletionContext | None,
 ) -> Completion | None:
     """Complete the ids of lists and runs; a list is found by its name too."""
+    try:
+        return await _complete(argument.name, argument.value.casefold())
+    except CleanlistError:
+        return None  # a completion is a help for typing; the call itself will say what is wrong
+
+
+async def _complete(name: str, wanted: str) -> Completion | None:
     services = _boundary.current_services()
-    wanted = argument.value.casefold()
-    if argument.name == "workflow_id":
+    if name == "workflow_id":
         known = [run.workflow_id for run in services.journal.recent(COMPLETIONS) if run.workflow_id]
         return _completion(item for item in known if item.casefold().startswith(wanted))
-    if argument.name == "list_id":
-        lists = (await services.directory.look()).lists
+    if name == "list_id":
+        lists = (await services.directory.remembered()).lists
         return _completion(
             item.list_id
             for item in lists
             if item.list_id.casefold().startswith(wanted) or wanted in item.name.casefold()
         )
-    if argument.name == "list_name":
-        lists = (await services.directory.look()).lists
+    if name == "list_name":
+        lists = (await services.directory.remembered()).lists
         return _completion(item.name for item in lists if wanted in item.name.casefold())
     return None
 

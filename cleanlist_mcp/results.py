@@ -385,8 +385,8 @@ class ExportResult(Result):
     list_name: str | None = None
     download_url: str
     expires_at: str | None = None
-    row_count: int
-    file_size_bytes: int
+    row_count: int | None = None
+    file_size_bytes: int | None = None
 
 
 def created_list(made: LeadList, wanted: str) -> CreateListResult:
@@ -406,7 +406,9 @@ def created_list(made: LeadList, wanted: str) -> CreateListResult:
 
 def exported_list(export: Export, list_id: str, name: str, *, made_up: bool) -> ExportResult:
     """A link to a list as a file; `made_up` where the sandbox in this process made it, which serves no files."""
-    ready = f"The list is ready as a CSV file of {rows_text(export.row_count)}"
+    ready = "The list is ready as a CSV file"
+    if export.row_count is not None:
+        ready += f" of {rows_text(export.row_count)}"
     return ExportResult(
         summary=f"{ready}; the link is made up." if made_up else f"{ready}; the link works for 24 hours.",
         next_step="Tell the user that `cleanlist-mcp sandbox --port 8000` serves links that download."

@@ -185,6 +185,8 @@ def _lists_summary(found: int, query: str, collector: _Collector) -> str:
 
 
 def _lists_step(services: Services, found: int, cursor: str | None, *, queried: bool) -> str | None:
+    if not services.settings.lists_on:
+        return None  # a resource shows the lists then
     if cursor:
         return "For more call find_lists again with the same query and this cursor."
     if not found and queried:
@@ -203,6 +205,8 @@ def _leads_summary(total: int, only: str, collector: _Collector) -> str:
 
 
 def _leads_step(services: Services, list_id: str, only: str, total: int, cursor: str | None) -> str | None:
+    if not services.settings.lists_on:
+        return None  # as above
     if cursor:
         more = f'For more call get_leads(list_id="{list_id}", only="{only}", cursor="…") with this cursor'
         return more + ("." if services.settings.read_only else "; for all of them call export_list.")

@@ -104,8 +104,6 @@ def _tally_notes(tally: Tally) -> list[str]:
         said.append(
             f"cells that a spreadsheet would run as a formula, now with an apostrophe: {tally.neutralised}"
         )
-    if tally.earlier:
-        said.append(f"rows that an earlier call with the same rows imported, not sent again: {tally.earlier}")
     return said
 
 
@@ -140,8 +138,10 @@ def result(
 
 
 def _summary(tally: Tally) -> str:
+    earlier = f" ({tally.earlier} of them by an earlier call, not sent again)" if tally.earlier else ""
     parts = [
-        f"{rows_text(tally.imported)} imported, {tally.left_out} skipped; nothing was enriched or charged."
+        f"{rows_text(tally.imported)} imported{earlier}, {tally.left_out} skipped; "
+        "nothing was enriched or charged."
     ]
     if tally.unknown:
         parts.append(
@@ -167,4 +167,9 @@ def _next_step(list_id: str, tally: Tally) -> str:
         seconds = round(max(tally.retry_after, (stopped and stopped.retry_after) or 0.0))
         when = f"Wait {seconds} seconds, then call" if seconds else "Call"
         return f"{when} add_leads again with the very same arguments: what is there is not added twice."
+    if tally.earlier and tally.earlier == tally.imported:
+        return (
+            f'Call estimate(list_id="{list_id}"): its row_count tells whether they are still there. People who were '
+            "removed since can be added to a new list."
+        )
     return f'Call estimate(list_id="{list_id}") for a quote and show it to the user before enriching.'

@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+# Planes of nothing but ideographs, to which Unicode keeps adding: what this Python does not know yet are names.
+_IDEOGRAPHS = ("\U00020000", "\U0003fffd")
 # Invisible characters of other categories: Unicode's Default_Ignorable_Code_Point, and blank symbols. The 256
 # variation selectors can carry a byte each; the looks that some give are not worth the exception.
 _HIDDEN = frozenset(
@@ -25,6 +27,11 @@ _IDENTIFYING = re.compile(r"@|://|www\.|linkedin|\d[\d ().-]{4,}\d", re.IGNORECA
 def identifies(value: str) -> bool:
     """Whether `value` looks as if it held an address, a phone number or a profile link."""
     return _IDENTIFYING.search(value) is not None
+
+
+def quoted(name: str) -> str:
+    """A name from outside in quotation marks, which it cannot end itself; cut to 80 characters."""
+    return '"' + clean(name, 80).replace('"', "'") + '"'
 
 
 def clean(value: str, limit: int | None = None) -> str:
@@ -52,7 +59,10 @@ def _visible(value: str) -> str:
 
 
 def _is_hidden(char: str) -> bool:
-    return unicodedata.category(char) in _HIDDEN_CATEGORIES or char in _HIDDEN
+    category = unicodedata.category(char)
+    if category == "Cn" and _IDEOGRAPHS[0] <= char <= _IDEOGRAPHS[1]:
+        return ord(char) & 0xFFFE == 0xFFFE  # the two noncharacters that end each plane
+    return category in _HIDDEN_CATEGORIES or char in _HIDDEN
 
 
 def _without_stray_joiners(text: str) -> str:

@@ -32,6 +32,7 @@ from cleanlist_mcp.models import (
 )
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Decision, Limits, Quote, Run
+from cleanlist_mcp.text import quoted
 from cleanlist_mcp.watching import Watcher
 
 DEFAULT_LIST = "MCP Results"
@@ -347,7 +348,7 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
         )
     hold = int(spend.UNCERTAIN_HOLD // 60)
     if run.kind == "person":
-        where = f'the list "{run.list_name or run.list_id or DEFAULT_LIST}"'
+        where = f"the list {quoted(run.list_name or run.list_id or DEFAULT_LIST)}"
         way_out = (
             f"If the person is not in {where} {hold} minutes after the first try, the same call with "
             "again=true starts a new run."

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_mcp import csv_file
+from cleanlist_mcp.csv_columns import columns_of
 from cleanlist_mcp.csv_file import CsvPeople, read_csv
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.identity import Person
 from cleanlist_mcp.leads import prepare
-from cleanlist_mcp.text import clean
 from tests.people_written import rules
 
 
@@ -42,7 +42,6 @@ def refusal_of(folder: Path, content: str | bytes) -> InvalidArguments:
 def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
     found = people_in(tmp_path, "Email Address,Phone\na@b.example,1\n\n,,\nc@d.example,2\n")
     assert found.rows == ((2, {"email": "a@b.example"}), (5, {"email": "c@d.example"}))
-    assert found.columns == {"email": "Email Address"}
     assert found.unclear == ("Phone",)
     assert found.notes == ()
     assert found.skipped == ()
@@ -68,12 +67,10 @@ def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path:
         ("Vorname,Nachname,Name,Firma", "first_name last_name full_name company_name"),
     ],
 )
-def test_titles_as_people_write_them_are_understood(tmp_path: Path, titles: str, fields: str) -> None:
-    found = people_in(tmp_path, f"{titles}\n{','.join('x' for _ in titles.split(','))}\n")
-    assert {title: field for field, title in found.columns.items()} == dict(
-        zip((clean(title) for title in titles.split(",")), fields.split(), strict=True)
-    )
-    assert found.unclear == ()
+def test_titles_as_people_write_them_are_understood(titles: str, fields: str) -> None:
+    columns, unclear = columns_of(titles.split(","))
+    assert columns == {field: [index] for index, field in enumerate(fields.split())}
+    assert unclear == ()
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -140,7 +137,7 @@ def test_titles_without_rows_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_without_titles_is_refused_without_naming_anyone(tmp_path: Path) -> None:
     error = refusal_of(tmp_path, "Ada,Lovelace,ada@northwind.example\n")
-    assert "first row" in error.message
+    assert "title row" in error.message
     assert "Ada" not in error.message + error.next_step
     assert "First Name" in error.next_step
 
@@ -150,15 +147,38 @@ def test_columns_that_identify_nobody_are_refused(tmp_path: Path) -> None:
     assert "missing last_name" in error.message
 
 
-def test_a_second_column_of_a_field_is_named_and_not_used(tmp_path: Path) -> None:
-    found = people_in(tmp_path, "Email,Email,Notes,,x@y.example,\na@b.example,c@d.example,n,1,2,\n")
-    assert found.rows[0][1] == {"email": "a@b.example"}
-    assert found.unclear == (
-        "Email (column 2, a second email)",
-        "Notes",
-        "column 4 (no title)",
-        "column 5",
+def test_of_two_columns_of_a_field_the_first_that_is_filled_counts(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email,Work Email\na@b.example,c@d.example\n ,e@f.example\n")
+    assert [record for _, record in found.rows] == [{"email": "a@b.example"}, {"email": "e@f.example"}]
+    assert found.notes == ("More than one column is email: in each row the first filled one counts.",)
+
+
+def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email,Notes,,x@y.example,\na@b.example,n,1,2,\n")
+    assert found.unclear == ("Notes", "column 3 (no title)", "column 4")
+
+
+def test_linkedins_own_export_is_understood(tmp_path: Path) -> None:
+    found = people_in(
+        tmp_path,
+        'Notes:\n"When exporting your connection data, ""some"" addresses, may be missing."\n\n'
+        "First Name,Last Name,URL,Email Address,Company,Position,Connected On\n"
+        "Ada,Fable,https://www.linkedin.com/in/ada-fable,,Northwind,Engineer,21 Nov 2026\n",
     )
+    assert found.rows == (
+        (
+            5,
+            {
+                "first_name": "Ada",
+                "last_name": "Fable",
+                "linkedin_url": "https://www.linkedin.com/in/ada-fable",
+                "company_name": "Northwind",
+                "title": "Engineer",
+            },
+        ),
+    )
+    assert found.unclear == ("Connected On",)
+    assert found.notes == ("Rows above the titles, not read: 2.",)
 
 
 def test_titles_are_shown_clean_and_short(tmp_path: Path) -> None:

@@ -1,11 +1,26 @@
 """The list that a user means, found with as few requests as that takes."""
 
+import httpx
 import pytest
 
 from cleanlist_mcp.directory import MEMORY_SECONDS, is_list_id
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.models import LeadList
 from tests.support import World
+
+
+class Answering(httpx.AsyncBaseTransport):
+    """A network on which requests below a path get one answer, whatever the API would say."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, below: str, answer: httpx.Response) -> None:
+        self._inner = inner
+        self._below = below
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._below in request.url.path:
+            return httpx.Response(self._answer.status_code, content=self._answer.content, request=request)
+        return await self._inner.handle_async_request(request)
 
 
 def requests(world: World) -> list[str]:
@@ -22,7 +37,7 @@ async def test_a_list_is_found_by_its_id_and_by_its_exact_name_in_any_case(world
         for text in (list_id, "Späte Zusagen", " SPÄTE  zusagen\u200b ", "Spa\u0308te Zusagen"):
             assert await services.directory.resolve(text) == (list_id, "Späte Zusagen")
 
-    assert requests(world) == ["/lead-lists"]
+    assert requests(world) == ["/lead-lists"] * 4
 
 
 async def test_part_of_a_name_finds_nothing_and_the_error_names_what_is_close(world: World) -> None:
@@ -31,7 +46,7 @@ async def test_part_of_a_name_finds_nothing_and_the_error_names_what_is_close(wo
             await services.directory.resolve("Q3 Prospect")
 
     assert missed.value.message == "No list has that id or exact name."
-    assert missed.value.next_step == "Names close to it: Q3 Prospects. Call find_lists to see them."
+    assert missed.value.next_step == 'Names close to it: "Q3 Prospects". Call find_lists to see them.'
 
 
 async def test_a_name_that_looks_like_an_id_and_is_none_is_said_to_be_neither(world: World) -> None:
@@ -70,16 +85,50 @@ async def test_a_blank_text_is_refused_before_any_request(world: World, blank: s
     assert requests(world) == []
 
 
-async def test_names_are_remembered_for_a_while_and_looked_up_again_after_it(world: World) -> None:
-    async with world.services() as services:
-        await services.directory.resolve("Q3 Prospects")
-        await world.clock.sleep(MEMORY_SECONDS - 1)
-        await services.directory.resolve("Q3 Prospects")
-        assert requests(world) == ["/lead-lists"]
-        await world.clock.sleep(2)
-        await services.directory.resolve("Q3 Prospects")
+async def test_a_name_means_the_list_that_has_it_now_because_money_may_follow(world: World) -> None:
+    first, second = world.sandbox.list_id("Q3 Prospects"), world.sandbox.list_id("Conference Leads")
+    lists = world.sandbox.lists
 
-    assert requests(world) == ["/lead-lists"]
+    async with world.services() as services:
+        assert await services.directory.resolve("Q3 Prospects") == (first, "Q3 Prospects")
+        lists.by_id(first).name, lists.by_id(second).name = "Old", "Q3 Prospects"  # type: ignore[union-attr]
+        assert await services.directory.resolve("Q3 Prospects") == (second, "Q3 Prospects")
+
+
+async def test_the_name_of_an_id_is_remembered_for_a_while(world: World) -> None:
+    list_id = world.sandbox.list_id("Q3 Prospects")
+
+    async with world.services() as services:
+        for pause in (0, MEMORY_SECONDS - 1, 2):
+            await world.clock.sleep(pause)
+            await services.directory.resolve(list_id)
+
+    assert requests(world) == ["/lead-lists"] * 2
+
+
+async def test_completions_look_at_the_lists_once_in_a_while(world: World) -> None:
+    async with world.services() as services:
+        for pause in (0, MEMORY_SECONDS - 1, 2):
+            await world.clock.sleep(pause)
+            assert (await services.directory.remembered()).complete
+
+    assert requests(world) == ["/lead-lists"] * 2
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_an_api_that_refuses_a_name_as_an_id_is_asked_for_the_name_all_the_same(
+    world: World, status: int
+) -> None:
+    for number in range(150):
+        world.sandbox.add_list(f"list-{number}")
+    refused = httpx.Response(status, json={"detail": [{"loc": ["path", "list_id"], "msg": "no UUID"}]})
+    world.transport = Answering(world.transport, "/lead-lists/", refused)
+
+    async with world.services() as services:
+        far = world.sandbox.list_id("list-140")
+        assert await services.directory.resolve("list-140") == (far, "list-140")
+        with pytest.raises(NotFound, match="No list has that id or exact name"):
+            await services.directory.resolve("list-150")
 
 
 async def test_a_list_made_elsewhere_is_found_although_others_are_remembered(world: World) -> None:

@@ -170,7 +170,10 @@ async def test_the_same_call_again_sends_nothing_and_says_so(listed: World) -> N
     assert len(sent(listed)) == 1
     for one in (answer, restarted):
         assert one.imported == 2
-        assert one.notes == ["rows that an earlier call with the same rows imported, not sent again: 2"]
+        assert one.summary.startswith(
+            "2 rows imported (2 of them by an earlier call, not sent again), 0 skipped;"
+        )
+        assert one.next_step and "row_count tells whether they are still there" in one.next_step
 
 
 async def test_after_a_day_the_same_people_may_be_added_again(listed: World) -> None:

@@ -200,7 +200,12 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
         ("Ольга Иванова", ("Ольга", "Иванова")),
         ("山田太郎", ("山田太郎", "")),
         ("Cher", ("Cher", "")),
-        ("Smith,", ("Smith,", "")),
+        ("Smith,", ("Smith", "")),
+        ("Jane Doe, MBA", ("Jane", "Doe")),
+        ("Doe, Jane, Ph.D., CPA", ("Jane", "Doe")),
+        ("Jane (JD) Doe Jr. (she/her)", ("Jane", "Doe")),
+        ("John Smith III", ("John", "Smith")),
+        ("Rahman, Md", ("Md", "Rahman")),
         (" - ", ("", "")),
     ],
 )

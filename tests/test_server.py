@@ -1,6 +1,7 @@
 """The server as a client meets it: what it offers, in which mode, and how it fails."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,29 @@ async def test_ids_of_lists_and_runs_are_completed(world: World, era: str) -> No
         assert await completed("runs/{workflow_id}", "workflow_id", "enrich-") == [run["workflow_id"]]
         assert await completed("lists/{list_id}", "list_id", "q3") == [world.sandbox.list_id("Q3 Prospects")]
         assert await completed("lists/{list_id}", "list_id", "zzz") == []
+
+
+async def test_a_completion_that_fails_offers_nothing_and_is_no_error(
+    world: World, era: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world.sandbox.faults.next("GET /lead-lists", "server_error", times=99)
+    async with world.connect(era) as session:
+        ref = ResourceTemplateReference(type="ref/resource", uri="cleanlist://lists/{list_id}")
+        answer = await session.client.complete(ref, {"name": "list_id", "value": "q3"})
+
+    assert answer.completion.values == []
+    assert capfd.readouterr().err == ""
+
+
+async def test_resources_name_no_tool_that_is_off(world: World, era: str) -> None:
+    list_id = world.sandbox.list_id("Q3 Prospects")
+    for changes in ({"toolsets": frozenset({"core"})}, {"read_only": True}):
+        async with world.connect(era, **changes) as session:
+            tools = {tool.name for tool in (await session.client.list_tools()).tools}
+            for uri in ("account", "pricing", "runs", "lists", f"lists/{list_id}"):
+                (content,) = (await session.client.read_resource(f"cleanlist://{uri}")).contents
+                text = content.text  # type: ignore[union-attr]
+                assert not {name for name in (*CORE, *LISTS) if re.search(rf"\b{name}\b", text)} - tools
 
 
 async def test_prompts_name_only_tools_that_are_on(world: World, era: str) -> None:

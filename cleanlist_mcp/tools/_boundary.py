@@ -27,6 +27,7 @@ from cleanlist_mcp.errors import (
 )
 from cleanlist_mcp.results import Result
 from cleanlist_mcp.services import Services
+from cleanlist_mcp.text import clean
 
 CALL_SECONDS = 50.0
 """Within this a call answers, dialog, requests and wait together: common hosts give up at 60 s."""
@@ -256,16 +257,16 @@ def _known_at(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[s
 def _field_error(
     kind: str, location: tuple[int | str, ...], message: str, known: Sequence[str]
 ) -> dict[str, str]:
-    field = ".".join(str(part) for part in location) or "arguments"
+    field = clean(".".join(str(part) for part in location), 60) or "arguments"
     if kind == "extra_forbidden" and location[-1] in ("name", "full_name"):
-        return {"field": field[:60], "problem": "is not known; split it into first_name and last_name"}
+        return {"field": field, "problem": "is not known; split it into first_name and last_name"}
     if kind == "extra_forbidden":
         near = _nearest(str(location[-1]), known)
         hint = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
-        return {"field": field[:60], "problem": f"is no argument of this tool; {hint}"}
+        return {"field": field, "problem": f"is no argument of this tool; {hint}"}
     if kind in ("model_type", "model_attributes_type"):
-        return {"field": field[:60], "problem": 'is no record; give an object such as {"email": "…"}'}
-    return {"field": field[:60], "problem": _decapitalised(message)}
+        return {"field": field, "problem": 'is no record; give an object such as {"email": "…"}'}
+    return {"field": field, "problem": _decapitalised(message)}
 
 
 def _nearest(name: str, known: Sequence[str]) -> str | None:

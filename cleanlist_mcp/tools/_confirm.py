@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from cleanlist_mcp.errors import ConfirmationUnavailable
 from cleanlist_mcp.results import rows_text
 from cleanlist_mcp.spend import Quote, credits_text
+from cleanlist_mcp.text import quoted
 
 DIALOG_SECONDS = 45.0
 """Longest wait for a dialog that holds the call open; some hosts declare the dialog and never show it."""
@@ -68,7 +69,7 @@ def question(quote: Quote) -> str:
     name = quote.list_name or quote.list_id
     return (
         f"Spend up to {credits_text(quote.cost)} to enrich {rows_text(quote.row_count)} of the list "
-        f'"{name}" ({quote.scope})? Balance when quoted: {quote.available}; after it, if all is used: '
+        f"{quoted(name)} ({quote.scope})? Balance when quoted: {quote.available}; after it, if all is used: "
         f"{quote.available - quote.cost}. What is not found is not charged."
     )
 
