@@ -70,7 +70,7 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: st
         "retry_after": _retry_after(body, headers),
         "certain": body.readable and 400 <= status < 500 and status != 408,
     }
-    if status == 429 or code == "rate_limited":
+    if status == 429 or (code == "rate_limited" and 400 <= status < 500):
         return _rate_limited(body, common)
     if status >= 500:
         return _unavailable(status, body, common)

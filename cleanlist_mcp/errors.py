@@ -19,6 +19,7 @@
         BadResponse                                          mended by nobody here
       OutcomeUnknown                  a spend request left and its answer was lost
       InternalError                   a defect of this server, masked
+        JournalUnusable                                      mended on the user's disk, or by waiting
 
 A message is written for the model that reads it: plain words, no input values, no secrets.
 """
@@ -246,6 +247,12 @@ class InternalError(CleanlistError):
     """A defect of this server; details go to the log, without data."""
 
     code = "internal_error"
+
+
+class JournalUnusable(InternalError):
+    """The journal of runs cannot be written or read just now, and a spend needs it."""
+
+    retryable = True
 
 
 def error_code(error: CleanlistError) -> str:

@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from cleanlist_mcp import spend
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import InternalError
+from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.models import Scope
 from cleanlist_mcp.spend import Amount, Decision, Kind, Limits, Quote, Run, Spent
 from cleanlist_mcp.text import identifies
@@ -34,6 +34,9 @@ BUSY_TIMEOUT = 5.0
 
 IMPORT_REMEMBERED = 23 * 3600.0
 """Seconds for which an import's key is relied on: the API keeps it for 24 hours (vendor's own SDK)."""
+
+WRITE_AGAIN_AFTER = 5.0
+"""Seconds after which an outcome that could not be written is tried again: each try may wait `BUSY_TIMEOUT`."""
 
 OPEN_STEP = 0.05
 """Seconds between tries to open a file that another process is just making."""
@@ -102,6 +105,7 @@ class Journal:
         self._clock = clock
         self.durable = durable
         self._unwritten: list[tuple[str, tuple[Any, ...]]] = []
+        self._write_again_at = 0.0
         self._secret = _secret(database)
         self._account = self.digest("account", account)
 
@@ -110,6 +114,9 @@ class Journal:
         """Open the journal in `folder`, or in memory where there is no folder or it cannot be written.
 
         `account` is what the API key and address identify; only a keyed digest of it is stored.
+
+        Raises:
+            JournalUnusable: while another program holds the file locked: forgetting its runs could pay twice.
         """
         if folder is not None:
             try:
@@ -120,6 +127,12 @@ class Journal:
                     "are remembered in memory, for this process alone. Update cleanlist-mcp."
                 )
             except (OSError, sqlite3.Error) as exc:
+                if _is_busy(exc):
+                    raise JournalUnusable(
+                        "The journal of runs on this machine is locked by another program; nothing was sent.",
+                        "Try again in a minute. If it stays, ask the user which program (a backup, a sync) holds "
+                        "the folder in CLEANLIST_STATE_DIR.",
+                    ) from None
                 log.warning(
                     "The state folder cannot be used (%s): runs are remembered in memory, for this process "
                     "alone. Set CLEANLIST_STATE_DIR to a folder that can be written.",
@@ -131,6 +144,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file, after a last try to write what could not be written."""
+        self._write_again_at = 0.0
         self._write_late()
         self._db.close()
 
@@ -180,50 +194,50 @@ class Journal:
 
         Raises:
             PersonAllowance, DailyLimit: where a limit would be passed.
-            InternalError: if the intent cannot be written; then nothing may be sent.
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
-        with self._writing_intent():
+
+        def decide() -> Decision:
             runs = self._runs("fingerprint = ?", fingerprint)
-            decision = spend.decide_person(runs, again=again, now=self._clock.time())
-            if decision.action != "start":
-                return decision
-            columns = {
-                "fingerprint": fingerprint,
-                "scope": scope,
-                "label": label,
-                "list_id": list_id,
-                "list_name": list_name,
-            }
-            return self._start("person", spend.PRICES[scope], limits, seconds, columns)
+            return spend.decide_person(runs, again=again, now=self._clock.time())
+
+        columns = {
+            "fingerprint": fingerprint,
+            "scope": scope,
+            "label": label,
+            "list_id": list_id,
+            "list_name": list_name,
+        }
+        return self._claim(decide, "person", spend.PRICES[scope], limits, seconds, columns)
 
     def claim_list(self, quote: Quote, *, limits: Limits, seconds: float) -> Decision:
         """The same for a list run, which one quote can start once.
 
         Raises:
             DailyLimit: where the limit would be passed.
-            InternalError: if the intent cannot be written; then nothing may be sent.
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
-        with self._writing_intent():
+
+        def decide() -> Decision:
             same_quote = self._newest("quote_id = ?", quote.quote_id)
             same_work = self._runs("kind = 'list' AND list_id = ? AND scope = ?", quote.list_id, quote.scope)
-            decision = spend.decide_list(same_quote, same_work, now=self._clock.time())
-            if decision.action != "start":
-                return decision
-            columns = {
-                "quote_id": quote.quote_id,
-                "quoted": quote.cost,
-                "scope": quote.scope,
-                "label": label_list(quote.list_name),
-                "list_id": quote.list_id,
-                "list_name": quote.list_name,
-            }
-            return self._start("list", quote.cost, limits, seconds, columns)
+            return spend.decide_list(same_quote, same_work, now=self._clock.time())
+
+        columns = {
+            "quote_id": quote.quote_id,
+            "quoted": quote.cost,
+            "scope": quote.scope,
+            "label": label_list(quote.list_name),
+            "list_id": quote.list_id,
+            "list_name": quote.list_name,
+        }
+        return self._claim(decide, "list", quote.cost, limits, seconds, columns)
 
     def reclaim(self, run: Run, *, seconds: float) -> Run | None:
         """Take an uncertain list run up again, to send its quote once more; None if another call has.
 
         Raises:
-            InternalError: if that cannot be written; then nothing may be sent.
+            JournalUnusable: if that cannot be written; then nothing may be sent.
         """
         until = self._clock.time() + seconds
         with self._writing_intent():
@@ -287,12 +301,13 @@ class Journal:
             (run.run_id, run.in_flight_until),
         )
 
-    def vanished(self, run: Run) -> None:
-        """Record that the API does not know a run any more, which ended long ago without being looked at."""
+    def vanished(self, workflow_id: str) -> None:
+        """Record that the API does not know a run any more: started over a day ago, it ended without being
+        looked at. A younger one may only not be known yet."""
         self._outcome(
             "UPDATE runs SET state = 'finished', status = 'unknown', finished_at = started_at "
-            "WHERE run_id = ? AND state = 'running'",
-            (run.run_id,),
+            "WHERE account = ? AND workflow_id = ? AND state = 'running' AND started_at < ?",
+            (self._account, workflow_id, self._clock.time() - spend.DAY),
         )
 
     def observed(self, workflow_id: str, *, status: str) -> None:
@@ -327,7 +342,7 @@ class Journal:
         `settle` is how long an import may go on after it was sent, in seconds.
 
         Raises:
-            InternalError: if the intent cannot be written; then nothing may be sent.
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
         with self._writing_intent():
             claim = self._import_claim(key, settle)
@@ -446,6 +461,32 @@ class Journal:
         )
         return [Run(*row) for row in rows]
 
+    def _claim(
+        self,
+        decide: Callable[[], Decision],
+        kind: Kind,
+        cost: int,
+        limits: Limits,
+        seconds: float,
+        columns: dict[str, Any],
+    ) -> Decision:
+        """Decide and write the intent of a start in one transaction.
+
+        Where nothing can be written, what needs no writing is still answered: a run that is known, or uncertain.
+        """
+        try:
+            with self._writing_intent():
+                decision = decide()
+                if decision.action == "start":
+                    decision = self._start(kind, cost, limits, seconds, columns)
+                return decision
+        except JournalUnusable:
+            with _reading():
+                decision = decide()
+            if decision.action == "start":
+                raise
+            return decision
+
     def _start(
         self, kind: Kind, cost: int, limits: Limits, seconds: float, columns: dict[str, Any]
     ) -> Decision:
@@ -488,7 +529,7 @@ class Journal:
                 yield
         except sqlite3.Error as exc:
             log.error("The journal cannot be written (%s); nothing was sent.", type(exc).__name__)
-            raise InternalError(
+            raise JournalUnusable(
                 "The journal of runs on this machine cannot be written, so nothing was sent.",
                 "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, then try again.",
             ) from None
@@ -505,7 +546,7 @@ class Journal:
     def _write_late(self) -> int:
         """Write the outcomes that are not written yet; how many entries the last one changed, -1 for none."""
         changed = -1
-        while self._unwritten:
+        while self._unwritten and self._clock.monotonic() >= self._write_again_at:
             statement, values = self._unwritten[0]
             try:
                 with self._transaction():
@@ -514,6 +555,7 @@ class Journal:
                 log.error("An outcome contradicts the journal and was left out.")
             except sqlite3.Error as exc:
                 log.error("An outcome cannot be written to the journal yet (%s).", type(exc).__name__)
+                self._write_again_at = self._clock.monotonic() + WRITE_AGAIN_AFTER
                 return -1
             del self._unwritten[0]
         return changed
@@ -534,7 +576,7 @@ def _reading() -> Iterator[None]:
         yield
     except sqlite3.Error as exc:
         log.error("The journal cannot be read (%s).", type(exc).__name__)
-        raise InternalError(
+        raise JournalUnusable(
             "The journal of runs on this machine cannot be read; nothing was sent.",
             "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, then try again.",
         ) from None
@@ -548,10 +590,14 @@ def _connect(folder: Path, clock: Clock) -> sqlite3.Connection:
             return _opened(path, clock.time())
         except sqlite3.OperationalError as exc:
             # Changing to WAL does not wait its turn: two servers that start together collide here.
-            busy = exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if not busy or clock.monotonic() > give_up_at:
+            if not _is_busy(exc) or clock.monotonic() > give_up_at:
                 raise
         time.sleep(OPEN_STEP)
+
+
+def _is_busy(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # an OSError has none
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _private_file(folder: Path) -> Path:

@@ -64,6 +64,7 @@ async def checked(
     Raises:
         InvalidArguments: for ids that cannot be any, or an empty list.
         QuoteMismatch, QuoteExpired, OverMaxCredits, DailyLimit: as money rule 2 has it.
+        OutcomeUnknown: where its run may have started, and clearing that up could cost over `max_credits`.
     """
     _check_ids(quote_id, list_id, scope)
     run = services.journal.run_of_quote(quote_id)
@@ -80,6 +81,8 @@ async def checked(
         quote = services.repriced[asked] = replace(fresh, quote_id=quote_id)
     if run is not None:
         spend.check_same_work(quote, list_id, scope)
+        if would_resend(services, run) and max_credits is not None and quote.cost > max_credits:
+            raise services.workflows.unknown(run)
         return quote
     spend.check_quote(quote, list_id, scope, services.clock.time())
     if quote.row_count == 0:
@@ -90,6 +93,11 @@ async def checked(
     return quote
 
 
+def would_resend(services: Services, run: Run) -> bool:
+    """Whether a call with the quote of `run` sends it once more, which may spend."""
+    return spend.state_at(run, services.clock.time()) == "uncertain"
+
+
 def require_durable_limits(services: Services) -> None:
     """Raise where a daily limit is set and no journal on disk can keep it.
 
@@ -98,9 +106,10 @@ def require_durable_limits(services: Services) -> None:
     """
     if services.limits.daily is not None and not services.journal.durable and not services.settings.sandbox:
         raise DailyLimit(
-            "CLEANLIST_DAILY_LIMIT is set, but the state folder cannot be written, so the limit cannot be kept; "
+            "CLEANLIST_DAILY_LIMIT is set, but the journal cannot be kept on disk, and with it the limit; "
             "nothing was sent.",
-            "Ask the user to set CLEANLIST_STATE_DIR to a folder that can be written, or to unset the limit.",
+            "Ask the user to run `cleanlist-mcp doctor`, which names the fault; another CLEANLIST_STATE_DIR or no "
+            "limit helps meanwhile.",
         )
 
 

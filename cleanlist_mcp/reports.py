@@ -10,7 +10,7 @@ import anyio
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.directory import is_list_id
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments
-from cleanlist_mcp.models import Scope, WorkflowStatus
+from cleanlist_mcp.models import TERMINAL_STATUSES, Scope, WorkflowStatus
 from cleanlist_mcp.results import (
     Credits,
     Person,
@@ -83,7 +83,7 @@ async def status(
             status="none",
             finished=True,
         )
-    if workflow_id and not is_list_id(workflow_id):
+    if workflow_id and not is_list_id(workflow_id) and services.journal.by_workflow(workflow_id) is None:
         raise InvalidArguments(
             "workflow_id is not a run's id.", "Call workflow_status without arguments to see the known runs."
         )
@@ -123,14 +123,16 @@ def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> Wor
 
 
 async def _looked_at(services: Services, runs: list[Run]) -> list[Run]:
-    """The runs, the newest unfinished ones looked at once: their credits are settled only when seen to be."""
-    for run in [run for run in runs if run.state == "running"][:LOOKED_AT]:
-        await services.watcher.watch(run.workflow_id or "", run.started_at, 0, _ignore)
+    """The runs, the newest unsettled ones looked at once: their credits are settled only when seen to be."""
+    for run in [run for run in runs if _is_open(run)][:LOOKED_AT]:
+        await services.watcher.watch(run.workflow_id or "", run.started_at, 0)
     return [services.journal.run(run.run_id) or run for run in runs]
 
 
-async def _ignore(_: WorkflowStatus) -> None:
-    """For looks whose progress nobody is shown."""
+def _is_open(run: Run) -> bool:
+    """Whether looking at the run may bring news: it goes on, or it ended and its charge was not settled yet."""
+    unsettled = run.charged is None and run.status in TERMINAL_STATUSES
+    return run.state == "running" or (run.state == "finished" and unsettled)
 
 
 def progress_sentence(status: WorkflowStatus) -> str:
@@ -365,7 +367,7 @@ def _bill(state: WorkflowStatus, bill: Credits) -> str:
             "The refund is under review at Cleanlist; until it is decided the reserved credits stay debited."
         )
     if bill.charged is None:
-        return "The API did not say what was charged."
+        return "The API has not said yet what was charged; workflow_status asks again."
     refund = "" if bill.refunded is None else f", {bill.refunded} refunded"
     return f"{credits_text(bill.charged)} charged{refund}."
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 
 
-LAST_ANSWERS_SECONDS = 0.5
+LAST_ANSWERS_SECONDS = 2.0
 """How long the answers to requests may take that stood before the end of the input."""
 
 LAST_ANSWERS_STEP = 0.02

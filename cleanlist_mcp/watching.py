@@ -11,7 +11,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import ApiError, CleanlistError, InternalError, RateLimited
+from cleanlist_mcp.errors import (
+    ApiError,
+    BadResponse,
+    CleanlistError,
+    InternalError,
+    NotFound,
+    RateLimited,
+)
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.models import WorkflowStatus
 from cleanlist_mcp.polling import LAST_LOOK_BEFORE_END, SERVED_EARLY, Progress, RateBudget, next_delay
@@ -25,6 +32,9 @@ REMEMBERED_RUNS = 256
 
 FRESH = 1.0
 """Seconds for which a look is not repeated by a call that does not wait."""
+
+KNOWN_WITHIN = 30.0
+"""Seconds after its start within which a run that the API accepted may still be unknown to it."""
 
 TIMER_SLACK = 0.001
 """Seconds by which a timer may ring early without being set again."""
@@ -44,9 +54,11 @@ class Watched:
 
 @dataclass
 class _Poller:
-    """One run that is or was watched. Moments are monotonic seconds; `last_looks` has one per waiting call."""
+    """One run that is or was watched, `known` if it was started here. Moments are monotonic seconds; `last_looks`
+    has one per waiting call."""
 
     workflow_id: str
+    known: bool
     started: float
     wanted: float
     status: WorkflowStatus | None = None
@@ -64,6 +76,17 @@ class _Poller:
     def over(self) -> bool:
         """Whether looking again would bring nothing: the run has ended, or cannot be asked for."""
         return self.given_up or (self.status is not None and self.status.finished)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the run has ended and its charge is decided: nothing about it will change."""
+        status = self.status
+        return (
+            status is not None
+            and status.finished
+            and status.credits_charged is not None
+            and not under_review(status)
+        )
 
 
 class Watcher:
@@ -87,7 +110,7 @@ class Watcher:
         self._pollers: OrderedDict[str, _Poller] = OrderedDict()
 
     async def watch(
-        self, workflow_id: str, started_at: float | None, seconds: float, on_change: OnChange
+        self, workflow_id: str, started_at: float | None, seconds: float, on_change: OnChange | None = None
     ) -> Watched:
         """Wait up to `seconds` for the end of a run, calling `on_change` at the first look and at each that
         counts more rows than the one before: progress has to grow with every notice (MCP specification).
@@ -97,7 +120,7 @@ class Watcher:
         longer than it lasts.
         """
         poller = self._poller(workflow_id, started_at)
-        if poller.over and poller.status is not None and not under_review(poller.status):
+        if poller.settled:
             return Watched(poller.status, None)
         if seconds <= 0 or poller.over:
             return await self._glance(poller)
@@ -112,17 +135,6 @@ class Watcher:
             self._replan(poller)
         return Watched(poller.status, poller.error)
 
-    async def look(self, workflow_id: str) -> WorkflowStatus:
-        """How a run stands now, unless its end is known.
-
-        Raises:
-            ApiError: if the API cannot be asked.
-        """
-        watched = await self.watch(workflow_id, None, 0, _ignore)
-        if watched.error is not None or watched.status is None:
-            raise watched.error or AssertionError("a glance brings a status or an error")
-        return watched.status
-
     def _poller(self, workflow_id: str, started_at: float | None) -> _Poller:
         poller = self._pollers.get(workflow_id)
         if poller is None or poller.given_up:
@@ -130,7 +142,8 @@ class Watcher:
             age = 0.0 if started_at is None else max(self._clock.time() - started_at, 0.0)
             first = next_delay(0, jitter=self._chance())
             wanted = now if started_at is None or age > first else now - age + first
-            poller = self._pollers[workflow_id] = _Poller(workflow_id, now - age, wanted)
+            known = started_at is not None
+            poller = self._pollers[workflow_id] = _Poller(workflow_id, known, now - age, wanted)
         self._pollers.move_to_end(workflow_id)
         for name in list(self._pollers)[: max(len(self._pollers) - REMEMBERED_RUNS, 0)]:
             if not self._pollers[name].last_looks:
@@ -150,13 +163,14 @@ class Watcher:
         age = self._clock.monotonic() - (poller.looked_at or 0.0)
         return poller.error is None and age <= FRESH
 
-    async def _wait(self, poller: _Poller, end: float, on_change: OnChange) -> None:
+    async def _wait(self, poller: _Poller, end: float, on_change: OnChange | None) -> None:
         shown: WorkflowStatus | None = None
         while True:
             seen = poller.status
             if seen is not None and (shown is None or seen.processed > shown.processed):
                 shown = seen
-                await on_change(seen)
+                if on_change is not None:
+                    await on_change(seen)
             now = self._clock.monotonic()
             refused = isinstance(poller.error, RateLimited) and self._budget.interactive_wait(now) > end - now
             if poller.over or refused or not await self._clock.wait(poller.looked, end - now):
@@ -219,6 +233,7 @@ class Watcher:
         """One request, and what it says about the run. Only a certain refusal ends the watching."""
         try:
             status = await self._client.status(poller.workflow_id, poll=poll)
+            _check_same_run(status, poller.workflow_id)
             poller.error = None
             poller.progress = poller.progress.seen(age, status.processed, status.total)
             if status.finished or not poller.over:  # of two looks at once, the older may answer last
@@ -226,6 +241,10 @@ class Watcher:
         except ApiError as exc:
             poller.error = exc
             poller.given_up = exc.certain and not exc.is_retryable
+            if isinstance(exc, NotFound) and poller.known:
+                self._journal.vanished(poller.workflow_id)
+                # Accepted a moment ago, it may not be known everywhere at the API yet.
+                poller.given_up = age > KNOWN_WITHIN
         except CleanlistError as exc:
             poller.error, poller.given_up = exc, True
         except Exception as exc:
@@ -256,5 +275,13 @@ _OWN_FAULT = InternalError(
 )
 
 
-async def _ignore(_: WorkflowStatus) -> None:
-    """For looks that nobody waits for."""
+def _check_same_run(status: WorkflowStatus, workflow_id: str) -> None:
+    """Refuse an answer about another run: its result and charge are somebody else's.
+
+    Raises:
+        BadResponse: if it names another run. A cohort is asked for by its own handle and names its run.
+    """
+    if status.workflow_id not in ("", workflow_id) and not workflow_id.startswith("cl-"):
+        raise BadResponse(
+            "The API answered about another run than the one that was asked for.", "Try again in a minute."
+        )

@@ -16,7 +16,7 @@ from cleanlist_mcp.errors import (
     ApiError,
     ApiRefusal,
     CleanlistError,
-    NotFound,
+    JournalUnusable,
     OutcomeUnknown,
     QuoteUnknown,
     RunInProgress,
@@ -113,6 +113,7 @@ class Workflows:
             OutcomeUnknown: where this or an earlier request may have started a run.
             ApiError: where the API refused, or was never reached.
         """
+        looked = False
         while True:
             decision = self._journal.claim_person(
                 fingerprint=fingerprint,
@@ -129,10 +130,11 @@ class Workflows:
             if decision.action == "start":
                 return await self._spend(partial(self._send_person, run, request), run, deadline)
             if decision.action == "replay":
-                if not (again and await self._has_vanished(run)):
+                if looked or not again or not await self._is_over(run):
                     return Started(run, replayed=True)
+                looked = True  # it had ended unseen, and `again` may start a new one
             elif decision.action == "unknown" or not await self._join(run, deadline):
-                raise self._unknown(run)
+                raise self.unknown(run)
 
     async def start_list(self, quote: Quote, *, known_here: bool, deadline: Deadline) -> Started:
         """Start the run that `quote` pays for, or find the one that it started.
@@ -145,13 +147,14 @@ class Workflows:
             OutcomeUnknown: where this or an earlier request may have started a run.
             ApiError, QuoteUnknown: where the API refused, or was never reached.
         """
-        ended: Run | None = None
+        ended = 0
         while True:
             decision = self._journal.claim_list(quote, limits=self._limits, seconds=self._spend_seconds)
             run = _run_of(decision)
             if decision.action == "busy":
-                await self._refuse_unless_ended(run, ended)
-                ended = run
+                if ended == run.run_id or not await self._is_over(run):
+                    raise _in_progress(run)
+                ended = run.run_id
                 continue
             deadline.committed = True
             if decision.action == "start":
@@ -159,12 +162,15 @@ class Workflows:
             if decision.action == "replay":
                 return Started(run, replayed=True)
             if decision.action == "resend" and self._clock.time() <= quote.expires_at:
-                taken = self._journal.reclaim(run, seconds=self._spend_seconds)
+                try:
+                    taken = self._journal.reclaim(run, seconds=self._spend_seconds)
+                except JournalUnusable:
+                    raise self.unknown(run) from None
                 if taken is not None:
                     send = partial(self._send_list, taken, quote, known_here, lost=True)
                     return await self._spend(send, taken, deadline)
             elif decision.action != "wait" or not await self._join(run, deadline):
-                raise self._unknown(run)
+                raise self.unknown(run)
 
     async def close(self) -> None:
         """Let the spend requests that have left come to their end, within `SHUTDOWN_SECONDS`; nothing is sent
@@ -181,36 +187,13 @@ class Workflows:
         for spending in list(self._under_way):
             await spending.done.wait()
 
-    async def _refuse_unless_ended(self, run: Run, ended: Run | None) -> None:
-        """Raise `RunInProgress`, unless one free look shows that the run has ended meanwhile.
-
-        `ended` is the run that such a look found ended before.
-        """
-        looked = ended is not None and ended.run_id == run.run_id
-        if not looked and run.workflow_id is not None and await self._has_ended(run.workflow_id, run):
-            return
-        again = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
-        raise RunInProgress(
-            "This list is being enriched in this scope already, under another quote; nothing was started.",
-            f"Call workflow_status({again}) to follow that run.",
-            workflow_id=run.workflow_id,
-        )
-
-    async def _has_ended(self, workflow_id: str, run: Run) -> bool:
-        return await self._has_vanished(run) or (await self._watcher.look(workflow_id)).finished
-
-    async def _has_vanished(self, run: Run) -> bool:
-        """Whether the API knows nothing any more of a run that nobody looked at for a day: it is over then."""
-        if run.state != "running" or self._clock.time() - run.started_at <= spend.DAY:
+    async def _is_over(self, run: Run) -> bool:
+        """Whether a run that is not known to have ended has done so, as one free look tells."""
+        if run.state != "running" or run.workflow_id is None:
             return False
-        try:
-            await self._watcher.look(run.workflow_id or "")
-        except NotFound:
-            self._journal.vanished(run)
-            return True
-        except CleanlistError:
-            pass  # nothing was learnt
-        return False
+        await self._watcher.watch(run.workflow_id, run.started_at, 0)
+        known = self._journal.run(run.run_id)
+        return known is not None and known.state == "finished"
 
     async def _join(self, run: Run, deadline: Deadline) -> bool:
         """Wait while another call or process is starting `run`; false if that outlasts this call."""
@@ -233,7 +216,7 @@ class Workflows:
         if spending.error is not None:
             raise spending.error
         if spending.started is None:
-            raise self._unknown(run)
+            raise self.unknown(run)
         return spending.started
 
     async def _run_to_the_end(self, send: Callable[[], Awaitable[Started]], spending: "_Spend") -> None:
@@ -329,7 +312,8 @@ class Workflows:
             raise outcome_unknown(run) from error
         return Started(known, replayed=True)
 
-    def _unknown(self, run: Run) -> OutcomeUnknown:
+    def unknown(self, run: Run) -> OutcomeUnknown:
+        """What is said of a run whose outcome nobody here knows, or does not know yet."""
         return outcome_unknown(run, under_way=spend.state_at(run, self._clock.time()) == "starting")
 
 
@@ -364,6 +348,15 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
         "charge is unknown.",
         charged="unknown",
         **figures,
+    )
+
+
+def _in_progress(run: Run) -> RunInProgress:
+    which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
+    return RunInProgress(
+        "This list is being enriched in this scope already, under another quote; nothing was started.",
+        f"Call workflow_status({which}) to follow that run.",
+        workflow_id=run.workflow_id,
     )
 
 

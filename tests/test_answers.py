@@ -218,6 +218,15 @@ def test_texts_of_the_api_are_cleaned_and_cut() -> None:
     assert error.message.endswith("It suggests: ef")
 
 
+@pytest.mark.parametrize("status", [302, 500, 502, 503])
+def test_a_failure_that_calls_itself_a_rate_limit_proves_nothing(status: int) -> None:
+    error = met(status, envelope(code="rate_limited", retryable=status != 503, retry_after_ms=500))
+
+    assert not isinstance(error, RateLimited)
+    assert not error.certain
+    assert not error.resendable
+
+
 @pytest.mark.parametrize(
     "details",
     [{"field": "lead_list_id"}, {"errors": [{"loc": ["body", "lead_list_id"], "msg": "Required"}]}],

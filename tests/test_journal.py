@@ -19,9 +19,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from cleanlist_mcp import journal as journal_module
 from cleanlist_mcp import spend
-from cleanlist_mcp.errors import DailyLimit, InternalError, PersonAllowance
-from cleanlist_mcp.journal import FILE_NAME, Journal, label_list
+from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.errors import DailyLimit, InternalError, JournalUnusable, PersonAllowance
+from cleanlist_mcp.journal import FILE_NAME, WRITE_AGAIN_AFTER, Journal, label_list
 from cleanlist_mcp.spend import DAY, HOUR, PRICES, UNCERTAIN_HOLD, Decision, Limits, Quote, Run
 
 LIMITS = Limits(person_allowance=100, daily=None)
@@ -250,8 +252,11 @@ def test_entries_go_after_ninety_days_and_quotes_after_one(tmp_path: Path, clock
 
 def test_a_run_that_the_api_has_forgotten_no_longer_blocks(journal: Journal, clock: HandClock) -> None:
     run = accept(journal, run_of(claim(journal)))
-    clock.now += 2 * DAY
-    journal.vanished(run)
+    clock.now += DAY / 2
+    journal.vanished(run.workflow_id or "")
+    assert claim(journal).action == "replay"
+    clock.now += DAY
+    journal.vanished(run.workflow_id or "")
     assert claim(journal).action == "start"
 
 
@@ -416,9 +421,55 @@ def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_readi
     assert [run.workflow_id for run in journal.recent(10)] == ["enrich-1"]
     assert journal.spent().last_day == 1
 
+    assert claim(journal).action == "replay"  # what needs no writing is answered
     holder.close()
     assert claim(journal, "grace").action == "start"
     journal.close()
+
+
+def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SystemClock()
+    Journal.open(tmp_path, clock, KEY).close()
+    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.01)
+    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(JournalUnusable, match="locked by another program"):
+        Journal.open(tmp_path, clock, KEY)
+
+    holder.close()
+    journal = Journal.open(tmp_path, clock, KEY)
+    assert journal.durable
+    journal.close()
+
+
+def test_an_uncertain_run_stays_unknown_where_nothing_can_be_written(
+    journal: Journal, clock: HandClock
+) -> None:
+    journal.uncertain(run_of(claim(journal)))
+    journal._db.execute("PRAGMA query_only = ON")
+
+    assert claim(journal).action == "unknown"
+    with pytest.raises(JournalUnusable):
+        claim(journal, "grace")
+
+
+def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
+    journal: Journal, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = [
+        accept(journal, run_of(claim(journal, name)), f"enrich-{name}") for name in ("ada", "grace", "kim")
+    ]
+    journal._db.execute("PRAGMA query_only = ON")
+    for run in runs:
+        journal.observed(run.workflow_id or "", status="running")
+    assert caplog.text.count("cannot be written") == 1
+
+    journal._db.execute("PRAGMA query_only = OFF")
+    clock.now += WRITE_AGAIN_AFTER
+    assert [run.status for run in journal.recent(3)] == ["running"] * 3
 
 
 def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(journal: Journal) -> None:

@@ -427,19 +427,138 @@ async def test_a_list_that_cannot_be_made_costs_nothing_and_frees_the_claim(tmp_
 
 
 class Edited(httpx.AsyncBaseTransport):
-    """A network on which answers to spend requests are changed on their way."""
+    """A network on which answers to spend requests, or to looks at runs, are changed on their way."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, edit: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        edit: Callable[[dict[str, Any]], object],
+        path: str = "/enrichment/",
+        method: str = "POST",
+    ) -> None:
         self._inner = inner
         self._edit = edit
+        self._path = path
+        self._method = method
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
-        if request.method != "POST" or "/enrichment/" not in request.url.path:
+        if request.method != self._method or self._path not in request.url.path:
             return response
         data = json.loads(await response.aread())
         self._edit(data)
         return httpx.Response(response.status_code, json=data, request=request)
+
+
+def looks_at(world: World, edit: Callable[[dict[str, Any]], object]) -> Edited:
+    return Edited(world.transport, edit, "/enrichment/status/", "GET")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"message": ["ok"]},
+        {"agent_instructions": {}},
+        {"status": 1},
+        {"lead_list_id": "a b"},
+        {"credits_reserved": "?"},
+    ],
+)
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_an_odd_side_field_loses_no_run(world: World, tool: str, odd: dict[str, Any]) -> None:
+    world.transport = Edited(world.transport, lambda data: data.update(odd))
+    async with world.connect() as session:
+        arguments = ADA if tool == "enrich_person" else await world.quote(session)
+        report = await session.call(tool, **arguments, wait_seconds=30)
+
+    assert report["workflow_id"] == world.sandbox.runs[0].workflow_id
+    assert report["finished"]
+
+
+@pytest.mark.parametrize("odd", [{"phone": 15550100}, {"lead_id": ["x"]}, {"title": None}])
+async def test_an_odd_field_of_a_result_loses_no_run(world: World, odd: dict[str, Any]) -> None:
+    world.transport = looks_at(world, lambda data: (data["result"] or {}).update(odd))
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=30)
+
+    assert report["finished"]
+    assert report["credits"]["charged"] == world.sandbox.runs[0].credits_charged
+
+
+async def test_an_answer_about_another_run_settles_nothing(world: World) -> None:
+    real = world.transport
+    world.transport = looks_at(world, lambda data: data.update(workflow_id="enrich-somebody-elses"))
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=20)
+        world.transport = real
+    async with world.connect() as session:
+        settled = await session.call("workflow_status")
+
+    assert not report["finished"] and "person" not in report
+    assert "another run" in report["summary"]
+    assert settled["finished"] and settled["person"]["found"]
+
+
+async def test_a_run_whose_charge_is_not_settled_yet_is_looked_at_again(world: World) -> None:
+    early = [True]
+    world.transport = looks_at(world, lambda data: data.update(credits_charged=None) if early else None)
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA, wait_seconds=20)
+        early.clear()
+        world.clock.now += 2
+        second = await session.call("workflow_status", workflow_id=first["workflow_id"])
+
+    assert first["finished"] and "charged" not in first["credits"]
+    assert "not said yet what was charged" in first["summary"]
+    assert second["credits"]["charged"] == 1
+
+
+class Unaware(httpx.AsyncBaseTransport):
+    """A network on which the first looks at a run meet an API that does not know it yet."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, looks: int) -> None:
+        self._inner = inner
+        self._left = looks
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._left and "/enrichment/status/" in request.url.path:
+            self._left -= 1
+            return httpx.Response(404, json={"detail": "Not found"}, request=request)
+        return await self._inner.handle_async_request(request)
+
+
+async def test_a_run_that_the_api_does_not_know_yet_is_waited_for(world: World) -> None:
+    world.transport = Unaware(world.transport, looks=2)
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=20)
+
+    assert report["finished"]
+
+
+async def test_a_run_that_ended_unseen_may_be_started_again_at_once(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA, wait_seconds=0)
+        world.clock.now += 3 * 3600
+        again = await session.call("enrich_person", **ADA, again=True)
+
+    assert not again["replayed"]
+    assert again["workflow_id"] != first["workflow_id"]
+
+
+@pytest.mark.parametrize("case", ["max_credits", "always"])
+async def test_a_lost_spend_is_not_sent_again_beyond_what_this_call_allows(world: World, case: str) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        lost = await session.error("enrich_list", **arguments)
+    sent = world.posts(LIST_PATH)
+    narrower = {"max_credits": 1} if case == "max_credits" else {}
+    async with world.connect(confirm="always" if case == "always" else "auto") as session:
+        error = await session.error("enrich_list", **arguments, **narrower)
+
+    assert lost["code"] == error["code"] == "outcome_unknown"
+    assert world.posts(LIST_PATH) == sent
+    assert world.sandbox.runs == []
 
 
 async def test_an_answer_that_names_no_reservation_still_counts_in_full(world: World) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import anyio
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
+from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field, ValidationError
 
 from cleanlist_mcp.errors import ConfirmationUnavailable
@@ -45,7 +46,7 @@ async def ask(
     """
     if mode == "never" or quote.cost == 0:
         return Verdict("go")
-    if not _can_ask(ctx):
+    if not can_ask(ctx):
         if mode == "always":
             raise ConfirmationUnavailable(
                 "CLEANLIST_CONFIRM=always requires a dialog, and this client cannot show one; nothing was sent.",
@@ -59,8 +60,8 @@ async def ask(
     with anyio.move_on_after(min(DIALOG_SECONDS, seconds)):
         try:
             return verdict(await ctx.elicit(message, Approval))
-        except (ValueError, ValidationError):
-            return Verdict("not_confirmed")  # an answer without the one field
+        except (MCPError, ValueError, ValidationError):
+            return Verdict("not_confirmed")  # an error, or an answer without the one field
     return Verdict("not_confirmed")
 
 
@@ -83,7 +84,8 @@ def verdict(outcome: ElicitationResult[Any]) -> Verdict:
     return Verdict("declined" if outcome.action == "decline" else "not_confirmed")
 
 
-def _can_ask(ctx: Context[Any, Any]) -> bool:
+def can_ask(ctx: Context[Any, Any]) -> bool:
+    """Whether the client says that it can show a dialog."""
     elicitation = ctx.client_capabilities.elicitation if ctx.client_capabilities else None
     # A bare {} counts as forms, the only kind there was before kinds had names.
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):

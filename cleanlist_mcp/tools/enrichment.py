@@ -128,9 +128,13 @@ async def ask_before_spending(
     """Fill `approval`: check the quote, then ask the person where the client can. Starts nothing."""
     services = services_of(ctx)
     quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
-    if services.journal.run_of_quote(quote_id) is not None:
-        return Verdict("go")  # that run is only returned
     mode = services.settings.confirm
+    run = services.journal.run_of_quote(quote_id)
+    if run is not None:
+        # It was asked for before; but where nothing may be spent without asking, nothing is sent again either.
+        if mode == "always" and quotes.would_resend(services, run) and not _confirm.can_ask(ctx):
+            raise services.workflows.unknown(run)
+        return Verdict("go")
     return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - 3)
 
 
