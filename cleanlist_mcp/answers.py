@@ -239,7 +239,7 @@ def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], wh
     if code == "insufficient_credits":
         return InsufficientCredits(
             "The account has too few credits for this.",
-            "Tell the user the shortfall; fewer rows or scope partial (1 credit a row) cost less.",
+            "Tell the user the shortfall; they can buy credits, or choose fewer rows or the cheapest scope, partial.",
             **body.figures,
             **common,
         )

@@ -135,8 +135,8 @@ def python_finding(version: tuple[int, ...]) -> Finding:
         "fault",
         "Python",
         f"This is Python {found}; {needed} or newer is needed.",
-        f"Install Python {needed} or newer and make the virtual environment anew with it; uvx and the "
-        "desktop bundle bring their own.",
+        f"Install Python {needed} or newer and make the virtual environment anew with it; the desktop bundle "
+        "brings its own.",
     )
 
 
@@ -154,13 +154,19 @@ def _variables(environment: Mapping[str, str]) -> list[Finding]:
         Finding("warning", "settings", line, f"Correct or remove it, {_RESTART}.")
         for line in unknown_variables(environment)
     ]
-    for name in VARIABLES:
-        if environment.get(name, "").strip().startswith("${"):
+    for name in VARIABLES[1:]:  # of the key, its own finding tells
+        if _is_placeholder(environment, name):
             text = f"{name} holds a placeholder that the client did not fill in, so it counts as unset."
             findings.append(
                 Finding("warning", "settings", text, f"Write the value itself there, {_RESTART}.")
             )
     return findings
+
+
+def _is_placeholder(environment: Mapping[str, str], name: str) -> bool:
+    from cleanlist_mcp.settings import PLACEHOLDER
+
+    return environment.get(name, "").strip().startswith(PLACEHOLDER)
 
 
 def _settings(settings: Settings) -> Finding:
@@ -183,19 +189,21 @@ def _sandbox(environment: Mapping[str, str]) -> Finding:
 
 
 def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
-    from cleanlist_mcp.settings import KEYS_PAGE
-
+    fault = settings.key_fault
+    unfilled = _is_placeholder(environment, "CLEANLIST_API_KEY")
     return Finding(
         "fault",
         "key",
-        settings.key_fault or "No Cleanlist API key is set.",
-        f"Create a key at {KEYS_PAGE}, put it in CLEANLIST_API_KEY in the env of this server's client "
-        f"configuration, {_RESTART}. To try the tools without a key, set CLEANLIST_SANDBOX=true.",
+        fault.text + (" The client left a placeholder (${...}) in CLEANLIST_API_KEY." if unfilled else ""),
+        f"{fault.remedy[0].upper()}{fault.remedy[1:]}. A key that stands in a client's configuration is not seen "
+        "from a terminal: to check it here, set CLEANLIST_API_KEY for this command too. To try the tools without a "
+        "key, set CLEANLIST_SANDBOX=true.",
     )
 
 
 def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
     """Whether runs can be remembered, and what was spent as far as they were."""
+    from cleanlist_mcp.errors import JournalUnusable
     from cleanlist_mcp.journal import Journal
 
     folder = settings.state_dir
@@ -215,10 +223,15 @@ def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | No
     except OSError as exc:
         text = f"{name} cannot be written ({exc.strerror or type(exc).__name__}). {consequence}"
         return Finding("fault", "state folder", text, remedy), None
-    journal = Journal.open(folder, clock, "doctor")
+    try:
+        journal = Journal.open(folder, clock, "doctor")
+    except JournalUnusable as error:
+        return Finding(
+            "fault", "state folder", error.message, "Close that program, then run doctor again."
+        ), None
     try:
         if not journal.durable:
-            text = f"The journal in {name} is damaged, locked or of a newer version. {consequence}"
+            text = f"The journal in {name} is damaged or of a newer version. {consequence}"
             remedy = f"Update cleanlist-mcp, or move the file away, or {remedy[0].lower()}{remedy[1:]}"
             return Finding("fault", "state folder", text, remedy), None
         return Finding("ok", "state folder", f"{name} can be written."), journal.spent()
@@ -253,7 +266,7 @@ def _scopes(settings: Settings, who: Whoami) -> list[Finding]:
     from cleanlist_mcp.instructions import SCOPES_NEEDED, switched_on
     from cleanlist_mcp.settings import KEYS_PAGE
 
-    if not who.scopes:
+    if who.scopes is None:
         text = "The API named no scopes of this key, so they could not be checked."
         return [Finding("warning", "scopes", text, "If tools are refused, create a key with all scopes.")]
     tools = {tool: sorted(SCOPES_NEEDED[tool] - set(who.scopes)) for tool in switched_on(settings)}
@@ -272,7 +285,7 @@ def _scopes(settings: Settings, who: Whoami) -> list[Finding]:
 
 
 async def _balance(client: CleanlistClient, who: Whoami) -> list[Finding]:
-    if who.scopes and "credits:read" not in who.scopes:
+    if who.scopes is not None and "credits:read" not in who.scopes:
         return []  # told already
     credits_left = (await client.balance()).credits
     if credits_left:
@@ -311,7 +324,7 @@ def _api_fault(error: ApiError, settings: Settings) -> Finding:
         )
     if isinstance(error, errors.ApiUnavailable) and error.__cause__ is not None:
         return _network_fault(error, urlsplit(settings.base_url).hostname or "the API")
-    if isinstance(error, errors.BadResponse):
+    if isinstance(error, errors.BadResponse | errors.NotFound):
         remedy = "Check CLEANLIST_BASE_URL, and whether a proxy answers in the API's place."
         return Finding("fault", "API", error.message, remedy)
     return Finding("fault", "API", error.message, "Wait a minute, then run doctor again.")

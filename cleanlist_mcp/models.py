@@ -17,6 +17,9 @@ Scope = Literal["partial", "phone_only", "full"]
 TEXT_LIMIT = 500
 """Longest text kept from the API, in characters: names, titles and addresses are far shorter."""
 
+MOST = 10**12
+"""No count and no amount of credits is that large; the journal keeps whole numbers of 64 bits."""
+
 WORD_LIMIT, WORDS = 60, 200
 """Longest name of a scope or feature that is kept, in characters, and how many of them: there are about ten."""
 
@@ -44,10 +47,10 @@ def _whole(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = int(float(value))
+        number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if 0 <= number < 10**12 else None
+    return int(number) if number.is_integer() and 0 <= number < MOST else None
 
 
 def _count(value: Any) -> int:
@@ -55,8 +58,8 @@ def _count(value: Any) -> int:
 
 
 def _percent(value: Any) -> float | None:
-    number = _whole(value)
-    return None if number is None or number > 100 else float(number)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
+    return float(value) if known else None
 
 
 def _reasons(value: Any) -> dict[str, int]:
@@ -75,9 +78,10 @@ def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _words(value: Any) -> list[str]:
-    items = value[:WORDS] if isinstance(value, list) else []
-    return [clean(item, WORD_LIMIT) for item in items if isinstance(item, str)]
+def _words(value: Any) -> list[str] | None:
+    if not isinstance(value, list):
+        return None
+    return [clean(item, WORD_LIMIT) for item in value[:WORDS] if isinstance(item, str)]
 
 
 def _records(value: Any) -> list[Any]:
@@ -103,7 +107,7 @@ Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^https?://[\
 Count = Annotated[int, BeforeValidator(_count)]
 MaybeCount = Annotated[int | None, BeforeValidator(_whole)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
-Words = Annotated[list[str], BeforeValidator(_words)]
+Words = Annotated[list[str] | None, BeforeValidator(_words)]
 
 
 class Sent(BaseModel):
@@ -173,8 +177,8 @@ class Whoami(Received):
     organization_name: Text = ""
     auth_type: Text = ""
     tier: Text = ""
-    scopes: Words = []
-    features: Words = []
+    scopes: Words = None
+    features: Words = None
 
 
 class Balance(Received):
@@ -189,9 +193,9 @@ class Estimate(Received):
 
     quote_id: RequiredId
     expires_at: float
-    estimated_cost: int = Field(ge=0)
-    row_count: int = Field(ge=0)
-    available_credits: int = Field(ge=0)
+    estimated_cost: int = Field(ge=0, lt=MOST)
+    row_count: int = Field(ge=0, lt=MOST)
+    available_credits: int = Field(ge=0, lt=MOST)
 
 
 class PersonStarted(Received):

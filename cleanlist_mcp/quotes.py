@@ -35,10 +35,11 @@ def next_step(services: Services, quote: Quote, last_run: Run | None) -> str:
     if settings.read_only:
         return "Tell the user; this server is read-only and cannot spend."
     if quote.cost > quote.available:
-        return (
-            "Tell the user the shortfall; they can buy credits, or choose a cheaper scope or a shorter list."
-        )
-    limit = spend.limit_error("list", quote.cost, services.journal.spent(), services.limits)
+        cheaper = spend.CHEAPER[quote.scope]
+        return f"Tell the user the shortfall; they can buy credits, or choose {cheaper}a shorter list."
+    limit = _no_durable_limit(services) or spend.limit_error(
+        "list", quote.cost, services.journal.spent(), services.limits
+    )
     if limit is not None:
         return f"{limit.message} {limit.next_step}"
     if last_run is not None and last_run.state == "running" and last_run.scope == quote.scope:
@@ -104,13 +105,20 @@ def require_durable_limits(services: Services) -> None:
     Raises:
         DailyLimit: because a limit that a restart forgets is none. The sandbox spends nothing real.
     """
-    if services.limits.daily is not None and not services.journal.durable and not services.settings.sandbox:
-        raise DailyLimit(
-            "CLEANLIST_DAILY_LIMIT is set, but the journal cannot be kept on disk, and with it the limit; "
-            "nothing was sent.",
-            "Ask the user to run `cleanlist-mcp doctor`, which names the fault; another CLEANLIST_STATE_DIR or no "
-            "limit helps meanwhile.",
-        )
+    error = _no_durable_limit(services)
+    if error is not None:
+        raise error
+
+
+def _no_durable_limit(services: Services) -> DailyLimit | None:
+    if services.limits.daily is None or services.journal.durable or services.settings.sandbox:
+        return None
+    return DailyLimit(
+        "CLEANLIST_DAILY_LIMIT is set, but the journal cannot be kept on disk, and with it the limit; nothing was "
+        "sent.",
+        "Ask the user to run `cleanlist-mcp doctor`, which names the fault; another CLEANLIST_STATE_DIR or no limit "
+        "helps meanwhile.",
+    )
 
 
 async def _price(services: Services, list_id: str, list_name: str, scope: Scope) -> Quote:

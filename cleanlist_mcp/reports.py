@@ -276,9 +276,9 @@ def _report(
     now = services.clock.time()
     state = seen or _remembered(run)
     kind = run.kind if run else _kind_of(workflow_id, state)
-    person = person_of(state.result) if kind != "list" and state.finished else None
+    searched = state.finished and state.status.casefold() not in ("failed", "cancelled")
+    person = person_of(state.result) if kind != "list" and searched else None
     counted = kind == "list" and state.total > 0
-    searched = counted and state.finished and state.status.casefold() not in ("failed", "cancelled")
     known_id = (run.workflow_id if run else None) or workflow_id
     list_id = (run.list_id if run else "") or state.lead_list_id
     bill = credits_of(state, run)
@@ -286,7 +286,7 @@ def _report(
         summary=_summary(
             kind, state, person, bill, list_now=_list_sentence(run), replayed=replayed, fault=fault
         ),
-        next_step=_next_step(services, kind, state, known_id, list_id, person),
+        next_step=_next_step(services, kind, state, known_id, list_id, person, replayed=replayed),
         workflow_id=known_id or None,
         kind=kind,
         status=state.status,
@@ -296,8 +296,8 @@ def _report(
         list_name=(run.list_name if run else "") or None,
         total=state.total if counted else None,
         processed=state.processed if counted else None,
-        found=state.completed if searched else None,
-        not_found=max(state.total - state.completed, 0) if searched else None,
+        found=state.completed if counted and searched else None,
+        not_found=max(state.total - state.completed, 0) if counted and searched else None,
         progress_percent=_percent(state) if counted else None,
         person=person,
         credits=bill,
@@ -338,7 +338,7 @@ def _summary(
 
 
 def _standing(kind: str | None, state: WorkflowStatus, bill: Credits, replayed: bool | None) -> str:
-    held = "" if bill.reserved is None else f"; up to {credits_text(bill.reserved)} are reserved"
+    held = "" if bill.reserved is None else f"; reserved: up to {credits_text(bill.reserved)}"
     if kind == "list" and state.total:
         return f"Not finished: {state.processed} of {rows_text(state.total)} processed{held}."
     return f"{'Started' if replayed is False and not state.total else 'Not finished yet'}{held}."
@@ -379,21 +379,38 @@ def _next_step(
     workflow_id: str,
     list_id: str,
     person: Person | None,
+    *,
+    replayed: bool | None,
 ) -> str | None:
     if not state.finished:
         return f'Call workflow_status(workflow_id="{workflow_id}") to follow it; do not start it again.'
     if state.status.casefold() in ("failed", "cancelled"):
-        return "Call credits_balance to see what is left; whether to try again is the user's choice."
+        return f"Whether to try again is the user's choice.{_another_try(services, kind, list_id)}"
     if kind == "list":
         if services.settings.lists_on and list_id:
             file = "" if services.settings.read_only else ", or export_list for a CSV file"
             return f'Call get_leads(list_id="{list_id}") to see them{file}.'
         return "The results are in the list; the user finds it at portal.cleanlist.ai."
-    if person is not None and not person.found and not services.settings.read_only:
+    if services.settings.read_only or person is None:
+        return None
+    if not person.found:
         return (
-            "More details (LinkedIn address, e-mail, domain) may find the person; a new try may cost again."
+            "More details (LinkedIn address, e-mail, domain) may find the person: call enrich_person with them and "
+            "again=true; that may cost again."
+        )
+    if replayed:
+        return (
+            "This is what an earlier run found. Only if the user wants a new search, paid again: again=true."
         )
     return None
+
+
+def _another_try(services: Services, kind: str | None, list_id: str) -> str:
+    if services.settings.read_only:
+        return ""
+    if kind == "list":
+        return f' If they do, call estimate(list_id="{list_id}") for a new quote.'
+    return " If they do, call enrich_person with the same arguments and again=true; that may cost again."
 
 
 def _first_step(services: Services) -> str:

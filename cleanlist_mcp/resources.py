@@ -49,7 +49,7 @@ OFFERED: tuple[tuple[str, str, str], ...] = (
 async def read_account() -> str:
     services = _boundary.current_services()
     who = await account.describe(services)
-    return _text(who.model_dump(exclude_none=True) | {"balance": _data(await account.balance(services))})
+    return _text(_data(who) | {"balance": _data(await account.balance(services))})
 
 
 async def read_pricing() -> str:
@@ -146,7 +146,7 @@ def _completion(values: Iterable[str]) -> Completion:
 
 
 def _data(result: Result) -> dict[str, Any]:
-    return result.model_dump(mode="json", exclude_none=True)
+    return _boundary.data_of(result, sandbox=_boundary.current_services().settings.sandbox)
 
 
 def _text(data: dict[str, Any]) -> str:

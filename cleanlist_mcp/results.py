@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cleanlist_mcp.models import Balance, Export, LeadList, PersonFound, Scope, Whoami, WorkflowStatus
 from cleanlist_mcp.spend import (
+    CHEAPER,
     PRICES,
     Limits,
     Quote,
@@ -17,7 +18,7 @@ from cleanlist_mcp.spend import (
     limit_error,
     state_at,
 )
-from cleanlist_mcp.text import clean
+from cleanlist_mcp.text import clean, quoted
 
 NOTE_LIMIT = 300
 """Longest vendor text passed on in an answer, in characters."""
@@ -161,8 +162,8 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], durable:
         user_name=answer.user_name or None,
         tier=answer.tier or None,
         auth_type=answer.auth_type or None,
-        scopes=answer.scopes,
-        features=answer.features,
+        scopes=answer.scopes or [],
+        features=answer.features or [],
         missing_scopes=missing,
         journal="disk" if durable else "memory",
     )
@@ -193,7 +194,7 @@ def list_estimate(quote: Quote, *, now: float, last_run: Run | None, next_step: 
     partial = quote.row_count if not sufficient and quote.scope != "partial" else None
     name = quote.list_name or quote.list_id
     summary = (
-        f"Enriching {rows_text(quote.row_count)} of {name} ({quote.scope}) costs at most "
+        f"Enriching {rows_text(quote.row_count)} of {quoted(name)} ({quote.scope}) costs at most "
         f"{credits_text(quote.cost)}; what is not found is not charged."
     )
     if not sufficient:
@@ -234,12 +235,13 @@ def people_estimate(
     left = allowance_left(spent, limits)
     sufficient = available >= cost
     limit = limit_error("person", cost, spent, limits)
-    summary = f"{count} single people ({scope}) cost at most {credits_text(cost)}."
+    who = "1 single person costs" if count == 1 else f"{count} single people cost"
+    summary = f"{who} ({scope}) at most {credits_text(cost)}."
     if read_only:
         next_step = "Tell the user; this server is read-only and cannot spend."
     elif not sufficient:
         next_step = (
-            "Tell the user the shortfall; they can buy credits, or choose scope partial or fewer people."
+            f"Tell the user the shortfall; they can buy credits, or choose {CHEAPER[scope]}fewer people."
         )
     elif limit is not None:
         next_step = f"{limit.message} {limit.next_step}"

@@ -133,8 +133,10 @@ class CleanlistServer(MCPServer[Services]):
             if name not in known:
                 message = "Unknown prompt; prompts/list names the ones there are."
             else:
-                names = [item.name for item in known[name].arguments or [] if item.required]
-                message = f"Wrong arguments; this prompt requires {', '.join(names) or 'none'}."
+                takes = known[name].arguments or []
+                required = ", ".join(item.name for item in takes if item.required) or "none"
+                optional = ", ".join(item.name for item in takes if not item.required) or "none"
+                message = f"Wrong arguments; required: {required}; optional: {optional}."
             raise MCPError(code=INVALID_PARAMS, message=message) from None
 
 

@@ -1,4 +1,4 @@
-"""What a tool works with, made once for the server's life; the heavy parts on first use."""
+"""What a tool works with, made once for the server's life; each part on first use."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.directory import ListDirectory
+from cleanlist_mcp.journal import Journal
+from cleanlist_mcp.polling import RateBudget
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Limits, Quote
+from cleanlist_mcp.watching import Watcher
+from cleanlist_mcp.workflows import Workflows
 
 if TYPE_CHECKING:
     import httpx
 
     from cleanlist_mcp.client import CleanlistClient
-    from cleanlist_mcp.directory import ListDirectory
-    from cleanlist_mcp.journal import Journal
-    from cleanlist_mcp.polling import RateBudget
-    from cleanlist_mcp.watching import Watcher
-    from cleanlist_mcp.workflows import Workflows
 
 
 class Services:
@@ -35,41 +35,32 @@ class Services:
         self._transport = transport
 
     @cached_property
-    def _budget(self) -> "RateBudget":
-        from cleanlist_mcp.polling import RateBudget
-
+    def _budget(self) -> RateBudget:
         return RateBudget()
 
     @cached_property
     def client(self) -> "CleanlistClient":
+        # Here: httpx takes long to load, and nothing is asked before the first call.
         from cleanlist_mcp.client import CleanlistClient
 
         return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
 
     @cached_property
-    def journal(self) -> "Journal":
-        from cleanlist_mcp.journal import Journal
-
+    def journal(self) -> Journal:
         folder = None if self.settings.sandbox else self.settings.state_dir
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
         return Journal.open(folder, self.clock, f"{self.settings.base_url} {key}")
 
     @cached_property
-    def watcher(self) -> "Watcher":
-        from cleanlist_mcp.watching import Watcher
-
+    def watcher(self) -> Watcher:
         return Watcher(self.client, self.journal, self.clock, self._budget, self._tasks)
 
     @cached_property
-    def workflows(self) -> "Workflows":
-        from cleanlist_mcp.workflows import Workflows
-
+    def workflows(self) -> Workflows:
         return Workflows(self.client, self.journal, self.settings, self.clock, self.watcher, self._tasks)
 
     @cached_property
-    def directory(self) -> "ListDirectory":
-        from cleanlist_mcp.directory import ListDirectory
-
+    def directory(self) -> ListDirectory:
         hint = (
             "Call find_lists to see them."
             if self.settings.lists_on

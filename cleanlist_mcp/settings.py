@@ -6,6 +6,7 @@ that need it say `not_configured`, because a host shows a server that will not s
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +26,8 @@ CONFIRM_WORDS = ("auto", "always", "never")
 
 # Windows desktop hosts have handed over their own ciphertext instead of the secret.
 _HOST_CIPHERTEXT = "__encrypted__:"
+PLACEHOLDER = "${"
+"""How a value begins that the host left unfilled."""
 
 VARIABLES = (
     "CLEANLIST_API_KEY",
@@ -43,13 +46,28 @@ VARIABLES = (
 )
 
 
+@dataclass(frozen=True)
+class KeyFault:
+    """Why there is no usable key, and what its owner can do: `remedy` goes on after "Ask the user to"."""
+
+    text: str
+    remedy: str
+
+
+_NEW_KEY = (
+    f"create a key at {KEYS_PAGE}, put it in CLEANLIST_API_KEY in the env of this server's client configuration, "
+    "and restart the client"
+)
+NO_KEY = KeyFault("No Cleanlist API key is set.", _NEW_KEY)
+
+
 class Settings(BaseModel):
     """What the user chose. Amounts are in credits, times in seconds."""
 
     model_config = ConfigDict(frozen=True)
 
     api_key: SecretStr | None = None
-    key_fault: str | None = None
+    key_fault: KeyFault = NO_KEY
     base_url: str = DEFAULT_BASE_URL
     sandbox: bool = False
     toolsets: frozenset[str] = frozenset(TOOLSETS)
@@ -71,10 +89,10 @@ class Settings(BaseModel):
         """
         values = _Reader(os.environ if environment is None else environment)
         sandbox = values.boolean("CLEANLIST_SANDBOX")
-        key, key_fault = (None, None) if sandbox else values.key()
+        key = NO_KEY if sandbox else values.key()
         return cls(
-            api_key=key,
-            key_fault=key_fault,
+            api_key=None if isinstance(key, KeyFault) else key,
+            key_fault=key if isinstance(key, KeyFault) else NO_KEY,
             base_url=values.base_url(),
             sandbox=sandbox,
             toolsets=values.toolsets(),
@@ -102,10 +120,8 @@ class Settings(BaseModel):
         """
         if self.api_key is None:
             raise NotConfigured(
-                self.key_fault or "No Cleanlist API key is set.",
-                f"Ask the user to create a key at {KEYS_PAGE}, put it in CLEANLIST_API_KEY in the env of "
-                "this server's client configuration, and restart the client. Without a key, "
-                "CLEANLIST_SANDBOX=true serves made-up data.",
+                self.key_fault.text,
+                f"Ask the user to {self.key_fault.remedy}. Without a key, CLEANLIST_SANDBOX=true serves made-up data.",
             )
         return self.api_key.get_secret_value()
 
@@ -127,9 +143,23 @@ class _Reader:
         self._environment = environment
 
     def text(self, name: str) -> str | None:
-        """The value; blank and unsubstituted `${…}` values (hosts pass both) count as unset."""
+        """The value; blank and unsubstituted `${…}` values (hosts pass both) count as unset.
+
+        Raises:
+            SettingsError: for a value that the host passed as its own ciphertext.
+        """
+        value = self._raw(name)
+        if value is not None and value.startswith(_HOST_CIPHERTEXT):
+            raise SettingsError(
+                name,
+                "was passed still encrypted, a fault of the host application",
+                "the plain value; enter it again in the extension's settings",
+            )
+        return value
+
+    def _raw(self, name: str) -> str | None:
         value = self._environment.get(name, "").strip()
-        return None if not value or value.startswith("${") else value
+        return None if not value or value.startswith(PLACEHOLDER) else value
 
     def boolean(self, name: str) -> bool:
         value = (self.text(name) or "false").casefold()
@@ -144,7 +174,9 @@ class _Reader:
         if value is None:
             return default
         if not (value.isascii() and value.isdigit()) or len(value) > 9:
-            raise SettingsError(name, "is not a whole number of credits", "0 to 999999999, or unset")
+            raise SettingsError(
+                name, "is not a whole number of credits, or too large", "0 to 999999999, or unset"
+            )
         return int(value)
 
     def word(self, name: str, words: tuple[str, ...], default: str) -> str:
@@ -157,7 +189,8 @@ class _Reader:
         return by_folded[value.casefold()]
 
     def toolsets(self) -> frozenset[str]:
-        names = {part.strip() for part in (self.text("CLEANLIST_TOOLSETS") or "core,lists").split(",")}
+        value = self.text("CLEANLIST_TOOLSETS") or "core,lists"
+        names = {part.strip() for part in value.casefold().split(",")}
         names.discard("")
         if not names <= set(TOOLSETS):
             raise SettingsError(
@@ -174,7 +207,9 @@ class _Reader:
         except ValueError:
             seconds = -1.0
         if not 1 <= seconds <= 120:
-            raise SettingsError("CLEANLIST_TIMEOUT_SECONDS", "is out of range", "1 to 120")
+            raise SettingsError(
+                "CLEANLIST_TIMEOUT_SECONDS", "is no number of seconds, or out of range", "1 to 120"
+            )
         return seconds
 
     def base_url(self) -> str:
@@ -192,7 +227,12 @@ class _Reader:
         value = self.text(name)
         if value is None:
             return None
-        path = Path(value).expanduser()
+        try:
+            path = Path(value).expanduser()
+        except RuntimeError:
+            raise SettingsError(
+                name, "begins with a home folder that is not known", "an absolute path to a folder"
+            ) from None
         if not path.is_absolute():
             raise SettingsError(name, "is not an absolute path", "an absolute path to a folder")
         return path
@@ -203,36 +243,54 @@ class _Reader:
             raise SettingsError(name, "is not a folder", "an absolute path to a folder that exists")
         return path
 
-    def key(self) -> tuple[SecretStr | None, str | None]:
+    def key(self) -> SecretStr | KeyFault:
         """The key, or what is wrong with it in words that repeat none of it."""
         name = "CLEANLIST_API_KEY"
-        value = self.text(name)
-        path = self.text("CLEANLIST_API_KEY_FILE")
+        value = self._raw(name)
+        path = self._raw("CLEANLIST_API_KEY_FILE")
         if value is None and path is not None:
             name = "CLEANLIST_API_KEY_FILE"
+            if path.startswith(_HOST_CIPHERTEXT):
+                return _still_encrypted(name)
             try:
-                value = Path(path).expanduser().read_text("utf-8")[:4096].strip()
-            except (OSError, ValueError):
-                return None, "The file that CLEANLIST_API_KEY_FILE names cannot be read."
-        fault = _key_fault(name, value)
-        return (None, fault) if fault or value is None else (SecretStr(value), None)
+                # An editor's byte-order mark is no part of the key.
+                value = Path(path).expanduser().read_text("utf-8-sig")[:4096].strip()
+            except (OSError, ValueError, RuntimeError):
+                return KeyFault(f"The file that {name} names cannot be read.", _CHECK_FILE)
+            if not value:
+                return KeyFault(f"The file that {name} names is empty.", _CHECK_FILE)
+        if value is None:
+            return NO_KEY
+        return _key_fault(name, value) or SecretStr(value)
 
 
-def _key_fault(name: str, value: str | None) -> str | None:
-    if not value:
-        return None if name == "CLEANLIST_API_KEY" else f"The file that {name} names is empty."
+_CHECK_FILE = (
+    "check the path and the permissions of the file that CLEANLIST_API_KEY_FILE names, and that it holds the key "
+    "alone; then restart the client"
+)
+
+
+def _still_encrypted(name: str) -> KeyFault:
+    return KeyFault(
+        f"The client passed {name} still encrypted, a fault of the host application.",
+        "enter it again in the extension's settings, and restart the client; if that does not help, to use the "
+        "snippet that `cleanlist-mcp config claude-desktop` prints",
+    )
+
+
+def _key_fault(name: str, value: str) -> KeyFault | None:
     if value.startswith(_HOST_CIPHERTEXT):
-        return (
-            f"The client passed {name} still encrypted (a fault of the host application): "
-            "the key has to be entered again in the extension's settings."
-        )
+        return _still_encrypted(name)
     if value.startswith("clext_"):
-        return (
+        return KeyFault(
             f"{name} holds a browser-extension key (clext_…), which the API does not accept; "
-            "an API key starts with clapi_."
+            "an API key starts with clapi_.",
+            _NEW_KEY,
         )
     if not value.startswith("clapi_") or not value.isascii() or not value.isprintable() or " " in value:
-        return f"{name} does not hold a Cleanlist API key; one starts with clapi_ and has no spaces."
+        return KeyFault(
+            f"{name} does not hold a Cleanlist API key; one starts with clapi_ and has no spaces.", _NEW_KEY
+        )
     return None
 
 
@@ -242,7 +300,7 @@ def _base_url_fault(value: str) -> str | None:
         _ = parts.port  # urlsplit checks the port only when it is asked for
     except ValueError:
         return "is not an address"
-    if not parts.hostname:
+    if not parts.hostname or any(char.isspace() for char in value):
         return "is not an address"
     if parts.username or parts.password or parts.query or parts.fragment:
         return "has a user, a query or a fragment"

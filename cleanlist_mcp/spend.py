@@ -22,6 +22,9 @@ from cleanlist_mcp.models import Scope
 PRICES: dict[Scope, int] = {"partial": 1, "phone_only": 10, "full": 11}
 """Credits reserved per person or row (vendor's quickstart, step 4)."""
 
+CHEAPER: dict[Scope, str] = {"partial": "", "phone_only": "scope partial or ", "full": "scope partial or "}
+"""What to offer before fewer rows where credits are short: nothing costs less than `partial`."""
+
 HOUR = 3600.0
 DAY = 86400.0
 

@@ -74,7 +74,7 @@ class Tally:
 def nobody(skipped: Sequence[RowNote]) -> InvalidArguments:
     """The error where no row is left to send."""
     return InvalidArguments(
-        f"None of the {rows_text(len(skipped))} identifies anybody, so nothing was sent.",
+        "No row identifies anybody, so nothing was sent.",
         "Give each row email, linkedin_url, person_id, or first_name and last_name with company_name or domain.",
         field_errors=[
             {"field": f"row {note.row}", "problem": note.reason}

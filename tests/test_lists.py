@@ -166,8 +166,8 @@ async def test_an_unknown_field_is_named_with_the_nearest_known_one(world: World
         )
 
     problems = {field["field"]: field["problem"] for field in error["field_errors"]}
-    assert problems["people.1.company"] == "is no argument of this tool; did you mean company_name?"
-    assert "people.1.nickname" in problems
+    assert problems["row 2, company"] == "is no argument of this tool; did you mean company_name?"
+    assert "row 2, nickname" in problems
     assert "secret-x" not in json.dumps(error)
 
 
@@ -246,7 +246,7 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
     assert answer["unused_columns"] == ["Notes"]
     assert wrong["field_errors"] == [
         {
-            "field": "people.0.company",
+            "field": "row 1, company",
             "problem": "is no argument of this tool; did you mean company_name?",
         }
     ]

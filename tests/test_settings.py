@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cleanlist_mcp.errors import NotConfigured, SettingsError
-from cleanlist_mcp.settings import DEFAULT_BASE_URL, VARIABLES, Settings, unknown_variables
+from cleanlist_mcp.settings import DEFAULT_BASE_URL, NO_KEY, VARIABLES, Settings, unknown_variables
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -82,21 +82,65 @@ def test_the_core_cannot_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "named"),
+    ("value", "named", "remedy"),
     [
-        ("clext_abcdef", "browser-extension"),
-        ("__encrypted__:AAAA", "entered again"),
-        ("sk-something", "starts with clapi_"),
-        ("clapi_with space", "starts with clapi_"),
-        ("clapi_schlüssel", "starts with clapi_"),
+        ("clext_abcdef", "browser-extension", "create a key"),
+        ("__encrypted__:AAAA", "still encrypted", "enter it again in the extension's settings"),
+        ("sk-something", "starts with clapi_", "create a key"),
+        ("clapi_with space", "starts with clapi_", "create a key"),
+        ("clapi_schlüssel", "starts with clapi_", "create a key"),
     ],
 )
-def test_a_key_that_cannot_work_stops_calls_and_not_the_start(value: str, named: str) -> None:
+def test_a_key_that_cannot_work_stops_calls_and_not_the_start(value: str, named: str, remedy: str) -> None:
     settings = Settings.from_environment({"CLEANLIST_API_KEY": value})
 
     with pytest.raises(NotConfigured, match=named) as caught:
         settings.require_key()
     assert value not in str(caught.value.message)
+    assert remedy in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"\xef\xbb\xbfclapi_fictional\r\n", None),
+        (b"", "is empty"),
+        (None, "cannot be read"),
+        (b"\xff\xfe\0", "cannot"),
+    ],
+)
+def test_a_key_file_is_read_as_editors_write_it(
+    tmp_path: Path, content: bytes | None, fault: str | None
+) -> None:
+    path = tmp_path / "key.txt"
+    if content is not None:
+        path.write_bytes(content)
+    settings = Settings.from_environment({"CLEANLIST_API_KEY_FILE": str(path)})
+
+    if fault is None:
+        assert settings.require_key() == "clapi_fictional"
+    else:
+        assert settings.api_key is None
+        assert fault in settings.key_fault.text
+        assert "CLEANLIST_API_KEY_FILE" in settings.key_fault.remedy
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - {"CLEANLIST_API_KEY", "CLEANLIST_API_KEY_FILE"}))
+def test_ciphertext_of_the_host_is_named_as_its_fault(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: was passed still encrypted, a fault of the host"):
+        Settings.from_environment({name: "__encrypted__:AAAA"})
+
+
+@pytest.mark.parametrize("name", ["CLEANLIST_STATE_DIR", "CLEANLIST_CSV_DIR"])
+def test_a_home_folder_that_is_not_known_is_one_line(name: str) -> None:
+    with pytest.raises(SettingsError, match="begins with a home folder that is not known"):
+        Settings.from_environment({name: "~nobody-of-that-name/x"})
+
+
+def test_a_key_file_in_an_unknown_home_does_not_stop_the_start() -> None:
+    settings = Settings.from_environment({"CLEANLIST_API_KEY_FILE": "~nobody-of-that-name/key"})
+
+    assert "cannot be read" in settings.key_fault.text
 
 
 def test_the_key_is_in_no_repr() -> None:
@@ -122,7 +166,7 @@ def test_the_key_can_stand_in_a_file(tmp_path: Path) -> None:
 def test_the_sandbox_needs_no_key_and_reads_none() -> None:
     settings = Settings.from_environment({"CLEANLIST_SANDBOX": "true", "CLEANLIST_API_KEY": "clext_x"})
 
-    assert settings.api_key is None and settings.key_fault is None
+    assert settings.api_key is None and settings.key_fault == NO_KEY
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:

@@ -188,10 +188,15 @@ def plain_schema(model: type[BaseModel], mode: Literal["validation", "serializat
     return plain
 
 
-def _answer(result: Result, *, sandbox: bool) -> CallToolResult:
+def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
+    """What an answer says, absent members left out; one of the sandbox says so first."""
     if sandbox:
         result = result.model_copy(update={"summary": f"Sandbox: {result.summary}"})
-    data = result.model_dump(mode="json", exclude_none=True)
+    return result.model_dump(mode="json", exclude_none=True)
+
+
+def _answer(result: Result, *, sandbox: bool) -> CallToolResult:
+    data = data_of(result, sandbox=sandbox)
     return CallToolResult(content=[TextContent(type="text", text=_compact(data))], structured_content=data)
 
 
@@ -257,7 +262,7 @@ def _known_at(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[s
 def _field_error(
     kind: str, location: tuple[int | str, ...], message: str, known: Sequence[str]
 ) -> dict[str, str]:
-    field = clean(".".join(str(part) for part in location), 60) or "arguments"
+    field = clean(_place(location), 60) or "arguments"
     if kind == "extra_forbidden" and location[-1] in ("name", "full_name"):
         return {"field": field, "problem": "is not known; split it into first_name and last_name"}
     if kind == "extra_forbidden":
@@ -269,9 +274,24 @@ def _field_error(
     return {"field": field, "problem": _decapitalised(message)}
 
 
+# One thing that the tools name differently, as the API does.
+_SIBLINGS = {"scope": "enrichment_type", "enrichment_type": "scope"}
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """An argument's name; inside a list, the row and the field, counted from 1 as in all answers."""
+    rows = [part for part in location if isinstance(part, int)]
+    if not rows:
+        return ".".join(str(part) for part in location)
+    inside = "" if isinstance(location[-1], int) else f", {location[-1]}"
+    return f"row {rows[0] + 1}{inside}"
+
+
 def _nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that was probably meant: spelt alike, or with the given word in it."""
-    alike = get_close_matches(name, known, n=1, cutoff=0.5)
+    """The known name that was probably meant: the sibling's word, spelt alike, or with the given word in it."""
+    if _SIBLINGS.get(name) in known:
+        return _SIBLINGS[name]
+    alike = get_close_matches(name, known, n=1, cutoff=0.6)
     return next(iter(alike + [item for item in known if name in item.split("_")]), None)
 
 

@@ -23,7 +23,7 @@ _MODERN = "2026-07-28"
 class Approval(BaseModel):
     """The one field of the dialog."""
 
-    approve: bool = Field(description="Spend these credits?")
+    approve: bool = Field(strict=True, description="Spend these credits?")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ async def describe(services: Services) -> WhoamiResult:
     return whoami_result(
         answer,
         sandbox=services.settings.sandbox,
-        missing=sorted(needed - set(answer.scopes)),
+        missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
         durable=services.journal.durable,
     )
 
