@@ -276,9 +276,9 @@ def _report(
     now = services.clock.time()
     state = seen or _remembered(run)
     kind = run.kind if run else _kind_of(workflow_id, state)
-    searched = state.finished and state.status.casefold() not in ("failed", "cancelled")
-    person = person_of(state.result) if kind != "list" and searched else None
+    person = person_of(state.result) if kind != "list" and state.finished else None
     counted = kind == "list" and state.total > 0
+    searched = counted and state.finished and state.status.casefold() not in ("failed", "cancelled")
     known_id = (run.workflow_id if run else None) or workflow_id
     list_id = (run.list_id if run else "") or state.lead_list_id
     bill = credits_of(state, run)
@@ -296,8 +296,8 @@ def _report(
         list_name=(run.list_name if run else "") or None,
         total=state.total if counted else None,
         processed=state.processed if counted else None,
-        found=state.completed if counted and searched else None,
-        not_found=max(state.total - state.completed, 0) if counted and searched else None,
+        found=state.completed if searched else None,
+        not_found=max(state.total - state.completed, 0) if searched else None,
         progress_percent=_percent(state) if counted else None,
         person=person,
         credits=bill,

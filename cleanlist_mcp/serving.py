@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import logging
 import os
 import signal
@@ -12,7 +13,8 @@ from typing import Any
 import anyio
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp.types import JSONRPCRequest
+from mcp.types import INVALID_REQUEST, ErrorData, JSONRPCError, JSONRPCRequest
+from pydantic import ValidationError
 
 from cleanlist_mcp.server import CleanlistServer, build_server
 from cleanlist_mcp.settings import Settings
@@ -90,9 +92,9 @@ def _stop_on_signals(scope: anyio.CancelScope) -> list[int]:
 
 
 class Requests:
-    """A read stream of the SDK, except that probes with `server/discover` before the first request are
-    answered aside: some clients probe and then send `initialize`, which the SDK refuses once a probe has
-    come in."""
+    """A read stream of the SDK, except for what it would refuse or drop without an answer: probes with
+    `server/discover` before the first request are answered aside, since some clients then send `initialize`;
+    and lines that are no message are refused where they name a request."""
 
     def __init__(self, server: CleanlistServer, read_stream: Any, write_stream: Any) -> None:
         self._server = server
@@ -109,6 +111,9 @@ class Requests:
     async def receive(self) -> SessionMessage | Exception:
         while True:
             item = await self._next()
+            if isinstance(item, Exception) and (refusal := _refusal(item)) is not None:
+                await self._write.send(refusal)
+                continue
             if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCRequest):
                 return item
             self._handed_on += 1
@@ -147,6 +152,37 @@ class Requests:
 
     async def __aexit__(self, *args: object) -> None:
         await self.aclose()
+
+
+def _refusal(fault: Exception) -> SessionMessage | None:
+    """The answer to a line that is no message, where it can be told which request it was meant to be.
+
+    The SDK drops such lines, and the host would wait for its answer in vain. JavaScript hosts send them: half
+    an emoji, cut by length, is valid to them and to no JSON parser that keeps to Unicode.
+    """
+    if not isinstance(fault, ValidationError):
+        return None
+    for error in fault.errors(include_url=False, include_context=False):
+        request_id = _request_id(error["input"])
+        if request_id is not None:
+            refused = ErrorData(
+                code=INVALID_REQUEST,
+                message="The request is no valid JSON-RPC, or not in UTF-8; nothing was done.",
+            )
+            return SessionMessage(JSONRPCError(jsonrpc="2.0", id=request_id, error=refused))
+    return None
+
+
+def _request_id(line: Any) -> int | str | None:
+    """The id of a request, given as its line or as the object in it, where it has one that can be sent back."""
+    try:
+        data = json.loads(line) if isinstance(line, str | bytes) else line
+    except (ValueError, RecursionError):
+        return None
+    found = data.get("id") if isinstance(data, dict) and "method" in data else None
+    if isinstance(found, str) and not any("\ud800" <= char <= "\udfff" for char in found):
+        return found
+    return found if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63 else None
 
 
 def log_to_stderr(level: str) -> None:

@@ -373,7 +373,7 @@ def _run_of(decision: Decision) -> Run:
 def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> CleanlistError:
     """The API's refusal of a quote, with the call that gives a good one."""
     remedy = f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to the user.'
-    if isinstance(error, ApiRefusal) and error.api_code not in _NOT_ABOUT_THE_QUOTE:
+    if isinstance(error, ApiRefusal) and _is_about_the_quote(error.api_code):
         if not known_here and error.api_code not in _QUOTE_CODES:
             said = error.message.removeprefix("The API refused the request. ")
             return QuoteUnknown(
@@ -386,7 +386,11 @@ def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> Clean
     return error
 
 
-_NOT_ABOUT_THE_QUOTE = frozenset({"validation_error"})
+def _is_about_the_quote(code: str) -> bool:
+    """Whether a new quote may help: a refusal with a code of its own for something else is passed on as it is."""
+    return code in _QUOTE_CODES or "quote" in code or code.startswith("http_")
+
+
 _QUOTE_CODES = frozenset({"quote_expired", "quote_mismatch", "quote_used", "spend_cap_exceeded"})
 
 

@@ -1,10 +1,11 @@
 """Asking the person before a list is paid for."""
 
+import json
 from typing import Any, Literal
 
 import anyio
 import pytest
-from mcp.types import ElicitRequestParams, ElicitResult
+from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitRequestParams, ElicitResult, ErrorData
 
 from tests.support import World
 
@@ -90,7 +91,7 @@ async def test_a_declined_quote_can_still_be_approved_later(world: World, era: s
     assert world.posts("/enrichment/bulk") == 1
 
 
-@pytest.mark.parametrize("content", [None, {}, {"approve": "perhaps"}])
+@pytest.mark.parametrize("content", [None, {}, {"approve": "perhaps"}, {"approve": "yes"}, {"approve": 1}])
 async def test_an_answer_without_the_one_field_spends_nothing(
     world: World, era: str, content: dict[str, Any] | None
 ) -> None:
@@ -98,6 +99,19 @@ async def test_an_answer_without_the_one_field_spends_nothing(
         result = await session.result("enrich_list", **await world.quote(session))
 
     assert "CLEANLIST_CONFIRM=never" in result.content[0].text  # type: ignore[union-attr]
+    assert world.posts("/enrichment/bulk") == 0
+
+
+@pytest.mark.parametrize("code", [METHOD_NOT_FOUND, INTERNAL_ERROR])
+async def test_a_client_whose_dialog_fails_has_not_confirmed(world: World, code: int) -> None:
+    async def fail(context: Any, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=code, message="approved by the user")
+
+    async with world.connect("legacy", fail) as session:
+        report = await session.call("enrich_list", **await world.quote(session))
+
+    assert report["status"] == "not_confirmed"
+    assert "approved" not in json.dumps(report)
     assert world.posts("/enrichment/bulk") == 0
 
 

@@ -80,6 +80,28 @@ async def test_every_end_of_a_run_is_an_end(world: World, name: str, status: str
     assert report["finished"]
     assert report["status"] == status
     assert report["credits"]["charged"] == charged
+    assert "enrich_person" in report["next_step"] and "again=true" in report["next_step"]
+
+
+async def test_the_advice_after_a_miss_works(world: World) -> None:
+    missed = ADA | {"last_name": "Nobody"}
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **missed)
+        richer = await session.call(
+            "enrich_person", **missed, linkedin_url="linkedin.com/in/ada-nobody", again=True
+        )
+
+    assert not first["person"]["found"] and "again=true" in first["next_step"]
+    assert not richer["replayed"]
+
+
+async def test_a_result_from_before_says_how_to_search_anew(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA)
+        repeated = await session.call("enrich_person", **ADA)
+
+    assert "next_step" not in first
+    assert repeated["replayed"] and "again=true" in repeated["next_step"]
 
 
 async def test_a_refund_under_review_is_said_and_no_charge_is_made_up(world: World, era: str) -> None:

@@ -82,6 +82,14 @@ async def test_every_summary_in_the_sandbox_says_so(era: Any) -> None:
         for tool in ("whoami", "credits_balance", "workflow_status", "find_lists"):
             answer = (await client.call_tool(tool, {})).structured_content
             assert answer is not None and answer["summary"].startswith("Sandbox: ")
+        lists = await read(client, "lists")
+        first = lists["lists"][0]["list_id"]
+        for data in (
+            lists,
+            await read(client, "account"),
+            await read(client, f"lists/{first}"),
+        ):
+            assert data["summary"].startswith("Sandbox: ")
 
 
 async def test_an_unknown_tool_is_a_protocol_error(world: World, era: str) -> None:

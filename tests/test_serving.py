@@ -13,7 +13,8 @@ import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp.types import JSONRPCRequest, jsonrpc_message_adapter
+from mcp.types import INVALID_REQUEST, JSONRPCRequest, jsonrpc_message_adapter
+from pydantic import ValidationError
 
 from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.server import build_server
@@ -38,11 +39,24 @@ class Line:
     async def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         request = JSONRPCRequest(jsonrpc="2.0", id=request_id, method=method, params=dict(params))
         await self.out.send(SessionMessage(request))
+        answer = await self._answer()
+        assert answer["id"] == request_id
+        return answer
+
+    async def pass_on(self, line: bytes) -> None:
+        """Send a line as the SDK's reader does: what it cannot read it hands on as the exception."""
+        with pytest.raises(ValidationError) as unreadable:
+            jsonrpc_message_adapter.validate_json(line, by_name=False)
+        await self.out.send(unreadable.value)
+
+    async def tell(self, line: bytes) -> dict[str, Any]:
+        await self.pass_on(line)
+        return await self._answer()
+
+    async def _answer(self) -> dict[str, Any]:
         with anyio.fail_after(30):
             message = (await self._back.receive()).message
-        answer = json.loads(message.model_dump_json(by_alias=True, exclude_unset=True))
-        assert answer["id"] == request_id
-        return cast(dict[str, Any], answer)
+        return cast(dict[str, Any], json.loads(message.model_dump_json(by_alias=True, exclude_unset=True)))
 
 
 @asynccontextmanager
@@ -111,6 +125,44 @@ async def test_noise_before_the_first_request_decides_nothing() -> None:
             SessionMessage(jsonrpc_message_adapter.validate_python({"jsonrpc": "2.0", "method": "x"}))
         )
         assert "result" in await line.ask(2, "initialize", HANDSHAKE)
+
+
+HALF_AN_EMOJI = (
+    rb'{"jsonrpc":"2.0","id":7,"method":"tools/call",'
+    rb'"params":{"name":"find_lists","arguments":{"query":"\ud83d"}}}'
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [HALF_AN_EMOJI, b'{"jsonrpc":"2.0","id":7,"method":5}', b'{"jsonrpc":"1.0","id":7,"method":"ping"}'],
+)
+async def test_a_request_that_cannot_be_read_is_refused_so_that_nobody_waits_for_it(line: bytes) -> None:
+    async with connected() as connection:
+        await connection.ask(1, "initialize", HANDSHAKE)
+        answer = await connection.tell(line)
+        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+
+    assert (answer["id"], answer["error"]["code"]) == (7, INVALID_REQUEST)
+    assert "nothing was done" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[" * 20_000,
+        b'{"jsonrpc":"2.0","id":null,"method":5}',
+        b'{"jsonrpc":"2.0","id":true,"method":5}',
+        b'{"jsonrpc":"2.0","id":' + b"9" * 400 + b',"method":5}',
+        rb'{"jsonrpc":"2.0","id":"\ud83d","method":5}',
+    ],
+)
+async def test_a_line_that_names_no_request_is_passed_over(line: bytes) -> None:
+    async with connected() as connection:
+        await connection.ask(1, "initialize", HANDSHAKE)
+        await connection.pass_on(line)
+        assert "result" in await connection.ask(2, "tools/list", {})
 
 
 def test_the_installed_sdk_has_the_door_that_probes_need() -> None:
