@@ -5,7 +5,7 @@ Reasons and messages name fields, never what stands in one: they are shown, logg
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.normal_forms import (
@@ -33,6 +33,10 @@ LIMITS: Mapping[str, int] = {
 }
 """The fields of a person in the order of the CSV columns, each with the most characters it may have;
 those without a standard are generous guesses."""
+
+
+WAYS = "email, linkedin_url or person_id, or first_name and last_name with company_name or domain"
+"""What identifies a person, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +115,11 @@ def why_nobody(person: Person) -> str | None:
 
 
 def identity(person: Person) -> tuple[str, ...]:
-    """Return a fingerprint that is equal for the same person, however the fields were written.
+    """Return what a person in normal form is recognised by, equal for the same person however they were written.
 
-    It is the e-mail, else the LinkedIn address, else the id, else both names with the domain, else
-    with the company. Raises `InvalidArguments` where the person is nobody or a field is too long.
+    It is the e-mail, else the LinkedIn address, else the id, else both names with the domain, else with the
+    company; `why_nobody` has to be None.
     """
-    normal, _ = person_of(asdict(person))
-    why = why_nobody(normal)
-    if why:
-        raise InvalidArguments(
-            f"The person cannot be identified: {why}.",
-            "Give email, linkedin_url, person_id, or first_name and last_name with company_name or domain.",
-        )
-    return handle(normal)
-
-
-def handle(person: Person) -> tuple[str, ...]:
-    """Return what a person in normal form is recognised by: see `identity`."""
     for name in ("email", "linkedin_url", "person_id"):
         value = getattr(person, name)
         if value:

@@ -24,7 +24,7 @@ from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.models import Scope
 from cleanlist_mcp.spend import Amount, Decision, Kind, Limits, Quote, Run, Spent
-from cleanlist_mcp.text import identifies
+from cleanlist_mcp.text import has_contact_data
 
 KEEP_SECONDS = 90 * spend.DAY
 """How long an entry is kept."""
@@ -567,7 +567,7 @@ class NewerJournal(sqlite3.DatabaseError):
 
 def label_list(name: str) -> str:
     """What a list run is called in `recent`."""
-    return "a lead list" if not name or identifies(name) else name[:60]
+    return "a lead list" if not name or has_contact_data(name) else name[:60]
 
 
 @contextmanager

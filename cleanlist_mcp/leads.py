@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import LIMITS, Person, folded, handle, person_of, why_nobody
+from cleanlist_mcp.identity import LIMITS, Person, folded, identity, person_of, why_nobody
 
 # The API's limits of one CSV import (150 KB and about 600 rows, beyond them 413), with some room.
 MAX_CHUNK_BYTES = 149_000
@@ -96,7 +96,7 @@ class _Sorting:
             return
         self.first_with[details] = number
         self.notes.extend(RowNote(number, f"left out: {problem}") for problem in problems)
-        same = self.first_with.setdefault(handle(person), number)
+        same = self.first_with.setdefault(identity(person), number)
         if same != number:
             self.notes.append(RowNote(number, f"same person as row {same}, with other details"))
         self.accepted.append(Lead(number, person))

@@ -6,10 +6,9 @@ from cleanlist_mcp import identity
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.models import PersonRequest, Scope
 from cleanlist_mcp.services import Services
-from cleanlist_mcp.text import identifies
+from cleanlist_mcp.text import has_contact_data
 from cleanlist_mcp.workflows import DEFAULT_LIST
 
-_WAYS = "email, linkedin_url, person_id, or first_name and last_name with company_name or domain"
 _LABEL_LENGTH = 60
 
 
@@ -37,7 +36,7 @@ def read_person(**fields: str) -> identity.Person:
         )
     missing = identity.why_nobody(person)
     if missing is not None:
-        raise InvalidArguments(f"This identifies nobody: {missing}.", f"Give {_WAYS}.")
+        raise InvalidArguments(f"This identifies nobody: {missing}.", f"Give {identity.WAYS}.")
     return person
 
 
@@ -72,7 +71,7 @@ def label(person: identity.Person) -> str:
     domain = person.domain or (person.email or "").rpartition("@")[2]
     place = person.company_name or domain
     text = f"{name or 'a person'} at {place}" if place else name or "a person"
-    return "a person" if identifies(text) else text[:_LABEL_LENGTH]
+    return "a person" if has_contact_data(text) else text[:_LABEL_LENGTH]
 
 
 def _field_error(problem: str) -> dict[str, str]:

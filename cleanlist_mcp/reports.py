@@ -16,7 +16,7 @@ from cleanlist_mcp.results import (
     Person,
     WorkflowReport,
     credits_of,
-    person_of,
+    found_person,
     recent_run,
     rows_text,
     under_review,
@@ -276,7 +276,7 @@ def _report(
     now = services.clock.time()
     state = seen or _remembered(run)
     kind = run.kind if run else _kind_of(workflow_id, state)
-    person = person_of(state.result) if kind != "list" and state.finished else None
+    person = found_person(state.result) if kind != "list" and state.finished else None
     counted = kind == "list" and state.total > 0
     searched = counted and state.finished and state.status.casefold() not in ("failed", "cancelled")
     known_id = (run.workflow_id if run else None) or workflow_id

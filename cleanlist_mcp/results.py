@@ -279,7 +279,7 @@ def recent_run(run: Run, now: float) -> RecentRun:
     )
 
 
-def person_of(found: PersonFound | None) -> Person | None:
+def found_person(found: PersonFound | None) -> Person | None:
     """The person that a finished single run found, or that it found nobody."""
     if found is None:
         return None

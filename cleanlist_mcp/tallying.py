@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
+from cleanlist_mcp.identity import WAYS
 from cleanlist_mcp.leads import Chunk, RowNote
 from cleanlist_mcp.models import CsvImported
 from cleanlist_mcp.results import AddLeadsResult, SkippedRow, rows_text
@@ -75,7 +76,7 @@ def nobody(skipped: Sequence[RowNote]) -> InvalidArguments:
     """The error where no row is left to send."""
     return InvalidArguments(
         "No row identifies anybody, so nothing was sent.",
-        "Give each row email, linkedin_url, person_id, or first_name and last_name with company_name or domain.",
+        f"Give each row {WAYS}.",
         field_errors=[
             {"field": f"row {note.row}", "problem": note.reason}
             for note in sorted(skipped, key=lambda note: note.row)[:NAMED_ROWS]

@@ -24,7 +24,7 @@ _WORK_LIMIT = 8
 _IDENTIFYING = re.compile(r"@|://|www\.|linkedin|\d[\d ().-]{4,}\d", re.IGNORECASE)
 
 
-def identifies(value: str) -> bool:
+def has_contact_data(value: str) -> bool:
     """Whether `value` looks as if it held an address, a phone number or a profile link."""
     return _IDENTIFYING.search(value) is not None
 

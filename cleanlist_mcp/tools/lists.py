@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cleanlist_mcp import importing, rows
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.identity import WAYS
 from cleanlist_mcp.models import CreateListRequest
 from cleanlist_mcp.normal_forms import normal_name
 from cleanlist_mcp.results import (
@@ -40,7 +41,7 @@ class PersonRecord(BaseModel):
     title: str | None = None
 
 
-_WHO = "Each with email, linkedin_url or person_id, or first_name and last_name with company_name or domain."
+_WHO = f"Each with {WAYS}."
 
 _NO_PEOPLE: list[PersonRecord] = []
 
