@@ -203,7 +203,6 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
 
 def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
     """Whether runs can be remembered, and what was spent as far as they were."""
-    from cleanlist_mcp.errors import JournalUnusable
     from cleanlist_mcp.journal import Journal
 
     folder = settings.state_dir
@@ -223,15 +222,10 @@ def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | No
     except OSError as exc:
         text = f"{name} cannot be written ({exc.strerror or type(exc).__name__}). {consequence}"
         return Finding("fault", "state folder", text, remedy), None
-    try:
-        journal = Journal.open(folder, clock, "doctor")
-    except JournalUnusable as error:
-        return Finding(
-            "fault", "state folder", error.message, "Close that program, then run doctor again."
-        ), None
+    journal = Journal.open(folder, clock, "doctor")
     try:
         if not journal.durable:
-            text = f"The journal in {name} is damaged or of a newer version. {consequence}"
+            text = f"The journal in {name} is damaged, locked or of a newer version. {consequence}"
             remedy = f"Update cleanlist-mcp, or move the file away, or {remedy[0].lower()}{remedy[1:]}"
             return Finding("fault", "state folder", text, remedy), None
         return Finding("ok", "state folder", f"{name} can be written."), journal.spent()

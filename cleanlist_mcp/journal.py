@@ -35,8 +35,8 @@ BUSY_TIMEOUT = 5.0
 IMPORT_REMEMBERED = 23 * 3600.0
 """Seconds for which an import's key is relied on: the API keeps it for 24 hours (vendor's own SDK)."""
 
-WRITE_AGAIN_AFTER = 5.0
-"""Seconds after which an outcome that could not be written is tried again: each try may wait `BUSY_TIMEOUT`."""
+TRY_AGAIN_AFTER = 5.0
+"""Seconds after which what could not be opened or written is tried again: a try may wait `BUSY_TIMEOUT`."""
 
 OPEN_STEP = 0.05
 """Seconds between tries to open a file that another process is just making."""
@@ -98,29 +98,42 @@ class Journal:
     """The memory of one machine, seen by one API key (`account`); the limits look at all keys.
 
     `durable` is false where the state folder cannot be written: the entries then live as long as the process.
+    While another program holds the file locked, nothing is remembered and nothing may be spent, because the file
+    may know the run already; reading answers as if there were no entries.
     """
 
-    def __init__(self, database: sqlite3.Connection, clock: Clock, account: str, *, durable: bool) -> None:
-        self._db = database
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        clock: Clock,
+        account: str,
+        *,
+        durable: bool,
+        locked_in: Path | None = None,
+    ) -> None:
         self._clock = clock
-        self.durable = durable
+        self._account_text = account
+        self._locked_in = locked_in
         self._unwritten: list[tuple[str, tuple[Any, ...]]] = []
-        self._write_again_at = 0.0
+        self._try_again_at = clock.monotonic() + TRY_AGAIN_AFTER if locked_in else 0.0
+        self._use(database, durable=durable)
+
+    def _use(self, database: sqlite3.Connection, *, durable: bool) -> None:
+        self._db = database
+        self.durable = durable
         self._secret = _secret(database)
-        self._account = self.digest("account", account)
+        self._account = self._digest("account", self._account_text)
 
     @classmethod
     def open(cls, folder: Path | None, clock: Clock, account: str) -> "Journal":
         """Open the journal in `folder`, or in memory where there is no folder or it cannot be written.
 
         `account` is what the API key and address identify; only a keyed digest of it is stored.
-
-        Raises:
-            JournalUnusable: while another program holds the file locked: forgetting its runs could pay twice.
         """
+        locked_in = None
         if folder is not None:
             try:
-                return cls(_connect(folder, clock), clock, account, durable=True)
+                return cls(_connect(folder, clock, BUSY_TIMEOUT), clock, account, durable=True)
             except NewerJournal:
                 log.warning(
                     "The journal in the state folder was written by a newer version of cleanlist-mcp: runs "
@@ -128,28 +141,55 @@ class Journal:
                 )
             except (OSError, sqlite3.Error) as exc:
                 if _is_busy(exc):
-                    raise JournalUnusable(
-                        "The journal of runs on this machine is locked by another program; nothing was sent.",
-                        "Try again in a minute. If it stays, ask the user which program (a backup, a sync) holds "
-                        "the folder in CLEANLIST_STATE_DIR.",
-                    ) from None
-                log.warning(
-                    "The state folder cannot be used (%s): runs are remembered in memory, for this process "
-                    "alone. Set CLEANLIST_STATE_DIR to a folder that can be written.",
-                    type(exc).__name__,
-                )
+                    locked_in = folder
+                    log.warning("The journal is locked by another program: nothing is spent until it opens.")
+                else:
+                    log.warning(
+                        "The state folder cannot be used (%s): runs are remembered in memory, for this process "
+                        "alone. Set CLEANLIST_STATE_DIR to a folder that can be written.",
+                        type(exc).__name__,
+                    )
         database = sqlite3.connect(":memory:", isolation_level=None)
         _upgrade(database)
-        return cls(database, clock, account, durable=False)
+        return cls(database, clock, account, durable=False, locked_in=locked_in)
+
+    def unlock(self) -> None:
+        """Open the file that was locked at the start, if it can be opened by now; tried every few seconds."""
+        if self._locked_in is None or self._clock.monotonic() < self._try_again_at:
+            return
+        self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
+        try:
+            database = _connect(self._locked_in, self._clock, 0.0)
+        except (OSError, sqlite3.Error):
+            return
+        self._locked_in = None
+        self._db.close()
+        self._use(database, durable=True)
 
     def close(self) -> None:
         """Close the file, after a last try to write what could not be written."""
-        self._write_again_at = 0.0
+        self._try_again_at = 0.0
         self._write_late()
         self._db.close()
 
     def digest(self, *parts: str) -> str:
-        """A keyed digest of `parts`, equal for equal parts on this machine and meaningless elsewhere."""
+        """A keyed digest of `parts`, equal for equal parts on this machine and meaningless elsewhere.
+
+        Raises:
+            JournalUnusable: while the file that holds the key of these digests is locked.
+        """
+        self._check_not_locked()
+        return self._digest(*parts)
+
+    def _check_not_locked(self) -> None:
+        if self._locked_in is not None:
+            raise JournalUnusable(
+                "The journal of runs on this machine is locked by another program; nothing was sent.",
+                "Try again in a minute. If it stays, ask the user which program (a backup, a sync) holds the folder "
+                "in CLEANLIST_STATE_DIR.",
+            )
+
+    def _digest(self, *parts: str) -> str:
         return hmac.new(self._secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()[:32]
 
     def remember_quote(self, quote: Quote) -> None:
@@ -523,6 +563,7 @@ class Journal:
 
     @contextmanager
     def _writing_intent(self) -> Iterator[None]:
+        self._check_not_locked()
         self._write_late()
         try:
             with self._transaction(power_safe=True):
@@ -546,7 +587,7 @@ class Journal:
     def _write_late(self) -> int:
         """Write the outcomes that are not written yet; how many entries the last one changed, -1 for none."""
         changed = -1
-        while self._unwritten and self._clock.monotonic() >= self._write_again_at:
+        while self._unwritten and self._clock.monotonic() >= self._try_again_at:
             statement, values = self._unwritten[0]
             try:
                 with self._transaction():
@@ -555,7 +596,7 @@ class Journal:
                 log.error("An outcome contradicts the journal and was left out.")
             except sqlite3.Error as exc:
                 log.error("An outcome cannot be written to the journal yet (%s).", type(exc).__name__)
-                self._write_again_at = self._clock.monotonic() + WRITE_AGAIN_AFTER
+                self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
                 return -1
             del self._unwritten[0]
         return changed
@@ -582,15 +623,18 @@ def _reading() -> Iterator[None]:
         ) from None
 
 
-def _connect(folder: Path, clock: Clock) -> sqlite3.Connection:
+def _connect(folder: Path, clock: Clock, patience: float) -> sqlite3.Connection:
+    """Open the file, waiting up to `patience` seconds for other processes."""
     path = _private_file(folder)
-    give_up_at = clock.monotonic() + BUSY_TIMEOUT
+    give_up_at = clock.monotonic() + patience
     while True:
         try:
-            return _opened(path, clock.time())
+            database = _opened(path, clock.time(), patience)
+            database.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+            return database
         except sqlite3.OperationalError as exc:
             # Changing to WAL does not wait its turn: two servers that start together collide here.
-            if not _is_busy(exc) or clock.monotonic() > give_up_at:
+            if not _is_busy(exc) or clock.monotonic() >= give_up_at:
                 raise
         time.sleep(OPEN_STEP)
 
@@ -611,8 +655,8 @@ def _private_file(folder: Path) -> Path:
     return path
 
 
-def _opened(path: Path, now: float) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+def _opened(path: Path, now: float, patience: float) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         _upgrade(database)

@@ -107,7 +107,7 @@ def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> Wor
         summary = "The client's dialog brought no answer; nothing was sent and nothing is charged."
         next_step = (
             "Ask the user to try again and answer the dialog. If this client never shows one, only the user can "
-            "set CLEANLIST_CONFIRM=never in its configuration, so that the shown quote is the gate."
+            "set CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate."
         )
     return WorkflowReport(
         summary=summary,

@@ -226,6 +226,6 @@ def _translated(error: ToolError, tool: Tool) -> CleanlistError:
         return ConfirmationUnavailable(
             "The client's dialog was answered without the one field that it asks for; nothing was sent.",
             "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
-            "CLEANLIST_CONFIRM=never in its configuration, so that the shown quote is the gate.",
+            "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
         )
     return _boundary.unexpected(cause)

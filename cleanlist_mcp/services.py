@@ -45,8 +45,13 @@ class Services:
 
         return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
 
-    @cached_property
+    @property
     def journal(self) -> Journal:
+        self._journal.unlock()
+        return self._journal
+
+    @cached_property
+    def _journal(self) -> Journal:
         folder = None if self.settings.sandbox else self.settings.state_dir
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
         return Journal.open(folder, self.clock, f"{self.settings.base_url} {key}")
@@ -57,7 +62,15 @@ class Services:
 
     @cached_property
     def workflows(self) -> Workflows:
-        return Workflows(self.client, self.journal, self.settings, self.clock, self.watcher, self._tasks)
+        return Workflows(
+            self.client,
+            self.journal,
+            self.limits,
+            self.clock,
+            self.watcher,
+            self._tasks,
+            timeout_seconds=self.settings.timeout_seconds,
+        )
 
     @cached_property
     def directory(self) -> ListDirectory:
@@ -75,5 +88,5 @@ class Services:
             await self.workflows.close()
         if "client" in made:
             await self.client.aclose()
-        if "journal" in made:
-            self.journal.close()
+        if "_journal" in made:
+            self._journal.close()

@@ -51,7 +51,7 @@ State = Literal["starting", "uncertain", "running", "finished", "refused"]
 
 @dataclass(frozen=True)
 class Quote:
-    """What `estimate` showed: the figures a person saw before the spend."""
+    """What `estimate` answered: the figures that stand for the spend."""
 
     quote_id: str
     list_id: str

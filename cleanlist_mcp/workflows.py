@@ -30,7 +30,6 @@ from cleanlist_mcp.models import (
     PersonStarted,
     Scope,
 )
-from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Decision, Limits, Quote, Run
 from cleanlist_mcp.text import quoted
 from cleanlist_mcp.watching import Watcher
@@ -79,19 +78,22 @@ class Workflows:
         self,
         client: "CleanlistClient",
         journal: Journal,
-        settings: Settings,
+        limits: Limits,
         clock: Clock,
         watcher: Watcher,
         tasks: TaskGroup,
+        *,
+        timeout_seconds: float,
     ) -> None:
+        """`timeout_seconds` is how long one request may take."""
         self._client = client
         self._journal = journal
         self._clock = clock
         self._watcher = watcher
         self._tasks = tasks
-        self._limits = Limits(settings.person_allowance, settings.daily_limit, settings.lists_on)
+        self._limits = limits
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
-        self._spend_seconds = 2 * (settings.timeout_seconds + SPEND_PATIENCE)
+        self._spend_seconds = 2 * (timeout_seconds + SPEND_PATIENCE)
         self._insists_on_list = False
         self._under_way: set[_Spend] = set()
         self._stop = anyio.Event()

@@ -21,9 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from cleanlist_mcp import journal as journal_module
 from cleanlist_mcp import spend
-from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.errors import DailyLimit, InternalError, JournalUnusable, PersonAllowance
-from cleanlist_mcp.journal import FILE_NAME, WRITE_AGAIN_AFTER, Journal, label_list
+from cleanlist_mcp.journal import FILE_NAME, TRY_AGAIN_AFTER, Journal, label_list
 from cleanlist_mcp.spend import DAY, HOUR, PRICES, UNCERTAIN_HOLD, Decision, Limits, Quote, Run
 
 LIMITS = Limits(person_allowance=100, daily=None)
@@ -428,20 +427,35 @@ def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_readi
 
 
 def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = SystemClock()
-    Journal.open(tmp_path, clock, KEY).close()
-    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.01)
+    before = Journal.open(tmp_path, clock, KEY)
+    accept(before, run_of(claim(before)))
+    before.close()
+    quote = Quote("qte_1", "list_1", "Prospects", "partial", 4, 4, 500, clock.time() + 300)
+    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
+    journal = Journal.open(tmp_path, clock, KEY)
+    assert not journal.durable
+    assert journal.recent(5) == []
+    assert journal.spent().last_day == 0
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        Journal.open(tmp_path, clock, KEY)
+        journal.digest("person", "ada")
+    with pytest.raises(JournalUnusable, match="locked by another program"):
+        journal.claim_list(quote, limits=LIMITS, seconds=60)
+
+    clock.now += TRY_AGAIN_AFTER
+    journal.unlock()
+    assert not journal.durable
 
     holder.close()
-    journal = Journal.open(tmp_path, clock, KEY)
+    clock.now += TRY_AGAIN_AFTER
+    journal.unlock()
     assert journal.durable
+    assert journal.spent().last_day == 1
+    assert journal.claim_list(quote, limits=LIMITS, seconds=60).action == "start"
     journal.close()
 
 
@@ -468,7 +482,7 @@ def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
     assert caplog.text.count("cannot be written") == 1
 
     journal._db.execute("PRAGMA query_only = OFF")
-    clock.now += WRITE_AGAIN_AFTER
+    clock.now += TRY_AGAIN_AFTER
     assert [run.status for run in journal.recent(3)] == ["running"] * 3
 
 
@@ -489,7 +503,6 @@ def test_a_list_without_a_name_has_a_label_all_the_same() -> None:
 OPENER = """
 import sys
 from pathlib import Path
-from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.spend import Limits, Quote
 sys.stdin.readline()

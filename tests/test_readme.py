@@ -1,5 +1,6 @@
 """The README and the docs, held against what is there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,15 +12,22 @@ from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.server import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings
 from cleanlist_mcp.spend import PRICES
+from tests.test_floors import FLOORS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 TRY = "python3 -m venv .venv && .venv/bin/python -m pip install -q . && .venv/bin/cleanlist-mcp demo"
+TRY_ON_WINDOWS = (
+    r"py -3 -m venv .venv; .venv\Scripts\python -m pip install -q .; .venv\Scripts\cleanlist-mcp demo"
+)
 TEST = (
     "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[test]' && .venv/bin/python -m pytest"
 )
+
+THE_WORDS_OF_OTHERS = {"spawn … ENOENT", "Package 'cleanlist-mcp' requires a different Python"}
+"""A host's and pip's."""
 
 
 def section(title: str) -> str:
@@ -41,6 +49,7 @@ def test_the_first_screen_holds_the_sentence_the_command_the_snippet_and_the_pri
     screen = "\n".join(README.splitlines()[:32])
 
     assert TRY in screen
+    assert f"```powershell\n{TRY_ON_WINDOWS}\n```" in screen
     assert "claude mcp add cleanlist" in screen
     for scope, price in PRICES.items():
         assert re.search(rf"\| `{scope}` \| {price}\b", screen)
@@ -84,11 +93,35 @@ def test_every_error_code_is_explained_and_every_explained_one_exists() -> None:
 
     # A status of ours, and a code that the API gives.
     assert explained - codes == {"not_confirmed", "quote_used"}
-    # These teach the assistant, which mends them without the user.
-    assert codes - explained - {"unauthorized"} <= {
+    # These teach the assistant, which mends them without the user; a wrong setting is told in words, no code.
+    assert codes - explained - {"unauthorized", errors.SettingsError.code} <= {
         *("invalid_arguments", "ambiguous_list", "not_found", "read_only"),
-        *("internal_error", "invalid_settings", "api_error"),
+        *("internal_error", "api_error"),
     }
+
+
+def test_every_sentence_that_is_explained_is_said_somewhere() -> None:
+    said = [
+        node.value
+        for path in (ROOT / "cleanlist_mcp").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    with pytest.raises(errors.SettingsError) as wrong:
+        Settings.from_environment({"CLEANLIST_DAILY_LIMIT": "ten"})
+    said.append(wrong.value.message)
+
+    explained = re.findall(r"`([^`]+)`", " ".join(first_cells(section("Troubleshooting"))))
+    sentences = {words for words in explained if " " in words}
+    assert {words for words in sentences if not any(words in text for text in said)} == THE_WORDS_OF_OTHERS
+
+
+def test_contributing_names_every_room_on_its_floor() -> None:
+    house = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n| floor | rooms |\n", 1)[1]
+    rows = [set(re.findall(r"`(\w+)/?`", row)) for row in house.splitlines()[1 : len(FLOORS) + 1]]
+
+    told = [{room for room in row if not room.startswith("_")} for row in rows]
+    assert told == [set(rooms.split()) - {"__main__"} for _, rooms in FLOORS]
 
 
 def test_every_client_is_named() -> None:

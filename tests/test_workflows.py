@@ -1,6 +1,7 @@
 """Spending, as a client sees it: at most once, always accounted for, never lost."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitResult
 
-from cleanlist_mcp import server
+from cleanlist_mcp import journal, server
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import FILE_NAME, Journal
 from cleanlist_mcp.settings import Settings
@@ -533,6 +534,31 @@ async def test_a_run_that_the_api_does_not_know_yet_is_waited_for(world: World) 
         report = await session.call("enrich_person", **ADA, wait_seconds=20)
 
     assert report["finished"]
+
+
+async def test_while_the_journal_is_locked_everything_but_spending_works(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA)
+    monkeypatch.setattr(journal, "BUSY_TIMEOUT", 0.0)
+    holder = sqlite3.connect(world.folder / FILE_NAME, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    async with world.connect() as session:
+        who = await session.call("whoami")
+        await session.call("credits_balance")
+        quote = await world.quote(session)
+        refused = [await session.error("enrich_person", **ADA), await session.error("enrich_list", **quote)]
+        holder.close()
+        world.clock.now += journal.TRY_AGAIN_AFTER
+        repeated = await session.call("enrich_person", **ADA)
+
+    assert who["journal"] == "memory"
+    assert {(error["code"], error["charged"], error["retryable"]) for error in refused} == {
+        ("internal_error", "no", True)
+    }
+    assert repeated["replayed"] and repeated["workflow_id"] == first["workflow_id"]
+    assert world.posts(PERSON_PATH) == 1
 
 
 async def test_a_run_that_ended_unseen_may_be_started_again_at_once(world: World) -> None:

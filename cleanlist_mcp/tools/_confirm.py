@@ -51,7 +51,7 @@ async def ask(
             raise ConfirmationUnavailable(
                 "CLEANLIST_CONFIRM=always requires a dialog, and this client cannot show one; nothing was sent.",
                 "Tell the user: a client that supports elicitation is needed, or they set CLEANLIST_CONFIRM to "
-                "auto in the client's configuration, so that the shown quote is the gate.",
+                "auto in the client's configuration, so that the quote is the gate.",
             )
         return Verdict("go")
     message = question(quote)

@@ -150,7 +150,7 @@ async def enrich_list(
     ] = None,
     wait_seconds: WaitArgument = 0,
 ) -> RunReport:
-    """Enrich a whole lead list for a quote that the user has seen; spends up to the quoted cost.
+    """Enrich a whole lead list for a quote from estimate; spends up to the quoted cost.
 
     First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing
     is spent; one quote starts one run, and the same call again returns that run. Where the client has a dialog
