@@ -1,9 +1,13 @@
 """The command: choose, print, exit. Only what a command needs is imported, because every start is felt."""
 
+from __future__ import annotations
+
 import argparse
 import gc
 import os
+import signal
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from cleanlist_mcp import __version__
@@ -17,23 +21,35 @@ Settings come from CLEANLIST_* environment variables; see the README."""
 
 def main() -> None:
     """Run the command that the arguments name, and leave with its status."""
-    arguments = _parser().parse_args()
-    if arguments.command is None:
-        _serve(sandbox=arguments.sandbox)
-    elif arguments.command == "demo":
+    try:
+        sys.exit(_run(_parser().parse_args()))
+    except KeyboardInterrupt:
+        sys.stderr.write("cleanlist-mcp: stopped.\n")
+        sys.exit(128 + signal.SIGINT)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "demo":
         from cleanlist_mcp.demo import main as demo
 
-        sys.exit(demo())
-    elif arguments.command == "sandbox":
-        _sandbox(arguments.port)
-    elif arguments.command == "doctor":
+        return demo()
+    if arguments.command == "sandbox":
+        return _sandbox(arguments.port)
+    if arguments.command == "doctor":
         from cleanlist_mcp.doctor import main as doctor
 
-        sys.exit(doctor(os.environ))
-    elif arguments.command == "config":
+        return doctor(_environment(sandbox=arguments.sandbox))
+    if arguments.command == "config":
         from cleanlist_mcp.clients import main as config
 
-        sys.exit(config(arguments.client))
+        return config(arguments.client, sandbox=arguments.sandbox)
+    _serve(_environment(sandbox=arguments.sandbox))
+    return 0
+
+
+def _environment(*, sandbox: bool) -> dict[str, str]:
+    """Where settings come from; the option says what its variable would."""
+    return {**os.environ, "CLEANLIST_SANDBOX": "true"} if sandbox else dict(os.environ)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"cleanlist-mcp {__version__}")
-    parser.add_argument(
-        "--sandbox", action="store_true", help="serve made-up data; no key needed, nothing charged"
-    )
+    parser.add_argument("--sandbox", action="store_true", help="made-up data; no key needed, nothing charged")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("demo", help="play a whole job on the sandbox and show each step")
     sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
@@ -64,13 +78,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _serve(*, sandbox: bool) -> None:
+def _serve(environment: Mapping[str, str]) -> None:
     # A collection while thousands of classes are made finds nothing; frozen, they are never looked at again.
     gc.disable()
     from cleanlist_mcp.errors import SettingsError
     from cleanlist_mcp.settings import Settings, unknown_variables
 
-    environment = dict(os.environ) | ({"CLEANLIST_SANDBOX": "true"} if sandbox else {})
     try:
         settings = Settings.from_environment(environment)
     except SettingsError as exc:
@@ -85,12 +98,12 @@ def _serve(*, sandbox: bool) -> None:
     serve(settings)
 
 
-def _sandbox(port: int) -> None:
+def _sandbox(port: int) -> int:
     import anyio
 
     from cleanlist_mcp.sandbox.serve import serve
 
-    anyio.run(serve, port)
+    return anyio.run(serve, port)
 
 
 def _refuse(line: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""How each client is told to start this server: the one home of its snippets and install buttons.
+"""How each client is told to start this server: the one home of its snippets and install links.
 
 A snippet never holds a key, only `PLACEHOLDER`, which the server recognises as no key at all.
 """
@@ -7,11 +7,13 @@ import base64
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,8 +22,6 @@ NAME = "cleanlist"
 """The server's name in a client: short, because clients put it before every tool's name."""
 
 PLACEHOLDER = "YOUR_CLEANLIST_API_KEY"
-UVX = ("uvx", "cleanlist-mcp")
-"""The command once the package is published: fetches it when needed, so no path has to be known."""
 
 _VSCODE_INPUT = {
     "type": "promptString",
@@ -30,78 +30,82 @@ _VSCODE_INPUT = {
     "password": True,
 }
 
+_NOT_HERE_FOR_LONG = (
+    "cleanlist-mcp: uv started this copy from its cache, which may be cleared, and does not know its source; "
+    "install cleanlist-mcp in a virtual environment as the README shows, and run config from there.\n"
+)
+
+Writer = Callable[[Sequence[str], Mapping[str, str]], str]
+"""Makes a text from the words of a command and its environment."""
+
 
 @dataclass(frozen=True)
 class Client:
-    """One client: `place` says where the snippet goes, `write` makes it from command words and environment."""
+    """One client: where the snippet goes, what writes it, and the install link if the client has one."""
 
     place: str
-    write: Callable[[Sequence[str], Mapping[str, str]], str]
+    write: Writer
+    link: Writer | None = None
 
 
-def main(client: str) -> int:
+def main(client: str, *, sandbox: bool = False) -> int:
     """Print what `client` has to be given to start this installation; stdout holds nothing else."""
-    sys.stdout.write(snippet(client, command=running_command()) + "\n")
-    key = "VS Code asks for the key." if client == "vscode" else f"Replace {PLACEHOLDER} by your key."
-    sys.stderr.write(f"Goes to: {place(client)}. {key}\n")
+    words = running_command()
+    if not words:
+        sys.stderr.write(_NOT_HERE_FOR_LONG)
+        return 1
+    sys.stdout.write(snippet(client, command=words, sandbox=sandbox) + "\n")
+    sys.stderr.write(f"Goes to: {CLIENTS[client].place}. {_about_the_key(client, sandbox=sandbox)}\n")
+    link = install_link(client, command=words, sandbox=sandbox)
+    if link is not None:
+        sys.stderr.write(f"Or open this link, which adds the same: {link}\n")
     return 0
 
 
-def snippet(client: str, *, command: str | Sequence[str] | None = None, sandbox: bool = False) -> str:
+def snippet(client: str, *, command: Sequence[str], sandbox: bool = False) -> str:
     """What `client` has to be given, ready to paste; the key in it is a placeholder.
 
-    `command` is the program, or its words; None is `uvx cleanlist-mcp`. With `sandbox`, the server runs on made-up
-    data and needs no key.
-
-    Raises:
-        ValueError: for a client that is not in `CLIENTS`.
+    `command` is the program and its arguments. With `sandbox`, the server runs on made-up data and needs no key.
     """
-    environment = {"CLEANLIST_SANDBOX": "true"} if sandbox else {"CLEANLIST_API_KEY": PLACEHOLDER}
-    return _client(client).write(_words(command), environment)
+    return CLIENTS[client].write(command, _environment(sandbox=sandbox))
 
 
-def place(client: str) -> str:
-    """Where the snippet of `client` belongs: a file on each system, or the terminal.
+def install_link(client: str, *, command: Sequence[str], sandbox: bool = False) -> str | None:
+    """An address that adds the same server when it is opened, or None for a client without one.
 
-    Raises:
-        ValueError: for a client that is not in `CLIENTS`.
+    It holds a path of this machine, so it is opened by the client itself and passes through no website.
     """
-    return _client(client).place
-
-
-def install_url(client: str) -> str:
-    """The address behind an install button, for `cursor` and `vscode`; it starts the published package.
-
-    Both are https redirects: code hosts do not link `cursor:` and `vscode:` addresses.
-
-    Raises:
-        ValueError: for a client that has no such button.
-    """
-    if client == "cursor":
-        server = _server(UVX, {"CLEANLIST_API_KEY": PLACEHOLDER})
-        config = base64.b64encode(_compact(server).encode()).decode()
-        return f"https://cursor.com/en/install-mcp?name={NAME}&config={quote(config, safe='')}"
-    if client == "vscode":
-        inputs, config = (
-            quote(_compact([_VSCODE_INPUT]), safe=""),
-            quote(_compact(_vscode_server(UVX)), safe=""),
-        )
-        return f"https://insiders.vscode.dev/redirect/mcp/install?name={NAME}&inputs={inputs}&config={config}"
-    raise ValueError(f"no install button for {client}; there is one for cursor and vscode")
+    write = CLIENTS[client].link
+    return write and write(command, _environment(sandbox=sandbox))
 
 
 def running_command() -> tuple[str, ...]:
-    """The words that start this very installation; `UVX` where uvx runs it from its cache.
+    """The words that start this very installation; none where it would be gone tomorrow.
 
     Clients with a window do not see a terminal's PATH, so the program is named by its whole path.
     """
-    parts = Path(sys.prefix).parts
-    if any(part.startswith(("archive-v", "environments-v")) for part in parts):
-        return UVX  # uv's cache: that path may be gone tomorrow
+    if any(part.startswith(("archive-v", "environments-v")) for part in Path(sys.prefix).parts):
+        return _uvx_command()  # this is uv's cache
     program = Path(sysconfig.get_path("scripts")) / (
         "cleanlist-mcp.exe" if os.name == "nt" else "cleanlist-mcp"
     )
     return (str(program),) if program.is_file() else (sys.executable, "-m", "cleanlist_mcp")
+
+
+def _uvx_command() -> tuple[str, ...]:
+    """uvx with the source that it was given; never the bare name, which is not on the package index: whoever
+    registered it there would be given the keys of our users."""
+    try:
+        recorded = json.loads(distribution("cleanlist-mcp").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        recorded = {}
+    if "url" not in recorded:
+        return ()
+    source = recorded["url"]
+    if "vcs_info" in recorded:
+        version = recorded["vcs_info"]
+        source = f"{version['vcs']}+{source}@{version['commit_id']}"
+    return (shutil.which("uvx") or "uvx", "--from", source, "cleanlist-mcp")
 
 
 def shell_line(words: Sequence[str], *, windows: bool = os.name == "nt") -> str:
@@ -109,23 +113,21 @@ def shell_line(words: Sequence[str], *, windows: bool = os.name == "nt") -> str:
     return subprocess.list2cmdline(words) if windows else shlex.join(words)
 
 
-def _client(name: str) -> Client:
-    if name not in CLIENTS:
-        raise ValueError(f"no such client: {name}; known are {', '.join(CLIENTS)}")
-    return CLIENTS[name]
+def _environment(*, sandbox: bool) -> dict[str, str]:
+    return {"CLEANLIST_SANDBOX": "true"} if sandbox else {"CLEANLIST_API_KEY": PLACEHOLDER}
 
 
-def _words(command: str | Sequence[str] | None) -> tuple[str, ...]:
-    if command is None:
-        return UVX
-    return (command,) if isinstance(command, str) else tuple(command)
+def _about_the_key(client: str, *, sandbox: bool) -> str:
+    if sandbox:
+        return "No key is needed."
+    return "VS Code asks for the key." if client == "vscode" else f"Replace {PLACEHOLDER} by your key."
 
 
 def _server(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
     return {"command": words[0], "args": list(words[1:]), "env": dict(environment)}
 
 
-def _under(key: str) -> Callable[[Sequence[str], Mapping[str, str]], str]:
+def _under(key: str) -> Writer:
     """The JSON file in which servers stand under `key`."""
 
     def write(words: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -157,16 +159,30 @@ def _codex(words: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def _vscode(words: Sequence[str], environment: Mapping[str, str]) -> str:
-    if "CLEANLIST_API_KEY" not in environment:
-        server = {"type": "stdio", **_server(words, environment)}
-        return json.dumps({"servers": {NAME: server}}, indent=2, ensure_ascii=False)
-    whole = {"inputs": [_VSCODE_INPUT], "servers": {NAME: _vscode_server(words)}}
-    return json.dumps(whole, indent=2, ensure_ascii=False)
+    inputs, server = _vscode_entry(words, environment)
+    return json.dumps({"inputs": inputs, "servers": {NAME: server}}, indent=2, ensure_ascii=False)
 
 
-def _vscode_server(words: Sequence[str]) -> dict[str, Any]:
-    """VS Code asks for the key once and keeps it in the system's own store."""
-    return {"type": "stdio", **_server(words, {"CLEANLIST_API_KEY": "${input:cleanlist_api_key}"})}
+def _vscode_link(words: Sequence[str], environment: Mapping[str, str]) -> str:
+    inputs, server = _vscode_entry(words, environment)
+    return "vscode:mcp/install?" + quote(_compact({"name": NAME, "inputs": inputs, **server}), safe="")
+
+
+def _vscode_entry(
+    words: Sequence[str], environment: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What is asked for, and the server: VS Code asks for the key once and keeps it in the system's own store."""
+    filled = {
+        name: "${input:cleanlist_api_key}" if value == PLACEHOLDER else value
+        for name, value in environment.items()
+    }
+    inputs = [_VSCODE_INPUT] if filled != environment else []
+    return inputs, {"type": "stdio", **_server(words, filled)}
+
+
+def _cursor_link(words: Sequence[str], environment: Mapping[str, str]) -> str:
+    entry = base64.b64encode(_compact(_server(words, environment)).encode()).decode()
+    return f"cursor://anysphere.cursor-deeplink/mcp/install?name={NAME}&config={quote(entry, safe='')}"
 
 
 def _compact(value: Any) -> str:
@@ -180,8 +196,12 @@ CLIENTS: Mapping[str, Client] = {
         _under("mcpServers"),
     ),
     "claude-code": Client("a terminal", _claude_code),
-    "cursor": Client("~/.cursor/mcp.json, or .cursor/mcp.json in a project", _under("mcpServers")),
-    "vscode": Client(".vscode/mcp.json in a project, or the command MCP: Open User Configuration", _vscode),
+    "cursor": Client(
+        "~/.cursor/mcp.json, or .cursor/mcp.json in a project", _under("mcpServers"), _cursor_link
+    ),
+    "vscode": Client(
+        ".vscode/mcp.json in a project, or the command MCP: Open User Configuration", _vscode, _vscode_link
+    ),
     "codex": Client("~/.codex/config.toml", _codex),
     "gemini": Client("~/.gemini/settings.json", _under("mcpServers")),
     "zed": Client("settings.json, through the command zed: open settings", _under("context_servers")),

@@ -1,9 +1,11 @@
 """`cleanlist-mcp demo`: a real client starts the real server on the sandbox and plays a whole job."""
 
 import json
+import os
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -41,11 +43,25 @@ class StepFailed(Exception):
     """A step did not do what it is there to show."""
 
 
+class OutputClosed(Exception):
+    """Nobody reads on: `cleanlist-mcp demo | head`."""
+
+
 def main() -> int:
-    """Play the demo; 0 if every step worked, 1 if not."""
+    """Play the demo; 0 if every step worked and was shown, 1 if not."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8", errors="replace")
+    status = 1
+    try:
+        status = _played()
+    except* OutputClosed:
+        # The interpreter flushes stdout once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _played() -> int:
     complaints: list[str] = []
     try:
         anyio.run(_play)
@@ -150,14 +166,16 @@ class _Story:
 
 
 async def _approve(context: Any, params: ElicitRequestParams) -> ElicitResult:
-    _show("dialog", params.message)
-    _show("", "The demo's user approves.")
+    with suppress(OutputClosed):  # the next step meets it
+        _show("dialog", params.message)
+        _show("", "The demo's user approves.")
     return ElicitResult(action="accept", content={"approve": True})
 
 
 def _progress() -> ProgressFnT:
     async def show(progress: float, total: float | None, message: str | None) -> None:
-        _show("progress", message or f"{progress:g} of {total or 0:g}")
+        with suppress(OutputClosed):  # the SDK would log it; the next step meets it
+            _show("progress", message or f"{progress:g} of {total or 0:g}")
 
     return show
 
@@ -206,5 +224,8 @@ def _show(label: str, text: str) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as exc:
+        raise OutputClosed from exc

@@ -1,8 +1,13 @@
 """The command, run as a user runs it."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,16 +15,46 @@ import pytest
 from cleanlist_mcp import __version__
 from cleanlist_mcp.cli import CLIENTS
 
+COMMAND = (sys.executable, "-m", "cleanlist_mcp")
+signals_exist = pytest.mark.skipif(sys.platform == "win32", reason="no signals to send there")
+
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cleanlist_mcp", *arguments],
+        [*COMMAND, *arguments],
         capture_output=True,
         encoding="utf-8",
         timeout=30,
         stdin=subprocess.DEVNULL,
         **options,
     )
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs on; what it starts holds its stderr too, so the end of that is the end of them all.
+
+    Its stdout is buffered, as it is for users: then the interpreter flushes once more at its end.
+    """
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=buffered,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], sign: str) -> str:
+    """The first line of stdout with `sign` in it; what came before is dropped."""
+    assert process.stdout is not None
+    return next(line for line in process.stdout if sign in line)
 
 
 def test_version_and_help() -> None:
@@ -48,6 +83,36 @@ def test_a_config_snippet_is_all_there_is_on_stdout() -> None:
     assert len(CLIENTS) == 8
 
 
+def test_the_sandbox_option_holds_for_the_doctor_and_for_snippets_too() -> None:
+    examined = run("--sandbox", "doctor")
+    snippet = json.loads(run("--sandbox", "config", "claude-desktop").stdout)
+
+    assert examined.returncode == 0
+    assert "no key, network or folder is needed" in " ".join(examined.stdout.split())
+    assert snippet["mcpServers"]["cleanlist"]["env"] == {"CLEANLIST_SANDBOX": "true"}
+
+
+def test_a_sandbox_whose_port_is_taken_says_so_and_ends_with_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("sandbox", "--port", str(taken.getsockname()[1]))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "cannot serve on" in line
+
+
+@signals_exist
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_sandbox_says_where_it_is_and_a_signal_ends_it_quietly(number: int, status: int) -> None:
+    with started("sandbox", "--port", "0") as sandbox:
+        hello = json.loads(read_until(sandbox, "base_url"))
+        sandbox.send_signal(number)
+        said = sandbox.communicate(timeout=30)
+
+    assert hello.keys() == {"base_url", "api_key"}
+    assert (sandbox.returncode, *said) == (status, "", "")
+
+
 @pytest.mark.long
 def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
     done = run("demo")
@@ -71,6 +136,27 @@ def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
     ):
         assert sign in done.stdout
     assert done.stderr == ""
+
+
+def test_a_demo_that_nobody_reads_on_ends_quietly_with_all_that_it_started() -> None:
+    with started("demo") as demo:
+        read_until(demo, "1. ")
+        assert demo.stdout is not None
+        demo.stdout.close()
+        demo.stdout = None
+        _, complaints = demo.communicate(timeout=30)
+
+    assert (demo.returncode, complaints) == (1, "")
+
+
+@signals_exist
+def test_a_demo_that_is_interrupted_says_so_in_a_line_and_ends_with_all_that_it_started() -> None:
+    with started("demo") as demo:
+        read_until(demo, "1. ")
+        demo.send_signal(signal.SIGINT)
+        _, complaints = demo.communicate(timeout=30)
+
+    assert (demo.returncode, complaints) == (130, "cleanlist-mcp: stopped.\n")
 
 
 def test_the_demo_ends_non_zero_where_a_step_fails(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

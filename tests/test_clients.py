@@ -7,15 +7,17 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from cleanlist_mcp import cli, clients
 from cleanlist_mcp.settings import Settings
 
+COMMAND = ["/opt/cleanlist/bin/cleanlist-mcp", "--verbose"]
 AWKWARD = ["/home/ada/my tools/.venv/bin/cleanlist-mcp", "C:\\Program Files\\Zoë\\Scripts\\cleanlist-mcp.exe"]
 
 
@@ -46,9 +48,9 @@ def claude_reads(words: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("client", clients.CLIENTS)
 def test_every_client_gets_the_same_command_and_a_placeholder_for_the_key(client: str) -> None:
-    entry = parsed(client, clients.snippet(client))
+    entry = parsed(client, clients.snippet(client, command=COMMAND))
 
-    assert [entry["command"], *entry["args"]] == ["uvx", "cleanlist-mcp"]
+    assert [entry["command"], *entry["args"]] == COMMAND
     expected = "${input:cleanlist_api_key}" if client == "vscode" else clients.PLACEHOLDER
     assert entry["env"] == {"CLEANLIST_API_KEY": expected}
 
@@ -56,24 +58,20 @@ def test_every_client_gets_the_same_command_and_a_placeholder_for_the_key(client
 @pytest.mark.parametrize("client", clients.CLIENTS)
 @pytest.mark.parametrize("path", AWKWARD)
 def test_a_path_with_spaces_and_backslashes_survives(client: str, path: str) -> None:
-    entry = parsed(client, clients.snippet(client, command=path))
+    entry = parsed(client, clients.snippet(client, command=[path]))
 
     assert [entry["command"], *entry["args"]] == [path]
 
 
 @pytest.mark.parametrize("client", clients.CLIENTS)
 def test_the_sandbox_snippet_asks_for_no_key(client: str) -> None:
-    text = clients.snippet(client, command=["python", "-m", "cleanlist_mcp"], sandbox=True)
+    text = clients.snippet(client, command=COMMAND, sandbox=True)
 
     entry = parsed(client, text)
-    assert [entry["command"], *entry["args"]] == ["python", "-m", "cleanlist_mcp"]
+    assert [entry["command"], *entry["args"]] == COMMAND
     assert entry["env"] == {"CLEANLIST_SANDBOX": "true"}
     assert "API_KEY" not in text
-
-
-@pytest.mark.parametrize("client", clients.CLIENTS)
-def test_every_client_says_where_its_snippet_goes(client: str) -> None:
-    assert clients.place(client)
+    assert "promptString" not in text
 
 
 def test_a_placeholder_that_was_never_replaced_is_recognised_as_no_key() -> None:
@@ -84,45 +82,39 @@ def test_a_placeholder_that_was_never_replaced_is_recognised_as_no_key() -> None
 
 
 def test_vs_code_asks_for_the_key_and_hides_it() -> None:
-    data = json.loads(clients.snippet("vscode"))
+    data = json.loads(clients.snippet("vscode", command=COMMAND))
 
     (asked,) = data["inputs"]
     assert asked["password"] is True
     assert data["servers"]["cleanlist"]["env"]["CLEANLIST_API_KEY"] == f"${{input:{asked['id']}}}"
 
 
-def test_cursors_button_carries_the_entry_itself_and_not_the_file() -> None:
-    url = urlsplit(clients.install_url("cursor"))
+@pytest.mark.parametrize("sandbox", [False, True])
+@pytest.mark.parametrize("path", AWKWARD)
+def test_cursors_link_carries_the_entry_itself_and_not_the_file(path: str, sandbox: bool) -> None:
+    url = urlsplit(clients.install_link("cursor", command=[path], sandbox=sandbox) or "")
     query = parse_qs(url.query, strict_parsing=True)
 
-    assert url.scheme == "https"
+    assert (url.scheme, url.path) == ("cursor", "/mcp/install")
     assert query["name"] == ["cleanlist"]
     entry = json.loads(base64.b64decode(query["config"][0], validate=True))
-    assert entry == parsed("cursor", clients.snippet("cursor"))
+    assert entry == parsed("cursor", clients.snippet("cursor", command=[path], sandbox=sandbox))
 
 
-def test_vs_codes_button_carries_what_its_snippet_does() -> None:
-    url = urlsplit(clients.install_url("vscode"))
-    query = parse_qs(url.query, strict_parsing=True)
+@pytest.mark.parametrize("sandbox", [False, True])
+@pytest.mark.parametrize("path", AWKWARD)
+def test_vs_codes_link_carries_what_its_snippet_does(path: str, sandbox: bool) -> None:
+    url = urlsplit(clients.install_link("vscode", command=[path], sandbox=sandbox) or "")
+    carried = json.loads(unquote(url.query))
+    snippet = json.loads(clients.snippet("vscode", command=[path], sandbox=sandbox))
 
-    assert url.scheme == "https"
-    assert query["name"] == ["cleanlist"]
-    assert {
-        "inputs": json.loads(query["inputs"][0]),
-        "servers": {"cleanlist": json.loads(query["config"][0])},
-    } == (json.loads(clients.snippet("vscode")))
-
-
-@pytest.mark.parametrize("name", ["clod", "Cursor", ""])
-def test_an_unknown_client_is_refused_with_the_known_ones(name: str) -> None:
-    for ask in (clients.snippet, clients.place):
-        with pytest.raises(ValueError, match="windsurf"):
-            ask(name)
+    assert (url.scheme, url.path) == ("vscode", "mcp/install")
+    inputs, name = carried.pop("inputs"), carried.pop("name")
+    assert {"inputs": inputs, "servers": {name: carried}} == snippet
 
 
-def test_a_client_without_a_button_is_refused() -> None:
-    with pytest.raises(ValueError, match="cursor and vscode"):
-        clients.install_url("zed")
+def test_a_client_without_install_links_has_none() -> None:
+    assert clients.install_link("zed", command=COMMAND) is None
 
 
 def test_windows_quotes_with_double_quotes() -> None:
@@ -145,10 +137,57 @@ def test_an_installation_without_its_script_is_started_as_a_module(monkeypatch: 
     assert clients.running_command() == (sys.executable, "-m", "cleanlist_mcp")
 
 
-def test_a_run_from_uvs_cache_is_told_as_uvx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "prefix", "/home/ada/.cache/uv/archive-v0/Xb2mQ")
+FOLDER = {"url": "file:///home/ada/my%20tools/cleanlist-mcp", "dir_info": {}}
+COMMIT = {
+    "url": "https://code.example/ada/cleanlist-mcp",
+    "vcs_info": {"vcs": "git", "commit_id": "5f3a0c", "requested_revision": "main"},
+}
 
-    assert clients.running_command() == clients.UVX
+
+@pytest.mark.parametrize(
+    ("recorded", "source"),
+    [
+        (FOLDER, "file:///home/ada/my%20tools/cleanlist-mcp"),
+        (COMMIT, "git+https://code.example/ada/cleanlist-mcp@5f3a0c"),
+    ],
+)
+def test_a_run_from_uvs_cache_is_told_as_uvx_with_its_source(
+    in_uvs_cache: Path, recorded: dict[str, Any], source: str
+) -> None:
+    (in_uvs_cache / "direct_url.json").write_text(json.dumps(recorded), "utf-8")
+
+    assert clients.running_command() == ("/usr/bin/uvx", "--from", source, "cleanlist-mcp")
+
+
+def test_a_run_from_uvs_cache_without_a_source_is_refused_with_what_to_do(
+    in_uvs_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clients.main("cursor") == 1
+
+    out, aside = capsys.readouterr()
+    assert out == ""
+    (line,) = aside.splitlines()
+    assert "install cleanlist-mcp in a virtual environment" in line
+
+
+def test_a_run_from_uvs_cache_that_is_no_package_at_all_is_refused_too(
+    in_uvs_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> Distribution:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(clients, "distribution", missing)
+
+    assert clients.running_command() == ()
+
+
+@pytest.fixture
+def in_uvs_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """This process as uvx starts it; gives the folder in which the installer would have recorded the source."""
+    monkeypatch.setattr(sys, "prefix", "/home/ada/.cache/uv/archive-v0/Xb2mQ")
+    monkeypatch.setattr(clients, "distribution", lambda name: Distribution.at(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/uvx")
+    return tmp_path
 
 
 def test_the_command_line_knows_the_same_clients() -> None:
@@ -165,3 +204,12 @@ def test_the_command_prints_the_snippet_alone_and_says_aside_where_it_goes(
     assert [entry["command"], *entry["args"]] == list(clients.running_command())
     assert "~/.cursor/mcp.json" in aside
     assert clients.PLACEHOLDER in aside
+    assert "cursor://" in aside
+
+
+def test_whoever_tries_the_sandbox_is_not_told_to_fill_in_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    clients.main("zed", sandbox=True)
+
+    aside = capsys.readouterr().err
+    assert "No key is needed" in aside
+    assert clients.PLACEHOLDER not in aside

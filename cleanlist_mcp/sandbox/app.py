@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ExceptionHandler
 
-from cleanlist_mcp.sandbox import bodies, enrichment, workspace
+from cleanlist_mcp.sandbox import enrichment, workspace
 from cleanlist_mcp.sandbox.accounts import ApiKey
 from cleanlist_mcp.sandbox.call import Call, Reply, Version
-from cleanlist_mcp.sandbox.faults import ConnectionDropped, Fault, Kind
+from cleanlist_mcp.sandbox.faults import ConnectionDropped, Fault
 from cleanlist_mcp.sandbox.problems import FrameworkProblem, Problem, too_many_requests
 from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, SECOND_PREFIX, RequestRecord, Sandbox
 
@@ -69,20 +69,13 @@ ENDPOINTS = (
 )
 
 
-def build_app(sandbox: Sandbox, *, control: bool = False) -> Starlette:
-    """The API over `sandbox`, under both prefixes.
-
-    With `control`, a sandbox in another process can be told to misbehave: `POST /_sandbox/faults`
-    takes `{"route": "POST /enrichment/bulk", "kind": "reset_after", "times": 1}` and further the
-    `delay`, `after`, `retry_after` and `retryable` of a fault; `DELETE /_sandbox/faults` forgets all.
-    """
+def build_app(sandbox: Sandbox) -> Starlette:
+    """The API over `sandbox`, under both prefixes."""
     routes: list[BaseRoute] = [
         Mount(PUBLIC_PREFIX, routes=_routes(sandbox, "public")),
         Mount(SECOND_PREFIX, routes=_routes(sandbox, "v2")),
         Route("/downloads/{export_id}.csv", partial(_download, sandbox), methods=["GET"]),
     ]
-    if control:
-        routes.append(Route("/_sandbox/faults", partial(_arrange, sandbox), methods=["POST", "DELETE"]))
     unknown = cast(ExceptionHandler, partial(_unknown_route, sandbox))
     return Starlette(routes=routes, exception_handlers={HTTPException: unknown})
 
@@ -272,21 +265,6 @@ async def _download(sandbox: Sandbox, request: Request) -> Response:
     except Problem as problem:
         return JSONResponse(problem.body(), problem.status)
     return Response(content, media_type="text/csv")
-
-
-async def _arrange(sandbox: Sandbox, request: Request) -> Response:
-    if request.method == "DELETE":
-        sandbox.faults.clear()
-        return Response(status_code=204)
-    try:
-        body = bodies.read(bodies.ArrangedFault, await _json(request))
-        options = body.model_dump(exclude={"route", "kind"})
-        sandbox.faults.next(body.route, cast(Kind, body.kind), **options)
-    except ValueError as error:
-        return JSONResponse({"detail": str(error)}, 422)
-    except Problem as problem:
-        return JSONResponse(problem.body(), problem.status)
-    return JSONResponse({"arranged": body.model_dump()}, 201)
 
 
 async def _unknown_route(sandbox: Sandbox, request: Request, error: HTTPException) -> Response:

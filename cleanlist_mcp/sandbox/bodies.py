@@ -159,20 +159,6 @@ class ExportCsv(Body):
     include_smart_agents: StrictBool = True
 
 
-class ArrangedFault(BaseModel):
-    """POST /_sandbox/faults."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    route: StrictStr
-    kind: StrictStr
-    times: Annotated[StrictInt, Field(ge=1)] = 1
-    delay: Annotated[float, Field(ge=0)] = 0.0
-    after: StrictBool = False
-    retry_after: Annotated[float, Field(ge=0)] = 1.0
-    retryable: StrictBool = True
-
-
 B = TypeVar("B", bound=BaseModel)
 
 

@@ -53,13 +53,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: JSON or raw bytes. `wait` seconds pass first, then `finish` is called."""
+    """An answer, as JSON. `wait` seconds pass first, then `finish` is called."""
 
-    data: Any
+    data: dict[str, Any]
     status: int = 200
     wait: float = 0.0
     finish: Callable[[], None] | None = None
-    media_type: str = "application/json"
 
 
 def reply(

@@ -24,15 +24,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-async def serve(
-    port: int, host: str = "127.0.0.1", sandbox: Sandbox | None = None, *, control: bool = False
-) -> int:
+async def serve(port: int, host: str = "127.0.0.1", sandbox: Sandbox | None = None) -> int:
     """Serve until SIGINT or SIGTERM and return the exit status: 130 or 143, or 1 for no port.
 
     Port 0 picks a free one. Once the port is ours, one flushed line on stdout says where it is:
     `{"base_url":"http://127.0.0.1:8123/api/v1/public","api_key":"clapi_sandbox_…"}`; nothing else
     goes there. A port that is taken, or a host that is not loopback, is one line on stderr.
-    `control` mounts `POST /_sandbox/faults`.
     """
     sandbox = Sandbox() if sandbox is None else sandbox
     try:
@@ -41,22 +38,22 @@ async def serve(
         sys.stderr.write(f"cleanlist-mcp sandbox: cannot serve on {host}:{port}: {error}\n")
         return 1
     hello = {"base_url": _base_url(listener), "api_key": sandbox.key}
-    sys.stdout.write(json.dumps(hello, separators=(",", ":")) + "\n")
-    sys.stdout.flush()
-    server = _Server(build_app(sandbox, control=control))
-    with server.stopping_on_signals():
+    server = _Server(build_app(sandbox))
+    with server.stopping_on_signals():  # before the line: whoever reads it may send a signal at once
+        sys.stdout.write(json.dumps(hello, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
         await server.serve(sockets=[listener])
     return 128 + server.stopped_by if server.stopped_by else 0
 
 
 @contextlib.asynccontextmanager
-async def running(sandbox: Sandbox, port: int = 0, *, control: bool = False) -> AsyncIterator[str]:
-    """Serve `sandbox` on loopback in the current event loop; yields the base URL.
+async def running(sandbox: Sandbox) -> AsyncIterator[str]:
+    """Serve `sandbox` on a free loopback port in the current event loop; yields the base URL.
 
-    Connections that still hang at the end are cut. Raises OSError when the port is taken.
+    Connections that still hang at the end are cut.
     """
-    listener = _listen("127.0.0.1", port)
-    server = _Server(build_app(sandbox, control=control))
+    listener = _listen("127.0.0.1", 0)
+    server = _Server(build_app(sandbox))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield _base_url(listener)
