@@ -283,5 +283,7 @@ def _check_same_run(status: WorkflowStatus, workflow_id: str) -> None:
     """
     if status.workflow_id not in ("", workflow_id) and not workflow_id.startswith("cl-"):
         raise BadResponse(
-            "The API answered about another run than the one that was asked for.", "Try again in a minute."
+            "The API answered about another run than the one that was asked for.",
+            "Try again in a minute.",
+            certain=False,
         )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cleanlist_mcp import journal
+from cleanlist_mcp import journal, services
 from cleanlist_mcp.serving import serve
 from cleanlist_mcp.settings import Settings
 
@@ -32,5 +32,5 @@ class KillingJournal(journal.Journal):
 
 
 if __name__ == "__main__":
-    journal.Journal = KillingJournal  # type: ignore[misc]
+    setattr(services, "Journal", KillingJournal)  # noqa: B010 - where the server looks it up
     serve(Settings.from_environment())

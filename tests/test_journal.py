@@ -503,6 +503,7 @@ def test_a_list_without_a_name_has_a_label_all_the_same() -> None:
 OPENER = """
 import sys
 from pathlib import Path
+from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.spend import Limits, Quote
 sys.stdin.readline()
