@@ -53,16 +53,11 @@ class CleanlistServer(MCPServer[Services]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, middleware=[self._begin], **kwargs)
         self._turns = anyio.Semaphore(MAX_CALLS)
-        self.answered = 0
-        """Requests that came to their end so far, answered, failed or cancelled."""
 
     async def _begin(self, ctx: ServerRequestContext[Services, Any], call_next: CallNext) -> HandlerResult:
         """Give each request its services and its time."""
         _boundary.begin_request(ctx.lifespan_context)
-        try:
-            return await call_next(ctx)
-        finally:
-            self.answered += ctx.request_id is not None
+        return await call_next(ctx)
 
     async def serve_streams(self, read_stream: Any, write_stream: Any) -> None:
         """Serve one connection over a pair of the SDK's message streams, until the read side ends."""

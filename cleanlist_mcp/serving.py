@@ -13,7 +13,14 @@ from typing import Any
 import anyio
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp.types import INVALID_REQUEST, ErrorData, JSONRPCError, JSONRPCRequest
+from mcp.types import (
+    INVALID_REQUEST,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
 from pydantic import ValidationError
 
 from cleanlist_mcp.server import CleanlistServer, build_server
@@ -61,7 +68,8 @@ async def _serve(server: CleanlistServer) -> None:
         with anyio.CancelScope() as scope:
             status = _stop_on_signals(scope)
             try:
-                await server.serve_streams(Requests(server, read_stream, write_stream), write_stream)
+                answers = Answers(write_stream)
+                await server.serve_streams(Requests(server, read_stream, answers), answers)
                 if not scope.cancel_called:
                     # What somebody printed goes to stderr, as long as stdout points there.
                     sys.stdout.flush()
@@ -91,17 +99,38 @@ def _stop_on_signals(scope: anyio.CancelScope) -> list[int]:
     return status
 
 
+class Answers:
+    """A write stream of the SDK that knows which requests still wait for their answer."""
+
+    def __init__(self, write_stream: Any) -> None:
+        self._write = write_stream
+        self.awaited: set[int | str] = set()
+
+    async def send(self, item: SessionMessage) -> None:
+        await self._write.send(item)
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
+            self.awaited.discard(item.message.id)
+
+    async def aclose(self) -> None:
+        await self._write.aclose()
+
+    async def __aenter__(self) -> "Answers":
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self.aclose()
+
+
 class Requests:
     """A read stream of the SDK, except for what it would refuse or drop without an answer: probes with
     `server/discover` before the first request are answered aside, since some clients then send `initialize`;
     and lines that are no message are refused where they name a request."""
 
-    def __init__(self, server: CleanlistServer, read_stream: Any, write_stream: Any) -> None:
+    def __init__(self, server: CleanlistServer, read_stream: Any, answers: Answers) -> None:
         self._server = server
         self._read = read_stream
-        self._write = write_stream
+        self._answers = answers
         self._probing = True
-        self._handed_on = 0
 
     @property
     def last_context(self) -> Any:
@@ -112,15 +141,24 @@ class Requests:
         while True:
             item = await self._next()
             if isinstance(item, Exception) and (refusal := _refusal(item)) is not None:
-                await self._write.send(refusal)
+                await self._answers.send(refusal)
                 continue
             if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCRequest):
+                self._forget_cancelled(item)
                 return item
-            self._handed_on += 1
+            self._answers.awaited.add(item.message.id)
             if not self._probing or item.message.method != "server/discover":
                 self._probing = False
                 return item
-            await self._write.send(await self._server.answer_alone(item))
+            await self._answers.send(await self._server.answer_alone(item))
+
+    def _forget_cancelled(self, item: SessionMessage | Exception) -> None:
+        """A request that the client cancelled gets no answer."""
+        message = item.message if isinstance(item, SessionMessage) else None
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            request_id = (message.params or {}).get("requestId")
+            if isinstance(request_id, int | str):
+                self._answers.awaited.discard(request_id)
 
     async def _next(self) -> SessionMessage | Exception:
         try:
@@ -129,7 +167,7 @@ class Requests:
             # The SDK drops what is under way when the input ends; a shell line that pipes requests in has
             # ended it before the first answer.
             with anyio.move_on_after(LAST_ANSWERS_SECONDS):
-                while self._server.answered < self._handed_on:  # noqa: ASYNC110 - once, and soon over
+                while self._answers.awaited:  # noqa: ASYNC110 - once, and soon over
                     await anyio.sleep(LAST_ANSWERS_STEP)
                 await anyio.sleep(LAST_ANSWERS_STEP)  # the last answer is on its way out
             raise

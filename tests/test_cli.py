@@ -101,6 +101,7 @@ def test_a_sandbox_whose_port_is_taken_says_so_and_ends_with_one() -> None:
     assert "cannot serve on" in line
 
 
+@pytest.mark.long
 @signals_exist
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sandbox_says_where_it_is_and_a_signal_ends_it_quietly(number: int, status: int) -> None:
@@ -138,6 +139,7 @@ def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.long
 def test_a_demo_that_nobody_reads_on_ends_quietly_with_all_that_it_started() -> None:
     with started("demo") as demo:
         read_until(demo, "1. ")
@@ -149,6 +151,7 @@ def test_a_demo_that_nobody_reads_on_ends_quietly_with_all_that_it_started() -> 
     assert (demo.returncode, complaints) == (1, "")
 
 
+@pytest.mark.long
 @signals_exist
 def test_a_demo_that_is_interrupted_says_so_in_a_line_and_ends_with_all_that_it_started() -> None:
     with started("demo") as demo:

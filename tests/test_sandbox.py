@@ -1343,6 +1343,7 @@ async def test_a_taken_port_and_a_foreign_address_are_refused_in_one_line(
     assert all("cannot serve on" in line for line in printed.err.splitlines())
 
 
+@pytest.mark.long
 def test_a_signal_that_comes_with_the_first_line_already_ends_it_in_good_order() -> None:
     script = (
         "import anyio, signal, sys; from cleanlist_mcp.sandbox.serve import serve\n"

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.server import build_server
-from cleanlist_mcp.serving import Requests, has_stream_door, log_to_stderr
+from cleanlist_mcp.serving import Answers, Requests, has_stream_door, log_to_stderr
 from cleanlist_mcp.settings import Settings
 from tests.test_stdio import ENVELOPE, HANDSHAKE, started
 
@@ -64,8 +64,9 @@ async def connected() -> AsyncIterator[Line]:
     server = build_server(Settings(sandbox=True))
     to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception](4)
     answers, from_server = anyio.create_memory_object_stream[SessionMessage](4)
+    sent = Answers(answers)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve_streams, Requests(server, requests, answers), answers)
+        tasks.start_soon(server.serve_streams, Requests(server, requests, sent), sent)
         async with to_server, from_server:
             yield Line(to_server, from_server)
 
