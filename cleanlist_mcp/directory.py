@@ -89,8 +89,9 @@ class ListDirectory:
         if name is not None:
             return wanted, name
         known = await self._look(wanted)
-        if wanted in self._names:
-            return wanted, self._names[wanted][0]
+        name = self._name_of(wanted)
+        if name is not None:
+            return wanted, name
         same_name = _named(known.lists, wanted)
         if len(same_name) > 1:
             raise self._ambiguous(same_name)
@@ -118,7 +119,7 @@ class ListDirectory:
             if not cursor:
                 break
             # Asking for the list itself spares up to nine pages.
-            if wanted in self._names or (wanted and number == 0 and await self._is_id(wanted)):
+            if self._name_of(wanted) is not None or (wanted and number == 0 and await self._is_id(wanted)):
                 return Looked(tuple(lists), complete=False)
         return Looked(tuple(lists), complete=not cursor)
 

@@ -224,8 +224,14 @@ def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | No
         return Finding("fault", "state folder", text, remedy), None
     journal = Journal.open(folder, clock, "doctor")
     try:
+        if journal.locked:
+            text = f"The journal in {name} is locked by another program; until it opens nothing is spent."
+            remedy = (
+                "Close that program (a backup, a sync), or keep it off the folder; then run doctor again."
+            )
+            return Finding("fault", "state folder", text, remedy), None
         if not journal.durable:
-            text = f"The journal in {name} is damaged, locked or of a newer version. {consequence}"
+            text = f"The journal in {name} is damaged or of a newer version. {consequence}"
             remedy = f"Update cleanlist-mcp, or move the file away, or {remedy[0].lower()}{remedy[1:]}"
             return Finding("fault", "state folder", text, remedy), None
         return Finding("ok", "state folder", f"{name} can be written."), journal.spent()

@@ -163,8 +163,15 @@ class Journal:
         except (OSError, sqlite3.Error):
             return
         self._locked_in = None
+        self._try_again_at = 0.0
+        self._unwritten.clear()  # these were about the empty journal that stood in
         self._db.close()
         self._use(database, durable=True)
+
+    @property
+    def locked(self) -> bool:
+        """Whether another program holds the file, so that what it knows cannot be told."""
+        return self._locked_in is not None
 
     def close(self) -> None:
         """Close the file, after a last try to write what could not be written."""
@@ -183,11 +190,7 @@ class Journal:
 
     def _check_not_locked(self) -> None:
         if self._locked_in is not None:
-            raise JournalUnusable(
-                "The journal of runs on this machine is locked by another program; nothing was sent.",
-                "Try again in a minute. If it stays, ask the user which program (a backup, a sync) holds the folder "
-                "in CLEANLIST_STATE_DIR.",
-            )
+            raise locked_error()
 
     def _digest(self, *parts: str) -> str:
         return hmac.new(self._secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()[:32]
@@ -446,7 +449,12 @@ class Journal:
             return self._newest("quote_id = ?", quote_id)
 
     def recent(self, limit: int) -> list[Run]:
-        """The newest entries of this key that may have started something, newest first."""
+        """The newest entries of this key that may have started something, newest first.
+
+        Raises:
+            JournalUnusable: if they cannot be read; "none" would be taken for leave to start again.
+        """
+        self._check_not_locked()
         self._write_late()
         with _reading():
             return self._runs("1", limit=limit)
@@ -604,6 +612,15 @@ class Journal:
 
 class NewerJournal(sqlite3.DatabaseError):
     """The file was written by a newer version of this program."""
+
+
+def locked_error() -> JournalUnusable:
+    """What is said while another program holds the file."""
+    return JournalUnusable(
+        "The journal of runs on this machine is locked by another program; nothing was sent.",
+        "Try again in a minute. If it stays, ask the user which program (a backup, a sync) holds the folder in "
+        "CLEANLIST_STATE_DIR.",
+    )
 
 
 def label_list(name: str) -> str:

@@ -108,8 +108,8 @@ def _is_label(label: str) -> bool:
     return all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label)
 
 
-_GENERATIONS = frozenset({"jr", "sr", "ii", "iii", "iv"})
-_TITLES = _GENERATIONS | {"phd", "md", "mba", "cpa", "cfa", "esq", "msc", "bsc", "llm", "jd", "dds", "pmp"}
+_NEVER_NAMES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "mba", "cpa", "esq"})
+_TITLES = _NEVER_NAMES | {"md", "cfa", "msc", "bsc", "llm", "jd", "dds", "pmp"}
 
 
 def split_name(full: str) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def split_name(full: str) -> tuple[str, str]:
     if len(parts) == 2:
         return parts[1], parts[0]
     words = " ".join(parts).split()
-    if len(words) > 2 and _is_any(words[-1], _GENERATIONS):
+    if len(words) > 2 and _is_any(words[-1], _NEVER_NAMES):
         words.pop()
     if len(words) < 2:
         return " ".join(words), ""

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from cleanlist_mcp import spend
 from cleanlist_mcp.directory import is_list_id
-from cleanlist_mcp.errors import DailyLimit, InvalidArguments
+from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments
+from cleanlist_mcp.journal import locked_error
 from cleanlist_mcp.models import EstimateRequest, Scope
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.spend import Quote, Run
@@ -37,7 +38,7 @@ def next_step(services: Services, quote: Quote, last_run: Run | None) -> str:
     if quote.cost > quote.available:
         cheaper = spend.CHEAPER[quote.scope]
         return f"Tell the user the shortfall; they can buy credits, or choose {cheaper}a shorter list."
-    limit = _no_durable_limit(services) or spend.limit_error(
+    limit = _journal_fault(services) or spend.limit_error(
         "list", quote.cost, services.journal.spent(), services.limits
     )
     if limit is not None:
@@ -100,24 +101,27 @@ def would_resend(services: Services, run: Run) -> bool:
 
 
 def require_durable_limits(services: Services) -> None:
-    """Raise where a daily limit is set and no journal on disk can keep it.
+    """Raise where the journal is locked, or where a daily limit is set and no journal on disk can keep it.
 
     Raises:
+        JournalUnusable: because the journal may know the run already.
         DailyLimit: because a limit that a restart forgets is none. The sandbox spends nothing real.
     """
-    error = _no_durable_limit(services)
+    error = _journal_fault(services)
     if error is not None:
         raise error
 
 
-def _no_durable_limit(services: Services) -> DailyLimit | None:
+def _journal_fault(services: Services) -> CleanlistError | None:
+    """Why nothing can be spent with the journal as it is, or None."""
+    if services.journal.locked:
+        return locked_error()
     if services.limits.daily is None or services.journal.durable or services.settings.sandbox:
         return None
     return DailyLimit(
         "CLEANLIST_DAILY_LIMIT is set, but the journal cannot be kept on disk, and with it the limit; nothing was "
         "sent.",
-        "Ask the user to run `cleanlist-mcp doctor`, which names the fault; another CLEANLIST_STATE_DIR or no limit "
-        "helps meanwhile.",
+        "Ask the user to run `cleanlist-mcp doctor`, which names the fault and its remedy.",
     )
 
 

@@ -62,6 +62,8 @@ async def follow(
     recorded = services.journal.run(run.run_id)
     if recorded is not None and recorded.workflow_id is not None:  # else its start could not be written yet
         run = recorded
+    if _is_forgotten(run):
+        return _forgotten(services, run, replayed=started.replayed)
     run = await _counted(services, run, watched.status, deadline)
     return _report(services, run, watched.status, replayed=started.replayed, fault=watched.error)
 
@@ -91,7 +93,7 @@ async def status(
     report = await _status_of(services, run, workflow_id, wait_seconds, deadline, on_change)
     if recent[1:]:
         now = services.clock.time()
-        recent = [recent[0], *await _looked_at(services, recent[1:])]
+        recent = [recent[0], *await _looked_at(services, recent[1:], deadline)]
         report = report.model_copy(update={"recent": [recent_run(item, now) for item in recent[1:]]})
     return report
 
@@ -122,16 +124,18 @@ def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> Wor
     )
 
 
-async def _looked_at(services: Services, runs: list[Run]) -> list[Run]:
-    """The runs, the newest unsettled ones looked at once: their credits are settled only when seen to be."""
-    for run in [run for run in runs if _is_open(run)][:LOOKED_AT]:
-        await services.watcher.watch(run.workflow_id or "", run.started_at, 0)
+async def _looked_at(services: Services, runs: list[Run], deadline: Deadline) -> list[Run]:
+    """The runs, the newest unsettled ones looked at once, as far as there is time: their credits are settled only
+    when seen to be."""
+    with anyio.move_on_after(max(deadline.left() - 2, 0.0)):
+        for run in [run for run in runs if _is_open(run)][:LOOKED_AT]:
+            await services.watcher.watch(run.workflow_id or "", run.started_at, 0)
     return [services.journal.run(run.run_id) or run for run in runs]
 
 
 def _is_open(run: Run) -> bool:
     """Whether looking at the run may bring news: it goes on, or it ended and its charge was not settled yet."""
-    unsettled = run.charged is None and run.status in TERMINAL_STATUSES
+    unsettled = run.charged is None and run.status.casefold() in TERMINAL_STATUSES
     return run.state == "running" or (run.state == "finished" and unsettled)
 
 
@@ -164,6 +168,8 @@ async def _status_of(
     if watched.status is None and watched.error is not None and unknown_here:
         raise watched.error
     run = services.journal.by_workflow(wanted) or run
+    if run is not None and _is_forgotten(run):
+        return _forgotten(services, run)
     if run is not None:
         run = await _counted(services, run, watched.status, deadline)
     return _report(services, run, watched.status, fault=watched.error, workflow_id=wanted)
@@ -233,6 +239,29 @@ def _list_sentence(run: Run | None) -> str:
     held = f"{emails} e-mail address{'' if emails == 1 else 'es'} and {phones} phone number{'' if phones == 1 else 's'}"
     which = "The list now has" if counts["complete"] else f"The first {rows_text(counts['rows'])} now have"
     return f"{which} {held}."
+
+
+def _is_forgotten(run: Run) -> bool:
+    return run.state == "finished" and run.status == "unknown"
+
+
+def _forgotten(services: Services, run: Run, *, replayed: bool | None = None) -> WorkflowReport:
+    """A run that was never seen to end and that the API does not know any more."""
+    return WorkflowReport(
+        summary="Cleanlist does not know this run any more: it ended long ago, and what it charged is not known here.",
+        next_step="Whether to try again is the user's choice."
+        + _another_try(services, run.kind, run.list_id),
+        workflow_id=run.workflow_id,
+        kind=run.kind,
+        status="unknown",
+        finished=True,
+        scope=run.scope,
+        list_id=run.list_id or None,
+        list_name=run.list_name or None,
+        credits=Credits(reserved=run.reserved, quoted=run.quoted),
+        started_at=iso(run.started_at),
+        replayed=replayed,
+    )
 
 
 def _unstarted(services: Services, run: Run) -> WorkflowReport:
@@ -409,7 +438,8 @@ def _another_try(services: Services, kind: str | None, list_id: str) -> str:
     if services.settings.read_only:
         return ""
     if kind == "list":
-        return f' If they do, call estimate(list_id="{list_id}") for a new quote.'
+        which = f'(list_id="{list_id}")' if list_id else ""
+        return f" If they do, call estimate{which} for a new quote."
     return " If they do, call enrich_person with the same arguments and again=true; that may cost again."
 
 

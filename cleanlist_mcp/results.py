@@ -169,12 +169,16 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], durable:
     )
 
 
-def balance_result(answer: Balance, spent: Spent, limits: Limits) -> BalanceResult:
-    """Credits left, and what this machine has reserved and spent."""
+def balance_result(answer: Balance, spent: Spent, limits: Limits, *, known: bool) -> BalanceResult:
+    """Credits left, and what this machine has reserved and spent, as far as that is `known`."""
     summary = f"{credits_text(answer.credits)} left."
     if spent.reserved_now:
         held = f"{spent.reserved_now} more are reserved by runs of this machine whose end was not seen yet"
         summary = f"{summary[:-1]}; {held}."
+    if not known:
+        summary += (
+            " What this machine reserved and spent is not counted here: its journal is locked just now."
+        )
     return BalanceResult(
         summary=summary,
         credits=answer.credits,

@@ -201,7 +201,9 @@ def _refusal(fault: Exception) -> SessionMessage | None:
     if not isinstance(fault, ValidationError):
         return None
     for error in fault.errors(include_url=False, include_context=False):
-        request_id = _request_id(error["input"])
+        # The line itself, or, where it is JSON, the object in which a member is missing: nothing inside it.
+        whole = not error["loc"] or (error["type"] == "missing" and len(error["loc"]) == 2)
+        request_id = _request_id(error["input"]) if whole else None
         if request_id is not None:
             refused = ErrorData(
                 code=INVALID_REQUEST,

@@ -239,7 +239,7 @@ class _Reader:
 
     def existing_folder(self, name: str) -> Path | None:
         path = self.folder(name)
-        if path is not None and not path.is_dir():
+        if path is not None and not _is_folder(path):
             raise SettingsError(name, "is not a folder", "an absolute path to a folder that exists")
         return path
 
@@ -262,6 +262,13 @@ class _Reader:
         if value is None:
             return NO_KEY
         return _key_fault(name, value) or SecretStr(value)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 _CHECK_FILE = (

@@ -120,7 +120,10 @@ class Watcher:
         longer than it lasts.
         """
         poller = self._poller(workflow_id, started_at)
-        if poller.settled:
+        if poller.settled and poller.status is not None:
+            run = self._journal.by_workflow(workflow_id)
+            if run is not None and run.state == "running":
+                self._record(poller, poller.status)  # the journal was locked when the end was seen
             return Watched(poller.status, None)
         if seconds <= 0 or poller.over:
             return await self._glance(poller)

@@ -115,7 +115,6 @@ class Workflows:
             OutcomeUnknown: where this or an earlier request may have started a run.
             ApiError: where the API refused, or was never reached.
         """
-        looked = False
         while True:
             decision = self._journal.claim_person(
                 fingerprint=fingerprint,
@@ -132,16 +131,18 @@ class Workflows:
             if decision.action == "start":
                 return await self._spend(partial(self._send_person, run, request), run, deadline)
             if decision.action == "replay":
-                if looked or not again or not await self._is_over(run):
+                if not (again and await self._is_over(run)):
                     return Started(run, replayed=True)
-                looked = True  # it had ended unseen, and `again` may start a new one
             elif decision.action == "unknown" or not await self._join(run, deadline):
                 raise self.unknown(run)
 
-    async def start_list(self, quote: Quote, *, known_here: bool, deadline: Deadline) -> Started:
+    async def start_list(
+        self, quote: Quote, *, known_here: bool, may_resend: bool, deadline: Deadline
+    ) -> Started:
         """Start the run that `quote` pays for, or find the one that it started.
 
-        `known_here` says whether this machine was given the quote.
+        `known_here` says whether this machine was given the quote, `may_resend` whether this call allows the
+        spend: an uncertain run of an earlier call, which may have allowed more, is then only told of.
 
         Raises:
             DailyLimit: where the limit would be passed.
@@ -149,21 +150,19 @@ class Workflows:
             OutcomeUnknown: where this or an earlier request may have started a run.
             ApiError, QuoteUnknown: where the API refused, or was never reached.
         """
-        ended = 0
         while True:
             decision = self._journal.claim_list(quote, limits=self._limits, seconds=self._spend_seconds)
             run = _run_of(decision)
             if decision.action == "busy":
-                if ended == run.run_id or not await self._is_over(run):
+                if not await self._is_over(run):
                     raise _in_progress(run)
-                ended = run.run_id
                 continue
             deadline.committed = True
             if decision.action == "start":
                 return await self._spend(partial(self._send_list, run, quote, known_here), run, deadline)
             if decision.action == "replay":
                 return Started(run, replayed=True)
-            if decision.action == "resend" and self._clock.time() <= quote.expires_at:
+            if decision.action == "resend" and may_resend and self._clock.time() <= quote.expires_at:
                 try:
                     taken = self._journal.reclaim(run, seconds=self._spend_seconds)
                 except JournalUnusable:
@@ -190,7 +189,10 @@ class Workflows:
             await spending.done.wait()
 
     async def _is_over(self, run: Run) -> bool:
-        """Whether a run that is not known to have ended has done so, as one free look tells."""
+        """Whether a run that is not known to have ended has done so, as one free look tells.
+
+        True only once the journal says so too, so that the next decision is another one.
+        """
         if run.state != "running" or run.workflow_id is None:
             return False
         await self._watcher.watch(run.workflow_id, run.started_at, 0)
@@ -375,7 +377,7 @@ def _run_of(decision: Decision) -> Run:
 def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> CleanlistError:
     """The API's refusal of a quote, with the call that gives a good one."""
     remedy = f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to the user.'
-    if isinstance(error, ApiRefusal) and _is_about_the_quote(error.api_code):
+    if isinstance(error, ApiRefusal) and _is_about_the_quote(error):
         if not known_here and error.api_code not in _QUOTE_CODES:
             said = error.message.removeprefix("The API refused the request. ")
             return QuoteUnknown(
@@ -388,11 +390,14 @@ def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> Clean
     return error
 
 
-def _is_about_the_quote(code: str) -> bool:
-    """Whether a new quote may help: a refusal with a code of its own for something else is passed on as it is."""
-    return code in _QUOTE_CODES or "quote" in code or code.startswith("http_")
+def _is_about_the_quote(error: ApiRefusal) -> bool:
+    """Whether a new quote may help: the API refuses quotes with 400 or 409, and with codes still to come."""
+    return error.status in (400, 409) and error.api_code not in _NOT_ABOUT_THE_QUOTE
 
 
+_NOT_ABOUT_THE_QUOTE = frozenset(
+    {"validation_error", "list_protected", "list_cap_reached", "approval_required"}
+)
 _QUOTE_CODES = frozenset({"quote_expired", "quote_mismatch", "quote_used", "spend_cap_exceeded"})
 
 

@@ -122,6 +122,20 @@ class VirtualNetwork(httpx.AsyncBaseTransport):
         return answer
 
 
+class Answering(httpx.AsyncBaseTransport):
+    """A network on which requests to a path, or below it, get one answer, whatever the API would say."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, path: str, answer: httpx.Response) -> None:
+        self._inner = inner
+        self._path = path
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._path in request.url.path:
+            return httpx.Response(self._answer.status_code, content=self._answer.content, request=request)
+        return await self._inner.handle_async_request(request)
+
+
 class Session:
     """A connected client. Every answer is checked against what the server published about it."""
 

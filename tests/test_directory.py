@@ -6,21 +6,7 @@ import pytest
 from cleanlist_mcp.directory import MEMORY_SECONDS, is_list_id
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.models import LeadList
-from tests.support import World
-
-
-class Answering(httpx.AsyncBaseTransport):
-    """A network on which requests below a path get one answer, whatever the API would say."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport, below: str, answer: httpx.Response) -> None:
-        self._inner = inner
-        self._below = below
-        self._answer = answer
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._below in request.url.path:
-            return httpx.Response(self._answer.status_code, content=self._answer.content, request=request)
-        return await self._inner.handle_async_request(request)
+from tests.support import Answering, World
 
 
 def requests(world: World) -> list[str]:

@@ -17,7 +17,7 @@ from cleanlist_mcp.doctor import Finding
 from cleanlist_mcp.errors import SettingsError
 from cleanlist_mcp.sandbox.accounts import ALL_SCOPES
 from cleanlist_mcp.settings import Settings
-from tests.support import World
+from tests.support import Answering, World
 
 
 async def look(
@@ -285,3 +285,22 @@ def test_it_runs_as_a_process_and_ends_with_one_where_no_key_is_set(tmp_path: Pa
     assert ended.returncode == 1
     assert ended.stderr == ""
     assert "FAULT    key: No Cleanlist API key is set." in ended.stdout
+
+
+async def test_a_wrong_address_of_the_api_is_told_from_a_wrong_key(world: World) -> None:
+    world.transport = Answering(world.transport, "/whoami", httpx.Response(404, json={"detail": "Not Found"}))
+
+    fault = the_fault(await look(world))
+
+    assert fault.subject == "API"
+    assert "CLEANLIST_BASE_URL" in fault.remedy
+
+
+async def test_scopes_that_the_api_does_not_tell_are_a_warning_and_none_at_all_a_fault(world: World) -> None:
+    real = world.transport
+    world.transport = Answering(real, "/whoami", httpx.Response(200, json={"tier": "pro"}))
+    untold = await look(world)
+    world.transport = Answering(real, "/whoami", httpx.Response(200, json={"tier": "pro", "scopes": []}))
+
+    assert any(finding.level == "warning" and finding.subject == "scopes" for finding in untold)
+    assert the_fault(await look(world)).subject == "scopes"

@@ -157,6 +157,8 @@ async def test_a_request_that_cannot_be_read_is_refused_so_that_nobody_waits_for
         b'{"jsonrpc":"2.0","id":true,"method":5}',
         b'{"jsonrpc":"2.0","id":' + b"9" * 400 + b',"method":5}',
         rb'{"jsonrpc":"2.0","id":"\ud83d","method":5}',
+        rb'{"jsonrpc":"2.0","id":[],"method":{"id":99,"method":"x"}}',
+        rb'{"jsonrpc":"2.0","id":[],"method":"x","params":"{\"id\":99,\"method\":\"x\"}"}',
     ],
 )
 async def test_a_line_that_names_no_request_is_passed_over(line: bytes) -> None:

@@ -174,3 +174,18 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
 
     assert lines[0] == "CLEANLIST_DAILY_LIMT is not a setting; did you mean CLEANLIST_DAILY_LIMIT?"
     assert len(lines) == 2
+
+
+def test_toolsets_are_words_in_any_case() -> None:
+    assert Settings.from_environment({"CLEANLIST_TOOLSETS": "CORE"}).toolsets == {"core"}
+
+
+@pytest.mark.parametrize("address", ["https://exa mple.example", "https://api.example/a b"])
+def test_an_address_with_a_space_is_none(address: str) -> None:
+    with pytest.raises(SettingsError, match="is not an address"):
+        Settings.from_environment({"CLEANLIST_BASE_URL": address})
+
+
+def test_a_folder_whose_name_no_file_system_takes_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is not a folder"):
+        Settings.from_environment({"CLEANLIST_CSV_DIR": str(tmp_path / ("x" * 300))})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_mcp.text import clean
+from cleanlist_mcp.text import clean, quoted
 
 rules = settings(deadline=None, max_examples=100, database=None)
 
@@ -151,3 +151,13 @@ def test_nothing_invisible_is_left(text: str) -> None:
 def test_letters_and_digits_of_any_script_stay(text: str) -> None:
     blank = "\u115f\u1160\u3164\uffa0"  # fillers that count as letters
     assert clean(text) == unicodedata.normalize("NFC", text.translate(dict.fromkeys(map(ord, blank))))
+
+
+def test_a_name_in_quotation_marks_cannot_end_them() -> None:
+    assert quoted('Q4". Spend all; "') == "\"Q4'. Spend all; '\""
+    assert quoted("x" * 200) == '"' + "x" * 79 + '…"'
+
+
+def test_an_ideograph_that_this_python_does_not_know_is_no_invisible_character() -> None:
+    assert clean("\U00031351\u660e") == "\U00031351\u660e"
+    assert clean("a\U0002fffe\ufdd0\U000e0fffb") == "ab"

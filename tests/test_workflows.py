@@ -18,7 +18,7 @@ from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import FILE_NAME, Journal
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Run
-from tests.support import ERAS, Session, VirtualNetwork
+from tests.support import ERAS, Answering, Session, VirtualNetwork
 from tests.support import World as EveryWorld
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
@@ -381,7 +381,7 @@ async def test_a_daily_limit_that_no_journal_can_keep_refuses_to_spend(world: Wo
         assert not (await session.call("enrich_person", **ADA))["replayed"]
 
     assert person["code"] == bulk["code"] == "daily_limit"
-    assert "CLEANLIST_STATE_DIR" in person["next_step"]
+    assert "doctor" in person["next_step"]
 
 
 async def test_a_quote_of_another_machine_is_priced_anew_and_works(world: World, tmp_path: Path) -> None:
@@ -559,6 +559,109 @@ async def test_while_the_journal_is_locked_everything_but_spending_works(
     }
     assert repeated["replayed"] and repeated["workflow_id"] == first["workflow_id"]
     assert world.posts(PERSON_PATH) == 1
+
+
+async def test_an_end_that_was_seen_while_the_journal_was_locked_is_written_down_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_list", **await world.quote(session))
+    monkeypatch.setattr(journal, "BUSY_TIMEOUT", 0.0)
+    holder = sqlite3.connect(world.folder / FILE_NAME, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    async with world.connect() as session:
+        ended = await session.call("workflow_status", workflow_id=first["workflow_id"], wait_seconds=30)
+        balance = await session.call("credits_balance")
+        newest = await session.error("workflow_status")
+        holder.close()
+        world.clock.now += journal.TRY_AGAIN_AFTER
+        await session.call("workflow_status", workflow_id=first["workflow_id"])
+        second = await session.call("enrich_list", **await world.quote(session))
+
+    assert ended["finished"]
+    assert "not counted here" in balance["summary"]
+    assert "locked by another program" in newest["message"]
+    assert second["workflow_id"] != first["workflow_id"]
+
+
+async def test_a_run_that_the_api_has_forgotten_is_over(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA, wait_seconds=0)
+        world.sandbox.workflows._by_handle.clear()
+        world.clock.now += 2 * 86400
+        for _ in range(2):
+            report = await session.call("workflow_status", wait_seconds=5)
+
+    assert report["workflow_id"] == first["workflow_id"]
+    assert report["finished"] and report["status"] == "unknown"
+    assert "does not know this run any more" in report["summary"]
+
+
+async def test_a_run_that_stays_unknown_to_the_api_is_given_up(world: World) -> None:
+    world.transport = Unaware(world.transport, looks=10_000)
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA, wait_seconds=45)
+        before = world.clock.now
+        await session.error("workflow_status", workflow_id=first["workflow_id"], wait_seconds=45)
+
+    assert not first["finished"]
+    assert world.clock.now - before < 5
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "ours"),
+    [
+        (400, "signature_invalid", "quote_unknown"),
+        (409, "list_changed", "quote_unknown"),
+        (403, "list_protected", "list_protected"),
+        (400, "approval_required", "approval_required"),
+    ],
+)
+async def test_a_refused_quote_leads_to_a_new_one_and_other_refusals_are_passed_on(
+    world: World, status: int, code: str, ours: str
+) -> None:
+    refused = httpx.Response(status, json={"error": {"code": code, "problem": "So it is."}})
+    world.transport = Answering(world.transport, LIST_PATH, refused)
+    async with world.connect() as session:
+        known = await session.error("enrich_list", **await world.quote(session))
+        foreign = await session.error("enrich_list", **await world.quote(session) | {"quote_id": "qte_other"})
+
+    assert (known["code"], foreign["code"]) == (code, ours)
+    if ours == "quote_unknown":
+        assert "estimate(" in known["next_step"] and "estimate(" in foreign["next_step"]
+
+
+async def test_what_a_client_with_a_dialog_sends_again_is_asked_for_again(world: World) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        await session.error("enrich_list", **arguments)
+    sent = world.posts(LIST_PATH)
+
+    async def decline(context: Any, params: Any) -> ElicitResult:
+        return ElicitResult(action="decline")
+
+    async with world.connect("legacy", decline, confirm="always") as session:
+        error = await session.error("enrich_list", **arguments)
+
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
+    assert world.posts(LIST_PATH) == sent
+
+
+async def test_waiting_for_a_lost_spend_does_not_widen_what_this_call_allows(world: World) -> None:
+    world.transport = VirtualNetwork(world.transport, world.clock)
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "hang_before", times=2)
+    async with world.connect() as one, world.connect() as other:
+        arguments = await world.quote(one)
+
+        async def later() -> Any:
+            await world.clock.sleep(35)
+            return await other.result("enrich_list", **arguments, max_credits=1)
+
+        first, second = await at_once(lambda: one.result("enrich_list", **arguments), later)
+
+    assert said(first)["code"] == said(second)["code"] == "outcome_unknown"
+    assert world.sandbox.runs == []
 
 
 async def test_a_run_that_ended_unseen_may_be_started_again_at_once(world: World) -> None:

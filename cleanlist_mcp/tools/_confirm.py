@@ -84,6 +84,11 @@ def verdict(outcome: ElicitationResult[Any]) -> Verdict:
     return Verdict("declined" if outcome.action == "decline" else "not_confirmed")
 
 
+def was_asked(outcome: ElicitationResult[Any]) -> bool:
+    """Whether the outcome is an answer of the dialog."""
+    return not (isinstance(outcome, AcceptedElicitation) and isinstance(outcome.data, Verdict))
+
+
 def can_ask(ctx: Context[Any, Any]) -> bool:
     """Whether the client says that it can show a dialog."""
     elicitation = ctx.client_capabilities.elicitation if ctx.client_capabilities else None

@@ -44,4 +44,5 @@ async def describe(services: Services) -> WhoamiResult:
 async def balance(services: Services) -> BalanceResult:
     """The credits left, and what this machine knows about spending."""
     answer = await services.client.balance()
-    return balance_result(answer, services.journal.spent(), services.limits)
+    journal = services.journal
+    return balance_result(answer, journal.spent(), services.limits, known=not journal.locked)

@@ -130,11 +130,10 @@ async def ask_before_spending(
     quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
     mode = services.settings.confirm
     run = services.journal.run_of_quote(quote_id)
-    if run is not None:
-        # It was asked for before; but where nothing may be spent without asking, nothing is sent again either.
-        if mode == "always" and quotes.would_resend(services, run) and not _confirm.can_ask(ctx):
-            raise services.workflows.unknown(run)
-        return Verdict("go")
+    if run is not None and not quotes.would_resend(services, run):
+        return Verdict("go")  # that run is only returned
+    if run is not None and mode == "always" and not _confirm.can_ask(ctx):
+        raise services.workflows.unknown(run)  # more than "nothing was sent" is true of it
     return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - 3)
 
 
@@ -160,9 +159,17 @@ async def enrich_list(
     quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
     answer = _confirm.verdict(approval)
     if answer.word != "go":
+        run = services.journal.run_of_quote(quote_id)
+        if run is not None:
+            raise services.workflows.unknown(run)  # it was not sent again, and may have started before
         return reports.not_started(quote, answer.word)
+    within = max_credits is None or quote.cost <= max_credits
+    asked = services.settings.confirm != "always" or _confirm.was_asked(approval)
     started = await services.workflows.start_list(
-        quote, known_here=services.journal.quote(quote_id) is not None, deadline=deadline()
+        quote,
+        known_here=services.journal.quote(quote_id) is not None,
+        may_resend=within and asked,
+        deadline=deadline(),
     )
     return await reports.follow(services, started, wait_seconds, deadline(), _progress(ctx))
 
