@@ -97,8 +97,7 @@ def read_body(content: bytes) -> ErrorBody:
     if isinstance(detail, str):
         return ErrorBody(readable=True, problem=clean(detail, PROBLEM_LIMIT))
     if isinstance(detail, list):
-        fields = [_read_field(item) for item in detail[:20] if isinstance(item, dict)]
-        return ErrorBody(readable=True, code="validation_error", fields=fields)
+        return ErrorBody(readable=True, code="validation_error", fields=_read_fields(detail))
     return ErrorBody()
 
 
@@ -142,11 +141,11 @@ def _read_details(details: dict[str, Any], problem: str) -> list[dict[str, str]]
     if field := _word(details.get("field"), 80):
         return [{"field": field, "problem": problem}]
     errors = details.get("errors")
-    return (
-        [_read_field(item) for item in errors[:20] if isinstance(item, dict)]
-        if isinstance(errors, list)
-        else []
-    )
+    return _read_fields(errors) if isinstance(errors, list) else []
+
+
+def _read_fields(items: list[Any]) -> list[dict[str, str]]:
+    return [_read_field(item) for item in items[:20] if isinstance(item, dict)]
 
 
 def _read_field(item: dict[str, Any]) -> dict[str, str]:

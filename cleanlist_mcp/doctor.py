@@ -154,8 +154,9 @@ def _variables(environment: Mapping[str, str]) -> list[Finding]:
         Finding("warning", "settings", line, f"Correct or remove it, {_RESTART}.")
         for line in unknown_variables(environment)
     ]
-    for name in VARIABLES[1:]:  # of the key, its own finding tells
-        if _is_placeholder(environment, name):
+    for name in VARIABLES:
+        # Of the key its own finding tells.
+        if name != "CLEANLIST_API_KEY" and _is_placeholder(environment, name):
             text = f"{name} holds a placeholder that the client did not fill in, so it counts as unset."
             findings.append(
                 Finding("warning", "settings", text, f"Write the value itself there, {_RESTART}.")

@@ -99,7 +99,7 @@ class Journal:
 
     `durable` is false where the state folder cannot be written: the entries then live as long as the process.
     While another program holds the file locked, nothing is remembered and nothing may be spent, because the file
-    may know the run already; reading answers as if there were no entries.
+    may know the run already: single entries read as absent, and `recent` refuses to say that there are none.
     """
 
     def __init__(

@@ -83,7 +83,8 @@ async def checked(
         quote = services.repriced[asked] = replace(fresh, quote_id=quote_id)
     if run is not None:
         spend.check_same_work(quote, list_id, scope)
-        if would_resend(services, run) and max_credits is not None and quote.cost > max_credits:
+        over = max_credits is not None and quote.cost > max_credits
+        if over and spend.may_clear_up(run, quote, services.clock.time()):
             raise services.workflows.unknown(run)
         return quote
     spend.check_quote(quote, list_id, scope, services.clock.time())
@@ -91,16 +92,11 @@ async def checked(
         raise InvalidArguments("The list is empty, so there is nothing to enrich.", "Tell the user.")
     spend.check_max_credits(quote.cost, max_credits, list_id, scope)
     spend.check_limits("list", quote.cost, services.journal.spent(), services.limits)
-    require_durable_limits(services)
+    require_usable_journal(services)
     return quote
 
 
-def would_resend(services: Services, run: Run) -> bool:
-    """Whether a call with the quote of `run` sends it once more, which may spend."""
-    return spend.state_at(run, services.clock.time()) == "uncertain"
-
-
-def require_durable_limits(services: Services) -> None:
+def require_usable_journal(services: Services) -> None:
     """Raise where the journal is locked, or where a daily limit is set and no journal on disk can keep it.
 
     Raises:

@@ -247,21 +247,15 @@ def _is_forgotten(run: Run) -> bool:
 
 def _forgotten(services: Services, run: Run, *, replayed: bool | None = None) -> WorkflowReport:
     """A run that was never seen to end and that the API does not know any more."""
-    return WorkflowReport(
+    report = _from_journal(
+        run,
         summary="Cleanlist does not know this run any more: it ended long ago, and what it charged is not known here.",
         next_step="Whether to try again is the user's choice."
         + _another_try(services, run.kind, run.list_id),
-        workflow_id=run.workflow_id,
-        kind=run.kind,
         status="unknown",
         finished=True,
-        scope=run.scope,
-        list_id=run.list_id or None,
-        list_name=run.list_name or None,
-        credits=Credits(reserved=run.reserved, quoted=run.quoted),
-        started_at=iso(run.started_at),
-        replayed=replayed,
     )
+    return report.model_copy(update={"workflow_id": run.workflow_id, "replayed": replayed})
 
 
 def _unstarted(services: Services, run: Run) -> WorkflowReport:
@@ -277,18 +271,24 @@ def _unstarted(services: Services, run: Run) -> WorkflowReport:
     else:
         summary = "The run is being started right now."
         next_step = "Call workflow_status without arguments in a few seconds."
+    status = "unknown" if lost else "pending"
+    report = _from_journal(run, summary=summary, next_step=next_step, status=status, finished=False)
+    return report.model_copy(update={"elapsed_seconds": max(int(now - run.started_at), 0)})
+
+
+def _from_journal(run: Run, *, summary: str, next_step: str, status: str, finished: bool) -> WorkflowReport:
+    """What is known of a run of which the API tells nothing."""
     return WorkflowReport(
         summary=summary,
         next_step=next_step,
         kind=run.kind,
-        status="unknown" if lost else "pending",
-        finished=False,
+        status=status,
+        finished=finished,
         scope=run.scope,
         list_id=run.list_id or None,
         list_name=run.list_name or None,
         credits=Credits(reserved=run.reserved, quoted=run.quoted),
         started_at=iso(run.started_at),
-        elapsed_seconds=max(int(now - run.started_at), 0),
     )
 
 

@@ -150,6 +150,11 @@ def state_at(run: Run, now: float) -> State:
     return "uncertain" if run.state == "starting" and not under_way else run.state
 
 
+def may_clear_up(run: Run, quote: Quote, now: float) -> bool:
+    """Whether sending `quote` once more may tell what became of `run`, which it may have started."""
+    return state_at(run, now) == "uncertain" and now <= quote.expires_at
+
+
 def check_same_work(quote: Quote, list_id: str, scope: Scope) -> None:
     """Raise unless `quote` is for this list and scope.
 

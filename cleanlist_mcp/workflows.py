@@ -162,7 +162,8 @@ class Workflows:
                 return await self._spend(partial(self._send_list, run, quote, known_here), run, deadline)
             if decision.action == "replay":
                 return Started(run, replayed=True)
-            if decision.action == "resend" and may_resend and self._clock.time() <= quote.expires_at:
+            now = self._clock.time()
+            if decision.action == "resend" and may_resend and spend.may_clear_up(run, quote, now):
                 try:
                     taken = self._journal.reclaim(run, seconds=self._spend_seconds)
                 except JournalUnusable:

@@ -648,6 +648,25 @@ async def test_what_a_client_with_a_dialog_sends_again_is_asked_for_again(world:
     assert world.posts(LIST_PATH) == sent
 
 
+async def test_nobody_is_asked_about_a_lost_spend_that_cannot_be_sent_again(world: World) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        await session.error("enrich_list", **arguments)
+    world.clock.now += 600
+    asked: list[Any] = []
+
+    async def approve(context: Any, params: Any) -> ElicitResult:
+        asked.append(params)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    async with world.connect("legacy", approve) as session:
+        error = await session.error("enrich_list", **arguments)
+
+    assert error["code"] == "outcome_unknown"
+    assert asked == []
+
+
 async def test_waiting_for_a_lost_spend_does_not_widen_what_this_call_allows(world: World) -> None:
     world.transport = VirtualNetwork(world.transport, world.clock)
     world.sandbox.faults.next(f"POST {LIST_PATH}", "hang_before", times=2)

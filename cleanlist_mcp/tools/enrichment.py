@@ -7,7 +7,7 @@ from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from cleanlist_mcp import people, quotes, reports
+from cleanlist_mcp import people, quotes, reports, spend
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.models import Scope, WorkflowStatus
 from cleanlist_mcp.results import EstimateResult, RunReport, WorkflowReport, list_estimate, people_estimate
@@ -105,7 +105,7 @@ async def enrich_person(
         company_name=company_name,
         domain=domain,
     )
-    quotes.require_durable_limits(services)
+    quotes.require_usable_journal(services)
     target = await people.aim(services, person, enrichment_type, list_id)
     started = await services.workflows.start_person(
         target.request,
@@ -130,8 +130,8 @@ async def ask_before_spending(
     quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
     mode = services.settings.confirm
     run = services.journal.run_of_quote(quote_id)
-    if run is not None and not quotes.would_resend(services, run):
-        return Verdict("go")  # that run is only returned
+    if run is not None and not spend.may_clear_up(run, quote, services.clock.time()):
+        return Verdict("go")  # nothing is sent: that run is only returned, or told of
     if run is not None and mode == "always" and not _confirm.can_ask(ctx):
         raise services.workflows.unknown(run)  # more than "nothing was sent" is true of it
     return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - 3)
