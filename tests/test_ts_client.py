@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,25 @@ FOLDER = Path(__file__).parent / "ts_client"
 PATIENCE = 60.0
 
 
+@dataclass(frozen=True)
+class Node:
+    """Node, and the bridge with the SDK installed beside it."""
+
+    program: str
+    bridge: Path
+
+
 @pytest.fixture(scope="module")
-def node() -> str:
-    """Node, with the SDK installed beside the bridge."""
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
         assert "CI" not in os.environ, "node and npm are missing"
         pytest.skip("node and npm are not installed")
-    if not (FOLDER / "node_modules").is_dir():
-        command = [npm, "install", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(command, cwd=FOLDER, check=True, timeout=300)
-    return program
+    # A copy for each test process: two installs into one folder at once break each other.
+    folder = shutil.copytree(FOLDER, tmp_path_factory.mktemp("ts") / "client")
+    command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run(command, cwd=folder, check=True, timeout=300)
+    return Node(program, folder / "bridge.js")
 
 
 class Bridge:
@@ -78,7 +87,7 @@ class Bridge:
 class Machine:
     """A computer with its state folder; the API is a sandbox in this process, over loopback."""
 
-    def __init__(self, node: str, state: Path, base_url: str, key: str) -> None:
+    def __init__(self, node: Node, state: Path, base_url: str, key: str) -> None:
         self.node, self.tools = node, list[str]()
         self.environment = {
             "CLEANLIST_BASE_URL": base_url,
@@ -91,7 +100,8 @@ class Machine:
         environment = self.environment | {
             f"CLEANLIST_{name.upper()}": value for name, value in changes.items()
         }
-        async with await anyio.open_process([self.node, str(FOLDER / "bridge.js")], stderr=None) as process:
+        command = [self.node.program, str(self.node.bridge)]
+        async with await anyio.open_process(command, stderr=None) as process:
             bridge = Bridge(process)
             server = {"command": sys.executable, "args": ["-m", "cleanlist_mcp"], "env": environment}
             self.tools = (await bridge.ask(server))["tools"]
@@ -105,7 +115,7 @@ class Machine:
 class Api:
     """The sandbox, its clock, and a machine that uses it."""
 
-    def __init__(self, node: str, folder: Path, sandbox: Sandbox, base_url: str) -> None:
+    def __init__(self, node: Node, folder: Path, sandbox: Sandbox, base_url: str) -> None:
         self.sandbox, self.node, self.folder, self.base_url = sandbox, node, folder, base_url
 
     def machine(self, name: str = "state", key: str | None = None) -> Machine:
@@ -113,7 +123,7 @@ class Api:
 
 
 @asynccontextmanager
-async def api(node: str, folder: Path, **options: Any) -> AsyncIterator[Api]:
+async def api(node: Node, folder: Path, **options: Any) -> AsyncIterator[Api]:
     sandbox = Sandbox(rate_limits=False, **options)
     async with running(sandbox) as base_url:
         yield Api(node, folder, sandbox, base_url)
@@ -124,7 +134,7 @@ async def quoted(bridge: Bridge, list_id: str, scope: str = "partial") -> dict[s
     return {"list_id": quote["list_id"], "scope": scope, "quote_id": quote["quote_id"]}
 
 
-async def test_every_tool_answers_the_typescript_client(node: str, tmp_path: Path) -> None:
+async def test_every_tool_answers_the_typescript_client(node: Node, tmp_path: Path) -> None:
     async with api(node, tmp_path, latency=0.2) as there:
         machine = there.machine()
         async with machine.connect() as bridge:
@@ -152,7 +162,7 @@ async def test_every_tool_answers_the_typescript_client(node: str, tmp_path: Pat
     assert answers["workflow_status"]["workflow_id"] == answers["enrich_list"]["workflow_id"]
 
 
-async def test_errors_of_arguments_and_quotes_reach_the_typescript_client(node: str, tmp_path: Path) -> None:
+async def test_errors_of_arguments_and_quotes_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
     shift = [0.0]
     async with api(node, tmp_path, latency=3600.0, clock=lambda: time.time() + shift[0]) as there:
         there.sandbox.add_list("Twin", 1)
@@ -180,7 +190,7 @@ async def test_errors_of_arguments_and_quotes_reach_the_typescript_client(node: 
             assert await bridge.code("enrich_list", **quote) == "quote_used"
 
 
-async def test_errors_of_keys_and_plans_reach_the_typescript_client(node: str, tmp_path: Path) -> None:
+async def test_errors_of_keys_and_plans_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
     async with api(node, tmp_path) as there:
         sandbox = there.sandbox
         reader = sandbox.add_account("reader", scopes=ALL_SCOPES - {"enrich:write"})
@@ -195,7 +205,7 @@ async def test_errors_of_keys_and_plans_reach_the_typescript_client(node: str, t
             assert await bridge.code("credits_balance") == "feature_gated"
 
 
-async def test_errors_of_limits_and_asking_reach_the_typescript_client(node: str, tmp_path: Path) -> None:
+async def test_errors_of_limits_and_asking_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
     async with api(node, tmp_path) as there:
         machine = there.machine()
         async with machine.connect(daily_limit="5", person_allowance="3") as bridge:
@@ -213,7 +223,7 @@ async def test_errors_of_limits_and_asking_reach_the_typescript_client(node: str
             await bridge.call("estimate", list_id="Q3 Prospects")
 
 
-async def test_errors_of_a_failing_api_reach_the_typescript_client(node: str, tmp_path: Path) -> None:
+async def test_errors_of_a_failing_api_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
     async with api(node, tmp_path) as there:
         faults = there.sandbox.faults
         async with there.machine().connect() as bridge:
