@@ -1,7 +1,8 @@
-"""What an answer of the API that is no success means: three known error shapes, and none.
+"""What an answer of the API that is no success means: the known error shapes, and none.
 
 Shapes (vendor's developer documentation): `{"error": {code, problem, fix, …}}`; also met: FastAPI's
-`{"detail": "text"}` and `{"detail": [{loc, msg, type}]}`, and bodies that are no JSON at all.
+`{"detail": "text"}` and `{"detail": [{loc, msg, type}]}`, and bodies that are no JSON at all. FastAPI can put an
+object into `detail` too; it is read like `error`.
 """
 
 import json
@@ -9,7 +10,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,7 +35,28 @@ PROBLEM_LIMIT = 200
 MAX_RETRY_AFTER = 3600.0
 """Longest wait that is believed, in seconds: the API's windows are 60 s, so more is a mistake or a ban."""
 
+What = Literal["workflow", "list", "person", "address"]
+"""What a request asks for, and a 404 therefore misses; `address` where it names no thing of the user's."""
+
 _BY_STATUS = {401: "unauthorized", 402: "insufficient_credits", 404: "not_found", 422: "validation_error"}
+_NOT_FOUND: Mapping[What, tuple[str, str]] = {
+    "workflow": (
+        "The API knows no such workflow for this key.",
+        "Call workflow_status without arguments to see the runs that are known.",
+    ),
+    "list": (
+        "The API knows no such list for this key.",
+        "Check the list's id; ids are not guessed but taken from an earlier answer.",
+    ),
+    "person": (
+        "The API knows no such person.",
+        "Check person_id, or identify the person by an e-mail address, a LinkedIn profile or a name instead.",
+    ),
+    "address": (
+        "The API does not know the address of this request.",
+        "Ask the user to check CLEANLIST_BASE_URL, or to run `cleanlist-mcp doctor`.",
+    ),
+}
 _CREDIT_FIGURES = ("estimated_cost_credits", "available_credits", "shortfall_credits")
 
 
@@ -55,10 +77,10 @@ class ErrorBody(BaseModel):
     fields: list[dict[str, str]] = []
 
 
-def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: str = "resource") -> ApiError:
+def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: What = "address") -> ApiError:
     """The error that an answer with a status of 300 or more means.
 
-    `what` names the thing that was asked for (`list`, `workflow`), for a 404. Credits were charged in none of
+    `what` names the thing that was asked for, for a 404. Credits were charged in none of
     these cases as far as the answer goes; `certain` on the result says whether it proves that.
     """
     body = read_body(content)
@@ -98,12 +120,14 @@ def read_body(content: bytes) -> ErrorBody:
         return ErrorBody(readable=True, problem=clean(detail, PROBLEM_LIMIT))
     if isinstance(detail, list):
         return ErrorBody(readable=True, code="validation_error", fields=_read_fields(detail))
+    if isinstance(detail, dict):
+        return _read_envelope(detail["error"] if isinstance(detail.get("error"), dict) else detail)
     return ErrorBody()
 
 
 def names_field(error: ApiError, field: str) -> bool:
     """Whether a refusal of the arguments is about `field`."""
-    if not isinstance(error, ApiRefusal) or error.api_code != "validation_error":
+    if not isinstance(error, ApiRefusal) or (error.api_code != "validation_error" and error.status != 422):
         return False
     named = any(field in item["field"] for item in error.field_errors or [])
     return named or field in error.message
@@ -116,16 +140,15 @@ def _read_envelope(error: dict[str, Any]) -> ErrorBody:
         for name in _CREDIT_FIGURES
         if isinstance(error.get(name), int) and not isinstance(error.get(name), bool)
     }
+    problem = _word(error.get("problem") or error.get("message"), PROBLEM_LIMIT)
     fields: list[dict[str, str]] = []
     if isinstance(details, dict):
-        for name in ("required_scopes", "granted_scopes"):
-            if isinstance(details.get(name), list):
-                figures[name] = [_word(item, 60) for item in details[name][:30]]
-        fields = _read_details(details, _word(error.get("problem"), PROBLEM_LIMIT))
+        figures |= _read_scopes(details)
+        fields = _read_details(details, problem)
     return ErrorBody(
         readable=True,
         code=_word(error.get("code"), 60),
-        problem=_word(error.get("problem"), PROBLEM_LIMIT),
+        problem=problem,
         fix=_word(error.get("fix"), PROBLEM_LIMIT),
         retryable=error["retryable"] if isinstance(error.get("retryable"), bool) else None,
         retry_after=_milliseconds(error.get("retry_after_ms")),
@@ -134,6 +157,18 @@ def _read_envelope(error: dict[str, Any]) -> ErrorBody:
         figures=figures,
         fields=fields,
     )
+
+
+def _read_scopes(details: dict[str, Any]) -> dict[str, list[str]]:
+    """The required and granted scopes, under either of two names: the documentation names none."""
+    scopes = {}
+    for name in ("required", "granted"):
+        value = details.get(f"{name}_scopes", details.get(name))
+        items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        words = [word for word in (_word(item, 60) for item in items[:30]) if word]
+        if words:
+            scopes[f"{name}_scopes"] = words
+    return scopes
 
 
 def _read_details(details: dict[str, Any], problem: str) -> list[dict[str, str]]:
@@ -204,27 +239,32 @@ def _unavailable(status: int, body: ErrorBody, common: dict[str, Any]) -> ApiErr
     # Only a 503 that says so itself was certainly not processed.
     turned_away = status == 503 and body.retryable is True
     common["certain"] = turned_away
+    retryable = status in (502, 503, 504) or body.retryable is True
     return ApiUnavailable(
         _with_problem(f"The API failed with HTTP status {status}.", body),
-        "Try again in a minute.",
+        "Try again in a minute."
+        if retryable
+        else "Tell the user; if it stays, Cleanlist's support can look into it.",
         resendable=turned_away,
-        retryable=status in (502, 503, 504) or body.retryable is True,
+        retryable=retryable,
         **common,
     )
 
 
-def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], what: str) -> ApiError:
+def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], what: What) -> ApiError:
     if status == 401 or code == "unauthorized":
         return Unauthorized(
-            "The API does not accept this API key.",
+            _with_problem("The API does not accept this API key.", body),
             f"Ask the user to check the key in the client's configuration; keys are made at {KEYS_PAGE} "
             "and start with clapi_.",
             **common,
         )
     if code == "insufficient_scope":
-        needed = ", ".join(body.figures.get("required_scopes", [])) or "a scope that this call needs"
+        needed = ", ".join(body.figures.get("required_scopes", []))
         return InsufficientScope(
-            f"The API key lacks {needed}.",
+            f"The API key lacks {needed}."
+            if needed
+            else _with_problem("The API key lacks a scope that this call needs.", body),
             f"Ask the user to create a key with that scope at {KEYS_PAGE}.",
             **body.figures,
             **common,
@@ -238,30 +278,32 @@ def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], wh
     if code == "insufficient_credits":
         return InsufficientCredits(
             "The account has too few credits for this.",
-            "Tell the user the shortfall; they can buy credits, or choose fewer rows or the cheapest scope, partial.",
+            "Tell the user what is missing (credits_balance shows what is left); they can buy credits, or choose "
+            "fewer rows or the cheapest scope, partial.",
             **body.figures,
             **common,
         )
     if status == 404 or code == "not_found":
-        return NotFound(
-            f"The API knows no such {what} for this key.",
-            "Call workflow_status without arguments to see the runs that are known."
-            if what == "workflow"
-            else f"Check the {what}'s id; ids are not guessed but taken from an earlier answer.",
-            **common,
-        )
-    correctable = status in (400, 422)
+        message, next_step = _NOT_FOUND[what]
+        return NotFound(_with_problem(message, body), next_step, **common)
     return ApiRefusal(
         _with_problem("The API refused the request.", body),
-        "Correct the arguments as the message says, then call again."
-        if correctable
-        else "Tell the user what the API says; the same call will not succeed before that has changed.",
+        _after_refusal(status, body),
         api_code=code or f"http_{status}",
         field_errors=body.fields or None,
         retryable=body.retryable is True,
         **body.figures,
         **common,
     )
+
+
+def _after_refusal(status: int, body: ErrorBody) -> str:
+    if body.retryable:
+        return "Wait a moment, then repeat the same call."
+    if status in (400, 422):
+        said = "field_errors says" if body.fields else "the message says"
+        return f"Correct the arguments as {said}, then call again."
+    return "Tell the user what the API says; the same call will not succeed before that has changed."
 
 
 def _with_problem(sentence: str, body: ErrorBody) -> str:

@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_mcp import __version__, retries
-from cleanlist_mcp.answers import failure
+from cleanlist_mcp.answers import What, failure
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited
 from cleanlist_mcp.models import (
@@ -53,7 +53,7 @@ class _Request:
     path: str
     body: Mapping[str, Any] | None
     query: dict[str, str] | None
-    what: str
+    what: What
     spends: bool
     polled_run: str | None
 
@@ -110,7 +110,7 @@ class CleanlistClient:
             PersonStarted,
             body=request,
             spends=True,
-            what="list",
+            what="list" if request.lead_list_id else "person",
             patience=patience,
             stop=stop,
         )
@@ -180,7 +180,7 @@ class CleanlistClient:
         body: BaseModel | Mapping[str, Any] | None = None,
         query: dict[str, str] | None = None,
         spends: bool = False,
-        what: str = "resource",
+        what: What = "address",
         patience: float = PATIENCE,
         polled_run: str | None = None,
         stop: anyio.Event | None = None,
@@ -238,7 +238,11 @@ class CleanlistClient:
             raise _lost(f"did not answer within {seconds:g} seconds") from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             raise _unreachable(exc) from exc
-        except (httpx.HTTPError, httpx.StreamError) as exc:
+        except (
+            httpx.HTTPError,
+            httpx.StreamError,
+            OSError,
+        ) as exc:  # TLS faults after the handshake come as OSError
             raise _lost("broke the connection off before its answer was complete") from exc
 
     def _open(self) -> httpx.AsyncClient:
@@ -248,15 +252,24 @@ class CleanlistClient:
             base_url = self._settings.base_url
             address = urlsplit(base_url)
             loopback = is_loopback(address.hostname or "")
-            self._http = httpx.AsyncClient(
-                base_url=base_url,
-                transport=self._transport,
-                verify=_trust_store() if self._transport is None and address.scheme == "https" else False,
-                trust_env=not loopback,  # a proxy from the environment must not see loopback traffic
-                follow_redirects=False,
-                timeout=_timeout(self._settings.timeout_seconds),
-                headers={"User-Agent": f"cleanlist-mcp/{__version__}", "Accept": "application/json"},
-            )
+            try:
+                self._http = httpx.AsyncClient(
+                    base_url=base_url,
+                    transport=self._transport,
+                    verify=_trust_store() if self._transport is None and address.scheme == "https" else False,
+                    trust_env=not loopback,  # a proxy from the environment must not see loopback traffic
+                    follow_redirects=False,
+                    timeout=_timeout(self._settings.timeout_seconds),
+                    headers={"User-Agent": f"cleanlist-mcp/{__version__}", "Accept": "application/json"},
+                )
+            except (ValueError, httpx.InvalidURL):
+                # Without its cause: the exception's text may hold a proxy's password.
+                raise ApiUnavailable(
+                    "The proxy settings of this machine cannot be used, so nothing was sent.",
+                    "Ask the user to check the variables HTTPS_PROXY, ALL_PROXY and NO_PROXY, or to run "
+                    "`cleanlist-mcp doctor`.",
+                    retryable=False,
+                ) from None
         return self._http
 
 

@@ -84,8 +84,29 @@ def _words(value: Any) -> list[str] | None:
     return [clean(item, WORD_LIMIT) for item in value[:WORDS] if isinstance(item, str)]
 
 
-def _records(value: Any) -> list[Any]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _records(value: Any) -> Any:
+    if value is None:
+        return []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else value
+
+
+def _lists(value: Any) -> Any:
+    # One without an id can be neither meant nor used.
+    records = _records(value)
+    return [item for item in records if item.get("list_id")] if isinstance(records, list) else records
+
+
+def _moment(value: Any) -> float:
+    number = _whole(value) if not isinstance(value, float) else value
+    return float(number) if number is not None and 0 <= number < MOST else 0.0
+
+
+def _credits(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and 0 <= value < MOST else value
+
+
+def _status(value: Any) -> str:
+    return _text(value) or "unknown"
 
 
 def _record(value: Any) -> Any:
@@ -173,7 +194,7 @@ class Whoami(Received):
 
     user_email: Text = ""
     user_name: Text = ""
-    organization_id: Identifier = ""
+    organization_id: RequiredId
     organization_name: Text = ""
     auth_type: Text = ""
     tier: Text = ""
@@ -185,17 +206,18 @@ class Balance(Received):
     """Whole credits left."""
 
     organization_id: Identifier = ""
-    credits: int = Field(ge=0)
+    credits: Annotated[int, BeforeValidator(_credits), Field(ge=0)]
 
 
 class Estimate(Received):
-    """A signed quote. `expires_at` is in epoch seconds; `estimated_cost` is the most that can be charged."""
+    """A signed quote. `expires_at` is in epoch seconds, 0 where it cannot be read; `estimated_cost` is the most
+    that can be charged."""
 
     quote_id: RequiredId
-    expires_at: float
+    expires_at: Annotated[float, BeforeValidator(_moment)]
     estimated_cost: int = Field(ge=0, lt=MOST)
     row_count: int = Field(ge=0, lt=MOST)
-    available_credits: int = Field(ge=0, lt=MOST)
+    available_credits: Annotated[int, BeforeValidator(_credits), Field(ge=0, lt=MOST)]
 
 
 class PersonStarted(Received):
@@ -235,7 +257,7 @@ class WorkflowStatus(Received):
     """Where a run stands. Credits are null until it is settled."""
 
     workflow_id: Identifier = ""
-    status: Text = "unknown"
+    status: Annotated[str, BeforeValidator(_status)]
     progress: Annotated[float | None, BeforeValidator(_percent)] = None
     total: Count = 0
     processed: Count = 0
@@ -274,7 +296,7 @@ class LeadList(Received):
 class ListsPage(Received):
     """One page of lists; an empty `cursor` is the end."""
 
-    lists: Annotated[list[LeadList], BeforeValidator(_records)] = []
+    lists: Annotated[list[LeadList], BeforeValidator(_lists)]
     total: Count = 0
     cursor: Cursor = ""
 
@@ -295,7 +317,7 @@ class Lead(Received):
 class LeadsPage(Received):
     """One page of a list's rows; an empty `cursor` is the end."""
 
-    leads: Annotated[list[Lead], BeforeValidator(_records)] = []
+    leads: Annotated[list[Lead], BeforeValidator(_records)]
     total: Count = 0
     cursor: Cursor = ""
 

@@ -36,8 +36,8 @@ def next_step(services: Services, quote: Quote, last_run: Run | None) -> str:
     if settings.read_only:
         return "Tell the user; this server is read-only and cannot spend."
     if quote.cost > quote.available:
-        cheaper = spend.CHEAPER[quote.scope]
-        return f"Tell the user the shortfall; they can buy credits, or choose {cheaper}a shorter list."
+        offer = spend.cheaper(quote.scope, quote.row_count, quote.available)
+        return f"Tell the user the shortfall; they can buy credits, or choose {offer}a shorter list."
     limit = _journal_fault(services) or spend.limit_error(
         "list", quote.cost, services.journal.spent(), services.limits
     )

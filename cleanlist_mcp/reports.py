@@ -340,7 +340,7 @@ def _report(
 def _remembered(run: Run | None) -> WorkflowStatus:
     """What the journal alone knows of a run."""
     if run is None:
-        return WorkflowStatus()
+        return WorkflowStatus(status="unknown")
     return WorkflowStatus(status=run.status, credits_charged=run.charged, credits_refunded=run.refunded)
 
 

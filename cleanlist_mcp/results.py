@@ -6,13 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cleanlist_mcp.models import Balance, Export, LeadList, PersonFound, Scope, Whoami, WorkflowStatus
 from cleanlist_mcp.spend import (
-    CHEAPER,
+    LIST_ROUTE,
     PRICES,
     Limits,
     Quote,
     Run,
     Spent,
     allowance_left,
+    cheaper,
     credits_text,
     iso,
     limit_error,
@@ -244,9 +245,10 @@ def people_estimate(
     if read_only:
         next_step = "Tell the user; this server is read-only and cannot spend."
     elif not sufficient:
-        next_step = (
-            f"Tell the user the shortfall; they can buy credits, or choose {CHEAPER[scope]}fewer people."
-        )
+        offer = cheaper(scope, count, available)
+        next_step = f"Tell the user the shortfall; they can buy credits, or choose {offer}fewer people."
+        if cost > left:
+            next_step += f" So many people need another way too. {LIST_ROUTE[limits.lists_on]}"
     elif limit is not None:
         next_step = f"{limit.message} {limit.next_step}"
     else:

@@ -20,9 +20,6 @@ LEADS_PER_PAGE = 500
 ANSWER_BYTES = 31_000
 """Room for rows and cursor in one answer: under 8,000 tokens of four bytes, with the rest of it."""
 
-LISTS_TOPIC = "lists"
-"""What a cursor of `find_lists` is good for; one of `get_leads` is good for its list."""
-
 _KEPT: dict[str, Callable[[Lead], bool]] = {
     "all": lambda lead: True,
     "with_email": lambda lead: bool(lead.email),
@@ -40,7 +37,7 @@ async def find_lists(services: Services, query: str, limit: int, cursor: str) ->
         ApiError: if the API cannot be asked.
     """
     query = clean(query)
-    collector = _Collector(LISTS_TOPIC, cursor, LISTS_PER_PAGE if query else limit, limit)
+    collector = _Collector(f"lists {query.casefold()}", cursor, LISTS_PER_PAGE if query else limit, limit)
     total = 0
     while collector.wants_more:
         page = await services.client.lists(limit=collector.place.limit, cursor=collector.place.cursor)
@@ -53,7 +50,7 @@ async def find_lists(services: Services, query: str, limit: int, cursor: str) ->
     found = len(collector.rows)
     return FindListsResult(
         summary=_lists_summary(found, query, collector),
-        next_step=_lists_step(services, found, collector.next_cursor, queried=bool(query)),
+        next_step=_lists_step(services, found, collector.next_cursor, query, limit),
         lists=collector.rows,
         looked_at=collector.looked_at,
         total=total or None,
@@ -73,7 +70,8 @@ async def get_leads(
     """
     list_id, name = await services.directory.resolve(id_or_name)
     page_size = limit if only == "all" else LEADS_PER_PAGE
-    collector = _Collector(list_id, cursor, page_size, limit, room=ANSWER_BYTES - 2 * len(name.encode()))
+    room = ANSWER_BYTES - 2 * len(name.encode())
+    collector = _Collector(f"leads {list_id} {only}", cursor, page_size, limit, room=room)
     total = 0
     while collector.wants_more:
         page = await services.client.leads(
@@ -84,7 +82,7 @@ async def get_leads(
     total = max(total, collector.passed)
     return GetLeadsResult(
         summary=_leads_summary(total, only, collector),
-        next_step=_leads_step(services, list_id, only, total, collector.next_cursor),
+        next_step=_leads_step(services, list_id, only, limit, total, collector.next_cursor),
         list_id=list_id,
         list_name=name or None,
         total=total,
@@ -184,16 +182,21 @@ def _lists_summary(found: int, query: str, collector: _Collector) -> str:
     return f"{found} list{'' if found == 1 else 's'}{matching}; {collector.looked_at} looked at.{more}"
 
 
-def _lists_step(services: Services, found: int, cursor: str | None, *, queried: bool) -> str | None:
+def _lists_step(services: Services, found: int, cursor: str | None, query: str, limit: int) -> str | None:
     if not services.settings.lists_on:
         return None  # a resource shows the lists then
     if cursor:
-        return "For more call find_lists again with the same query and this cursor."
-    if not found and queried:
+        same = f"query={_argument(query)}, " if query else ""
+        return f'For more call find_lists({same}limit={limit}, cursor="…") with this cursor.'
+    if not found and query:
         return "Call find_lists without query to see all names; the user may know the list by another one."
     if not found:
         return None if services.settings.read_only else "Call create_list to make one."
     return "Call estimate with a list_id for a quote, or get_leads to see its people."
+
+
+def _argument(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _leads_summary(total: int, only: str, collector: _Collector) -> str:
@@ -204,11 +207,14 @@ def _leads_summary(total: int, only: str, collector: _Collector) -> str:
     return f"{rows_text(len(collector.rows))}{which}{looked}; the list has {rows_text(total)}.{rest}"
 
 
-def _leads_step(services: Services, list_id: str, only: str, total: int, cursor: str | None) -> str | None:
+def _leads_step(
+    services: Services, list_id: str, only: str, limit: int, total: int, cursor: str | None
+) -> str | None:
     if not services.settings.lists_on:
         return None  # as above
     if cursor:
-        more = f'For more call get_leads(list_id="{list_id}", only="{only}", cursor="…") with this cursor'
+        call = f'get_leads(list_id="{list_id}", only="{only}", limit={limit}, cursor="…")'
+        more = f"For more call {call} with this cursor"
         return more + ("." if services.settings.read_only else "; for all of them call export_list.")
     if not total:
         # Rows imported without enrichment may not be listed by the API (vendor's own SDK).

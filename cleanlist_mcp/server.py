@@ -20,11 +20,11 @@ from pydantic import AnyUrl, SecretStr, ValidationError
 
 from cleanlist_mcp import __version__, prompts, resources
 from cleanlist_mcp.clock import Clock, SystemClock
-from cleanlist_mcp.errors import CleanlistError, ConfirmationUnavailable, ReadOnly
+from cleanlist_mcp.errors import CleanlistError, ReadOnly
 from cleanlist_mcp.instructions import NOT_READ_ONLY, instructions, switched_on
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.tools import _boundary, account, enrichment, lists
+from cleanlist_mcp.tools import _boundary, _confirm, account, enrichment, lists
 
 if TYPE_CHECKING:
     import httpx
@@ -91,7 +91,8 @@ class CleanlistServer(MCPServer[Services]):
         if tool is None:
             raise MCPError(code=INVALID_PARAMS, message="Unknown tool; tools/list names the ones there are.")
         # Assistants send null for what they leave out.
-        given = {key: value for key, value in arguments.items() if value is not None}
+        known = tool.parameters["properties"]
+        given = {key: value for key, value in arguments.items() if value is not None or key not in known}
         try:
             with anyio.fail_after(_boundary.CALL_SECONDS):
                 async with self._turns:
@@ -191,7 +192,8 @@ def _made_tools(names: tuple[str, ...], reads_files: bool, sandbox: bool) -> tup
     known = dict(_TOOLS)
     if reads_files:
         known["add_leads"] = (lists.add_leads_or_file, *_TOOLS["add_leads"][1:])
-    return tuple(_boundary.make_tool(name, *known[name], sandbox=sandbox) for name in names)
+    off = tuple(name for name in known if name not in names)
+    return tuple(_boundary.make_tool(name, *known[name], off=off, sandbox=sandbox) for name in names)
 
 
 @cache
@@ -217,10 +219,5 @@ def _translated(error: ToolError, tool: Tool) -> CleanlistError:
     if isinstance(cause, ValidationError) and cause.title == tool.fn_metadata.arg_model.__name__:
         return _boundary.invalid_arguments(cause, tool.parameters)
     if isinstance(cause, ToolError) and "elicitation" in str(cause):
-        # The SDK's words for a dialog answer that is none.
-        return ConfirmationUnavailable(
-            "The client's dialog was answered without the one field that it asks for; nothing was sent.",
-            "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
-            "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
-        )
+        return _confirm.broken_dialog()  # the SDK's words for an answer that is none
     return _boundary.unexpected(cause)

@@ -190,9 +190,8 @@ class _Reader:
 
     def toolsets(self) -> frozenset[str]:
         value = self.text("CLEANLIST_TOOLSETS") or "core,lists"
-        names = {part.strip() for part in value.casefold().split(",")}
-        names.discard("")
-        if not names <= set(TOOLSETS):
+        names = {part.strip() for part in value.casefold().split(",")} - {""}
+        if not names or not names <= set(TOOLSETS):
             raise SettingsError(
                 "CLEANLIST_TOOLSETS", "names an unknown toolset", "a comma list of " + ", ".join(TOOLSETS)
             )
@@ -253,8 +252,7 @@ class _Reader:
             if path.startswith(_HOST_CIPHERTEXT):
                 return _still_encrypted(name)
             try:
-                # An editor's byte-order mark is no part of the key.
-                value = Path(path).expanduser().read_text("utf-8-sig")[:4096].strip()
+                value = _read_key_file(Path(path).expanduser())
             except (OSError, ValueError, RuntimeError):
                 return KeyFault(f"The file that {name} names cannot be read.", _CHECK_FILE)
             if not value:
@@ -262,6 +260,19 @@ class _Reader:
         if value is None:
             return NO_KEY
         return _key_fault(name, value) or SecretStr(value)
+
+
+def _read_key_file(path: Path) -> str:
+    """What stands at the beginning of a file; a pipe or a device may never come to its end.
+
+    Raises:
+        OSError, ValueError: if it is no file, or cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError
+    with path.open("rb") as file:
+        # An editor's byte-order mark is no part of the key.
+        return file.read(4096).decode("utf-8-sig").strip()
 
 
 def _is_folder(path: Path) -> bool:
@@ -307,8 +318,8 @@ def _base_url_fault(value: str) -> str | None:
         _ = parts.port  # urlsplit checks the port only when it is asked for
     except ValueError:
         return "is not an address"
-    if not parts.hostname or any(char.isspace() for char in value):
-        return "is not an address"
+    if not parts.hostname or not value.isascii() or not value.isprintable() or " " in value:
+        return "is not an address"  # ASCII alone: a name in another script is written in punycode
     if parts.username or parts.password or parts.query or parts.fragment:
         return "has a user, a query or a fragment"
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):

@@ -22,9 +22,6 @@ from cleanlist_mcp.models import Scope
 PRICES: dict[Scope, int] = {"partial": 1, "phone_only": 10, "full": 11}
 """Credits reserved per person or row (vendor's quickstart, step 4)."""
 
-CHEAPER: dict[Scope, str] = {"partial": "", "phone_only": "scope partial or ", "full": "scope partial or "}
-"""What to offer before fewer rows where credits are short: nothing costs less than `partial`."""
-
 HOUR = 3600.0
 DAY = 86400.0
 
@@ -313,6 +310,11 @@ def _foremost(runs: Sequence[Run], now: float) -> Run | None:
             if state_at(run, now) == state:
                 return run
     return runs[0] if runs else None
+
+
+def cheaper(scope: Scope, count: int, available: int) -> str:
+    """What to offer before fewer rows where credits are short: `partial`, where they are enough for that."""
+    return "scope partial or " if scope != "partial" and count <= available else ""
 
 
 def credits_text(amount: int) -> str:

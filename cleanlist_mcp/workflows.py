@@ -221,7 +221,7 @@ class Workflows:
         if spending.error is not None:
             raise spending.error
         if spending.started is None:
-            raise self.unknown(run)
+            raise self.unknown(self._journal.run(run.run_id) or run)
         return spending.started
 
     async def _run_to_the_end(self, send: Callable[[], Awaitable[Started]], spending: "_Spend") -> None:

@@ -23,7 +23,7 @@ async def test_scopes_that_the_api_does_not_tell_are_not_called_missing(
     world: World, scopes: dict[str, object], lacking: bool
 ) -> None:
     world.transport = Answering(
-        world.transport, "/whoami", httpx.Response(200, json={"tier": "pro"} | scopes)
+        world.transport, "/whoami", httpx.Response(200, json={"organization_id": "org_1"} | scopes)
     )
     async with world.connect() as session:
         answer = await session.call("whoami")

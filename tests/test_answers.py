@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cleanlist_mcp.answers import MAX_RETRY_AFTER, PROBLEM_LIMIT, failure, names_field, read_body
+from cleanlist_mcp.answers import MAX_RETRY_AFTER, PROBLEM_LIMIT, What, failure, names_field, read_body
 from cleanlist_mcp.errors import (
     ApiError,
     ApiRefusal,
@@ -47,7 +47,7 @@ def envelope(**error: Any) -> bytes:
     return json.dumps({"error": error}).encode()
 
 
-def met(status: int, content: bytes = b"", what: str = "resource", **headers: str) -> ApiError:
+def met(status: int, content: bytes = b"", what: What = "address", **headers: str) -> ApiError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return failure(status, httpx.Headers(named), content, what=what)
 
@@ -140,6 +140,57 @@ def test_a_redirect_is_not_followed_but_told() -> None:
     assert isinstance(error, BadResponse)
     assert "302" in error.message
     assert not error.certain
+
+
+def test_an_object_in_the_frameworks_detail_is_read_like_an_error() -> None:
+    plain = met(
+        402, json.dumps({"detail": {"code": "insufficient_credits", "shortfall_credits": 3}}).encode()
+    )
+    wrapped = met(403, json.dumps({"detail": {"error": {"code": "feature_gated"}}}).encode())
+    other_words = met(400, json.dumps({"detail": {"message": "Quote expired"}}).encode())
+
+    assert isinstance(plain, InsufficientCredits) and plain.certain
+    assert plain.figures == {"shortfall_credits": 3}
+    assert isinstance(wrapped, FeatureGated) and wrapped.certain
+    assert "The API says: Quote expired" in other_words.message
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"required_scopes": ["enrich:write"], "granted_scopes": ["lists:read"]},
+        {"required": "enrich:write", "granted": ["lists:read"]},
+    ],
+)
+def test_the_missing_scope_is_named_under_whichever_name_it_comes(details: dict[str, Any]) -> None:
+    error = met(403, envelope(code="insufficient_scope", details=details))
+
+    assert "enrich:write" in error.message
+    assert error.figures == {"required_scopes": ["enrich:write"], "granted_scopes": ["lists:read"]}
+
+
+def test_the_apis_words_are_kept_where_they_say_more() -> None:
+    scope = met(403, envelope(code="insufficient_scope", problem="Needs enrich:write."))
+    key = met(401, envelope(code="unauthorized", problem="The key expired."))
+    person = met(404, envelope(code="not_found", problem="Person gone."), what="person")
+
+    assert "Needs enrich:write." in scope.message
+    assert "The key expired." in key.message
+    assert "Person gone." in person.message and "person_id" in person.next_step
+
+
+def test_what_may_be_repeated_and_the_next_step_agree() -> None:
+    conflict = met(409, envelope(code="busy", retryable=True))
+    failed = met(500)
+
+    assert conflict.is_retryable and "repeat the same call" in conflict.next_step
+    assert not failed.is_retryable and "again" not in failed.next_step
+
+
+def test_a_422_of_any_code_names_its_field() -> None:
+    error = met(422, envelope(code="unprocessable", details={"field": "lead_list_id"}))
+
+    assert names_field(error, "lead_list_id")
 
 
 def test_only_a_503_that_says_so_was_certainly_not_processed() -> None:

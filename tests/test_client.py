@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -418,6 +419,47 @@ async def test_new_fields_and_words_do_not_disturb() -> None:
     assert status.total == 0
 
 
+@pytest.mark.parametrize("expires_at", ["2026-11-24T10:00:00Z", None, -1, True])
+async def test_a_quote_whose_expiry_cannot_be_read_is_still_a_quote(expires_at: object) -> None:
+    figures = {"estimated_cost": 12, "row_count": 12, "available_credits": 88.5}
+    answer = {"quote_id": "qte_1", "expires_at": expires_at, **figures}
+    client = Api(httpx.Response(200, json=answer)).client
+    quote = await client.estimate(EstimateRequest(list_id="list_1", scope="partial"))
+
+    assert (quote.expires_at, quote.available_credits) == (0.0, 88)
+
+
+async def test_a_list_without_an_id_hides_no_other() -> None:
+    answer = {"lists": [{"list_id": None, "name": "Ghost"}, {"list_id": "list_1"}], "total": 2}
+    page = await Api(httpx.Response(200, json=answer)).client.lists()
+
+    assert [item.list_id for item in page.lists] == ["list_1"]
+
+
+async def test_a_success_that_lacks_what_was_asked_for_is_not_believed() -> None:
+    client = Api(httpx.Response(200, json={"error": {"code": "unauthorized"}})).client
+
+    for ask in (client.whoami, client.lists, lambda: client.status("enrich-1")):
+        with pytest.raises(BadResponse):
+            await ask()
+    with pytest.raises(BadResponse):
+        await client.leads("list_1", limit=25)
+
+
+async def test_a_status_without_a_word_is_unknown() -> None:
+    status = await Api(httpx.Response(200, json={"status": None})).client.status("enrich-1")
+
+    assert status.status == "unknown" and not status.finished
+
+
+async def test_a_tls_fault_after_the_handshake_is_a_lost_connection() -> None:
+    api = Api(ssl.SSLError("WRONG_VERSION_NUMBER"))
+    with pytest.raises(ApiUnavailable, match="broke the connection off") as raised:
+        await api.client.start_list(LIST, patience=PATIENCE)
+
+    assert not raised.value.certain
+
+
 DEAD_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
 
 
@@ -457,3 +499,40 @@ async def test_other_traffic_goes_through_the_users_proxy_which_never_sees_the_k
     assert raised.value.certain
     assert heard[0].startswith(b"CONNECT api.cleanlist.example:443")
     assert KEY.encode() not in b"".join(heard)
+
+
+@pytest.mark.parametrize("proxy", ["foo://127.0.0.1:9", "http://[::1"])
+async def test_a_proxy_that_is_none_is_said_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    with pytest.raises(ApiUnavailable, match="proxy settings") as raised:
+        await over(None).whoami()
+
+    assert raised.value.certain
+    assert not raised.value.is_retryable
+
+
+async def test_a_socks_proxy_is_asked_for_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def connect_to_nothing(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"\x05\x00")  # no password is needed (RFC 1928)
+            asked.append(await stream.receive())
+            await stream.send(b"\x05\x00\x00\x01" + bytes(6))
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # no database here
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, connect_to_nothing)
+            client = over(None)
+            with pytest.raises(ApiUnavailable):
+                await client.whoami()
+            await client.aclose()
+            tasks.cancel_scope.cancel()
+
+    assert b"api.cleanlist.example" in asked[0]

@@ -115,6 +115,18 @@ async def test_a_client_whose_dialog_fails_has_not_confirmed(world: World, code:
     assert world.posts("/enrichment/bulk") == 0
 
 
+@pytest.mark.parametrize("content", [{}, {"approve": "yes"}, None])
+async def test_an_answer_without_the_one_field_is_a_broken_dialog(
+    world: World, era: str, content: dict[str, Any] | None
+) -> None:
+    async with world.connect(era, Dialog("accept", content)) as session:
+        error = await session.error("enrich_list", **await world.quote(session))
+
+    assert (error["code"], error["charged"]) == ("confirmation_unavailable", "no")
+    assert "CLEANLIST_CONFIRM=never" in error["next_step"]
+    assert world.posts("/enrichment/bulk") == 0
+
+
 async def test_a_dialog_that_is_never_shown_ends_in_not_confirmed(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr("cleanlist_mcp.tools._confirm.DIALOG_SECONDS", 0.05)
 

@@ -298,9 +298,11 @@ async def test_a_wrong_address_of_the_api_is_told_from_a_wrong_key(world: World)
 
 async def test_scopes_that_the_api_does_not_tell_are_a_warning_and_none_at_all_a_fault(world: World) -> None:
     real = world.transport
-    world.transport = Answering(real, "/whoami", httpx.Response(200, json={"tier": "pro"}))
+    world.transport = Answering(real, "/whoami", httpx.Response(200, json={"organization_id": "org_1"}))
     untold = await look(world)
-    world.transport = Answering(real, "/whoami", httpx.Response(200, json={"tier": "pro", "scopes": []}))
+    world.transport = Answering(
+        real, "/whoami", httpx.Response(200, json={"organization_id": "org_1", "scopes": []})
+    )
 
     assert any(finding.level == "warning" and finding.subject == "scopes" for finding in untold)
     assert the_fault(await look(world)).subject == "scopes"

@@ -149,6 +149,14 @@ async def test_the_estimate_for_people_compares_with_the_allowance(world: World)
     assert "lead list" in many["next_step"]
 
 
+async def test_too_many_people_for_balance_and_allowance_are_told_of_both(world: World) -> None:
+    async with world.connect() as session:
+        quote = await session.call("estimate", people_count=50_000, scope="full")
+
+    assert "shortfall" in quote["next_step"] and "lead list" in quote["next_step"]
+    assert "scope partial" not in quote["next_step"]  # 50,000 are too many for that as well
+
+
 async def test_too_few_credits_name_the_shortfall_and_the_cheaper_scope(world: World) -> None:
     key = world.sandbox.add_account("poor", credits=20)
     world.sandbox.add_list("Small Hopes", 4, key=key)
@@ -196,6 +204,12 @@ BAD_ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("enrich_person", ADA | {"wait_seconds": True}, "wait_seconds"),
     ("enrich_person", ADA | {"again": "yes"}, "again"),
     ("enrich_person", {"emial": "ada@fable.example"}, "did you mean email?"),
+    ("whoami", {"key": None}, "key"),
+    ("estimate", {"name": "Q3 Prospects"}, "did you mean list_id?"),
+    ("find_lists", {"name": "Q3"}, "did you mean query?"),
+    ("enrich_person", {"name": "Ada Fable", "domain": "fable.example"}, "first_name and last_name"),
+    ("add_leads", {"list_id": "Q3 Prospects", "csv_path": "x.csv"}, "CLEANLIST_CSV_DIR"),
+    ("add_leads", {"list_id": "Q3 Prospects", "people": '[{"email": '}, "broken JSON"),
     ("estimate", {}, "exactly one"),
     ("estimate", {"list_id": "   "}, "exactly one"),
     ("estimate", {"list_id": "Q3 Prospects", "people_count": 3}, "exactly one"),

@@ -166,7 +166,7 @@ async def test_an_unknown_field_is_named_with_the_nearest_known_one(world: World
         )
 
     problems = {field["field"]: field["problem"] for field in error["field_errors"]}
-    assert problems["row 2, company"] == "is no argument of this tool; did you mean company_name?"
+    assert problems["row 2, company"] == "is no field of a person; did you mean company_name?"
     assert "row 2, nickname" in problems
     assert "secret-x" not in json.dumps(error)
 
@@ -247,7 +247,7 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
     assert wrong["field_errors"] == [
         {
             "field": "row 1, company",
-            "problem": "is no argument of this tool; did you mean company_name?",
+            "problem": "is no field of a person; did you mean company_name?",
         }
     ]
     for error in (both, neither):
@@ -560,3 +560,21 @@ async def test_without_the_list_tools_a_finished_run_is_not_counted(world: World
     assert run["finished"]
     assert "The list now has" not in run["summary"]
     assert pages(world, "/leads") == []
+
+
+async def test_a_cursor_is_good_for_the_same_question_alone(world: World) -> None:
+    list_id = world.sandbox.add_list("Long", 30)
+    world.sandbox.add_list("Alpha one")
+    world.sandbox.add_list("Alpha two")
+
+    async with world.connect() as session:
+        rows = await session.call("get_leads", list_id=list_id, limit=5)
+        filtered = await session.error(
+            "get_leads", list_id=list_id, only="missing_phone", cursor=rows["cursor"]
+        )
+        lists = await session.call("find_lists", query="alpha", limit=1)
+        other = await session.error("find_lists", query="q3", cursor=lists["cursor"])
+
+    assert filtered["code"] == other["code"] == "invalid_arguments"
+    assert f'get_leads(list_id="{list_id}", only="all", limit=5' in rows["next_step"]
+    assert 'find_lists(query="alpha", limit=1' in lists["next_step"]

@@ -1,5 +1,6 @@
 """Settings from the environment."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ def test_blank_and_unsubstituted_values_count_as_unset(name: str, value: str) ->
         ("CLEANLIST_BASE_URL", "api.cleanlist.example", "https://"),
         ("CLEANLIST_BASE_URL", "https://[::1", "https://"),
         ("CLEANLIST_BASE_URL", "https://api.cleanlist.example:port", "https://"),
+        ("CLEANLIST_BASE_URL", "https://api.clean\u200blist.example", "https://"),
+        ("CLEANLIST_TOOLSETS", " , ", "core, lists"),
         ("CLEANLIST_STATE_DIR", "relative/folder", "absolute"),
         ("CLEANLIST_CSV_DIR", "/no/such/folder/anywhere", "exists"),
     ],
@@ -139,6 +142,14 @@ def test_a_home_folder_that_is_not_known_is_one_line(name: str) -> None:
 
 def test_a_key_file_in_an_unknown_home_does_not_stop_the_start() -> None:
     settings = Settings.from_environment({"CLEANLIST_API_KEY_FILE": "~nobody-of-that-name/key"})
+
+    assert "cannot be read" in settings.key_fault.text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
+def test_a_key_file_that_never_ends_does_not_hold_up_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    settings = Settings.from_environment({"CLEANLIST_API_KEY_FILE": str(tmp_path / "pipe")})
 
     assert "cannot be read" in settings.key_fault.text
 

@@ -23,6 +23,7 @@ from tests.support import ERAS, Session, World
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "tools"
 
 CORE = ("whoami", "credits_balance", "estimate", "enrich_person", "enrich_list", "workflow_status")
+LISTS = ("find_lists", "create_list", "add_leads", "get_leads", "export_list")
 CORE_BYTES = 14_000
 ALL_BYTES = 24_000
 """3,500 and 6,000 tokens of four bytes: what every conversation pays for having this server."""
@@ -118,6 +119,18 @@ async def test_names_and_descriptions_fit_every_client() -> None:
         assert len(definition["description"].splitlines()[0]) <= 130
 
 
+@pytest.mark.parametrize("toolsets", [{"core"}, {"core", "lists"}])
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_no_definition_names_a_tool_that_is_off(toolsets: set[str], read_only: bool) -> None:
+    left = await definitions(toolsets=frozenset(toolsets), read_only=read_only)
+
+    for name, definition in left.items():
+        text = json.dumps(definition)
+        assert not [other for other in {*CORE, *LISTS} - set(left) if re.search(rf"\b{other}\b", text)], name
+        assert len(definition["description"]) >= 80
+        assert definition["description"].endswith(".")
+
+
 async def test_every_tool_declares_all_four_hints() -> None:
     for name, definition in (await definitions()).items():
         hints = definition["annotations"]
@@ -163,6 +176,7 @@ async def test_inputs_are_flat_closed_and_described() -> None:
                 assert record["type"] == "object"
                 assert record["additionalProperties"] is False
                 assert {field["type"] for field in record["properties"].values()} == {"string"}
+                assert all(field["description"].strip() for field in record["properties"].values())
 
 
 async def test_what_is_spent_is_visible_in_the_arguments() -> None:

@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -82,9 +83,16 @@ def committed() -> bool:
 
 
 def make_tool(
-    name: str, function: ToolFunction, title: str, hints: ToolAnnotations, *, sandbox: bool
+    name: str,
+    function: ToolFunction,
+    title: str,
+    hints: ToolAnnotations,
+    *,
+    off: Sequence[str],
+    sandbox: bool,
 ) -> Tool:
-    """The MCP tool of an async function whose docstring is its description.
+    """The MCP tool of an async function whose docstring is its description, less what it says about tools that
+    are `off`.
 
     Arguments are closed (unknown names are refused) and published without null arms; the answer goes out as
     compact text that equals the structured content.
@@ -99,7 +107,7 @@ def make_tool(
         answering,
         name=name,
         title=title,
-        description=inspect.cleandoc(function.__doc__ or ""),
+        description=_without(off, inspect.cleandoc(function.__doc__ or "")),
         annotations=hints,
         structured_output=False,  # the answer is ours; the schema that it keeps to is set below
     )
@@ -144,7 +152,7 @@ def invalid_arguments(error: ValidationError, schema: dict[str, Any]) -> Invalid
         if item["type"]
         != "none_required"  # null is the other way to leave an argument out, and not published
     ]
-    named = ", ".join(dict.fromkeys(field["field"] for field in fields))
+    named = "; ".join(dict.fromkeys(field["field"] for field in fields))
     return InvalidArguments(
         f"Wrong arguments: {named}.",
         "Correct them as field_errors says, then call again.",
@@ -193,6 +201,12 @@ def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
     if sandbox:
         result = result.model_copy(update={"summary": f"Sandbox: {result.summary}"})
     return result.model_dump(mode="json", exclude_none=True)
+
+
+def _without(off: Sequence[str], description: str) -> str:
+    """`description` without the sentences that name a tool that is off."""
+    sentences = re.split(r"(?<=\.)(?=\s)", description)
+    return "".join(text for text in sentences if not any(re.search(rf"\b{name}\b", text) for name in off))
 
 
 def _answer(result: Result, *, sandbox: bool) -> CallToolResult:
@@ -263,19 +277,25 @@ def _field_error(
     kind: str, location: tuple[int | str, ...], message: str, known: Sequence[str]
 ) -> dict[str, str]:
     field = clean(_place(location), 60) or "arguments"
-    if kind == "extra_forbidden" and location[-1] in ("name", "full_name"):
-        return {"field": field, "problem": "is not known; split it into first_name and last_name"}
     if kind == "extra_forbidden":
-        near = _nearest(str(location[-1]), known)
-        hint = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
-        return {"field": field, "problem": f"is no argument of this tool; {hint}"}
+        where = "field of a person" if len(location) > 1 else "argument of this tool"
+        return {"field": field, "problem": f"is no {where}; {_hint(str(location[-1]), known)}"}
+    if kind == "list_type":
+        return {"field": field, "problem": "is no list of records, or broken JSON"}
+    if kind == "too_long" and location == ("people",):
+        return {"field": field, "problem": "takes at most 500 people a call; send the rest in another"}
     if kind in ("model_type", "model_attributes_type"):
         return {"field": field, "problem": 'is no record; give an object such as {"email": "…"}'}
     return {"field": field, "problem": _decapitalised(message)}
 
 
-# One thing that the tools name differently, as the API does.
-_SIBLINGS = {"scope": "enrichment_type", "enrichment_type": "scope"}
+# One thing that the tools name differently, as the API does, or that people call so.
+_SIBLINGS = {
+    "scope": ("enrichment_type",),
+    "enrichment_type": ("scope",),
+    "name": ("list_id", "query"),
+    "list_name": ("list_id", "query", "name"),
+}
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -287,10 +307,20 @@ def _place(location: tuple[int | str, ...]) -> str:
     return f"row {rows[0] + 1}{inside}"
 
 
+def _hint(name: str, known: Sequence[str]) -> str:
+    if name in ("name", "full_name") and "first_name" in known:
+        return "split it into first_name and last_name"
+    if name == "csv_path":
+        return "files are read only where the user sets CLEANLIST_CSV_DIR"
+    near = _nearest(name, known)
+    return f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
+
+
 def _nearest(name: str, known: Sequence[str]) -> str | None:
     """The known name that was probably meant: the sibling's word, spelt alike, or with the given word in it."""
-    if _SIBLINGS.get(name) in known:
-        return _SIBLINGS[name]
+    for sibling in _SIBLINGS.get(name, ()):
+        if sibling in known:
+            return sibling
     alike = get_close_matches(name, known, n=1, cutoff=0.6)
     return next(iter(alike + [item for item in known if name in item.split("_")]), None)
 

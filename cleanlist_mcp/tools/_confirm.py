@@ -42,7 +42,7 @@ async def ask(
     fail. `seconds` bounds a dialog that holds the call open.
 
     Raises:
-        ConfirmationUnavailable: with `mode` "always", where the client cannot ask.
+        ConfirmationUnavailable: with `mode` "always", where the client cannot ask; and for an answer that is none.
     """
     if mode == "never" or quote.cost == 0:
         return Verdict("go")
@@ -60,9 +60,20 @@ async def ask(
     with anyio.move_on_after(min(DIALOG_SECONDS, seconds)):
         try:
             return verdict(await ctx.elicit(message, Approval))
-        except (MCPError, ValueError, ValidationError):
-            return Verdict("not_confirmed")  # an error, or an answer without the one field
+        except MCPError:
+            return Verdict("not_confirmed")
+        except (ValueError, ValidationError):
+            raise broken_dialog() from None
     return Verdict("not_confirmed")
+
+
+def broken_dialog() -> ConfirmationUnavailable:
+    """What is said of an answer that is neither yes nor no."""
+    return ConfirmationUnavailable(
+        "The client's dialog was answered without the one field that it asks for; nothing was sent.",
+        "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
+        "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
+    )
 
 
 def question(quote: Quote) -> str:

@@ -37,11 +37,11 @@ async def estimate(
         Field(description="Instead of a list: how many single people."),
     ] = None,
 ) -> EstimateResult:
-    """Quote what enriching a lead list costs at most; enrich_list needs this quote. Free, changes nothing.
+    """Quote what enriching a lead list costs at most. Free, changes nothing.
 
-    Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once: show the user its
-    cost and the balance after it before spending. people_count only informs; single people go to enrich_person
-    without a quote.
+    Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once, for enrich_list.
+    Show the user its cost and the balance after it before spending. people_count only informs. Single people go
+    to enrich_person without a quote.
     """
     services = services_of(ctx)
     if bool(list_id.strip()) == (people_count is not None):
@@ -183,8 +183,8 @@ async def workflow_status(
 ) -> WorkflowReport:
     """Show how a run stands, waiting up to wait_seconds for its end; with its result and credits once settled.
 
-    Use it after enrich_person or enrich_list came back unfinished, after a timeout, or without an id to find the
-    runs started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.
+    Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs
+    that were started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.
     """
     services = services_of(ctx)
     return await reports.status(services, workflow_id.strip(), wait_seconds, deadline(), _progress(ctx))

@@ -31,14 +31,14 @@ class PersonRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: str | None = None
-    linkedin_url: str | None = None
-    person_id: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    company_name: str | None = None
-    domain: str | None = None
-    title: str | None = None
+    email: Annotated[str | None, Field(description="E-mail address.")] = None
+    linkedin_url: Annotated[str | None, Field(description="LinkedIn profile address.")] = None
+    person_id: Annotated[str | None, Field(description="Cleanlist's id.")] = None
+    first_name: Annotated[str | None, Field(description="First name.")] = None
+    last_name: Annotated[str | None, Field(description="Last name.")] = None
+    company_name: Annotated[str | None, Field(description="Employer.")] = None
+    domain: Annotated[str | None, Field(description="Employer's web domain.")] = None
+    title: Annotated[str | None, Field(description="Job title.")] = None
 
 
 _WHO = f"Each with {WAYS}."
@@ -75,7 +75,9 @@ async def create_list(
     services = services_of(ctx)
     wanted = normal_name(name)
     if wanted is None:
-        raise InvalidArguments("name is blank.", "Ask the user for a name, then call create_list again.")
+        raise InvalidArguments(
+            "name is blank, or only marks a gap.", "Ask the user for a name, then call create_list again."
+        )
     request = CreateListRequest(name=wanted, description=clean(description) or None)
     made = await services.client.create_list(request)
     services.directory.learn(made)
