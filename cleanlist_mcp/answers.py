@@ -93,7 +93,7 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: Wh
         "certain": body.readable and 400 <= status < 500 and status != 408,
     }
     if status == 429 or (code == "rate_limited" and 400 <= status < 500):
-        return _rate_limited(body, common)
+        return _rate_limited(common)
     if status >= 500:
         return _unavailable(status, body, common)
     if not body.readable and status not in _BY_STATUS:
@@ -127,7 +127,7 @@ def read_body(content: bytes) -> ErrorBody:
 
 def names_field(error: ApiError, field: str) -> bool:
     """Whether a refusal of the arguments is about `field`."""
-    if not isinstance(error, ApiRefusal) or (error.api_code != "validation_error" and error.status != 422):
+    if not isinstance(error, ApiRefusal) or (error.code != "validation_error" and error.status != 422):
         return False
     named = any(field in item["field"] for item in error.field_errors or [])
     return named or field in error.message
@@ -216,7 +216,7 @@ def _retry_after(body: ErrorBody, headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _rate_limited(body: ErrorBody, common: dict[str, Any]) -> ApiError:
+def _rate_limited(common: dict[str, Any]) -> ApiError:
     wait = common.pop("retry_after")
     seconds = 60.0 if wait is None else wait  # the API counts in windows of 60 s
     common["certain"] = True

@@ -133,7 +133,7 @@ class ListDirectory:
             return False
         except ApiRefusal as error:
             # An API whose ids have a form of their own refuses a name as malformed.
-            if error.api_code != "validation_error" and error.status not in (400, 422):
+            if error.code != "validation_error" and error.status not in (400, 422):
                 raise
             return False
         return wanted in self._names

@@ -24,10 +24,21 @@
 A message is written for the model that reads it: plain words, no input values, no secrets.
 """
 
-from typing import Any, ClassVar, Literal
+import os
+from traceback import walk_tb
+from typing import Any, Literal
 
 Charged = Literal["no", "yes", "unknown"]
 """Whether credits left the account: `unknown` is said only where nobody here can know."""
+
+
+def where(error: BaseException | None) -> str:
+    """The type of an unexpected error and the line that raised it, for the log: its text could hold anything."""
+    frames = [] if error is None else list(walk_tb(error.__traceback__))
+    if not frames:
+        return type(error).__name__
+    frame, line = frames[-1]
+    return f"{type(error).__name__} at {os.path.basename(frame.f_code.co_filename)}:{line}"
 
 
 class CleanlistError(Exception):
@@ -38,8 +49,8 @@ class CleanlistError(Exception):
     ids that the reader needs (such as `shortfall_credits`), placed beside the fixed members.
     """
 
-    code: ClassVar[str] = "internal_error"
-    retryable: ClassVar[bool] = False
+    code = "internal_error"
+    retryable = False
 
     def __init__(
         self,
@@ -173,7 +184,8 @@ class ApiError(CleanlistError):
         self.certain = certain
         self.resendable = resendable
         self.status = status
-        self.is_retryable = type(self).retryable if retryable is None else retryable
+        if retryable is not None:
+            self.retryable = retryable
         self.request_id = request_id
         self.docs_url = docs_url
 
@@ -213,7 +225,7 @@ class ApiRefusal(ApiError):
 
     def __init__(self, message: str, next_step: str, *, api_code: str, **rest: Any) -> None:
         super().__init__(message, next_step, **rest)
-        self.api_code = api_code
+        self.code = api_code
 
 
 class RateLimited(ApiError):
@@ -253,8 +265,3 @@ class JournalUnusable(InternalError):
     """The journal of runs cannot be written or read just now, and a spend needs it."""
 
     retryable = True
-
-
-def error_code(error: CleanlistError) -> str:
-    """The code word that the reader branches on."""
-    return error.api_code if isinstance(error, ApiRefusal) else error.code

@@ -160,7 +160,9 @@ class Journal:
         self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
         try:
             database = _connect(self._locked_in, self._clock, 0.0)
-        except (OSError, sqlite3.Error):
+        except (OSError, sqlite3.Error) as exc:
+            if not _is_busy(exc):
+                log.error("The journal is free again and cannot be used (%s).", type(exc).__name__)
             return
         self._locked_in = None
         self._try_again_at = 0.0
@@ -507,7 +509,7 @@ class Journal:
             f"AND ({condition}) ORDER BY run_id DESC LIMIT ?",
             (self._account, *values, limit),
         )
-        return [Run(*row) for row in rows]
+        return [Run(*_decoded(row)) for row in rows]
 
     def _claim(
         self,
@@ -560,14 +562,8 @@ class Journal:
         """One write, all or nothing. A killed process loses none; a power cut only those not `power_safe`."""
         # An intent waits for the disk. An outcome need not: without it, its intent is left, which is uncertain.
         self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(self._db):
             yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # SQLite ends some failed ones itself
-                self._db.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def _writing_intent(self) -> Iterator[None]:
@@ -623,9 +619,26 @@ def locked_error() -> JournalUnusable:
     )
 
 
+def _decoded(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The columns of a run; the last one, its report, is kept as JSON."""
+    return (*row[:-1], None if row[-1] is None else json.loads(row[-1]))
+
+
 def label_list(name: str) -> str:
     """What a list run is called in `recent`."""
     return "a lead list" if not name or has_contact_data(name) else name[:60]
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # SQLite ends some failed ones itself
+            database.execute("ROLLBACK")
+        raise
 
 
 @contextmanager
@@ -677,9 +690,8 @@ def _opened(path: Path, now: float, patience: float) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA journal_mode = WAL")
         _upgrade(database)
-        database.execute("BEGIN IMMEDIATE")
-        _forget_old(database, now)
-        database.execute("COMMIT")
+        with _transaction(database):
+            _forget_old(database, now)
     except BaseException:
         database.close()
         raise
@@ -699,8 +711,7 @@ def _upgrade(database: sqlite3.Connection) -> None:
     Raises:
         NewerJournal: if the file was written by a newer version of this program.
     """
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(database):
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version > len(_UPGRADES):
             raise NewerJournal
@@ -710,11 +721,6 @@ def _upgrade(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA user_version = {len(_UPGRADES)}")
         if database.execute("SELECT 1 FROM secret").fetchone() is None:
             database.execute("INSERT INTO secret VALUES (?)", (secrets.token_bytes(32),))
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 def _secret(database: sqlite3.Connection) -> bytes:

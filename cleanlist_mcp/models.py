@@ -14,6 +14,10 @@ from cleanlist_mcp.text import clean
 
 Scope = Literal["partial", "phone_only", "full"]
 
+ListScope = Literal["partial", "phone-only", "full"]
+LIST_SCOPES: dict[Scope, ListScope] = {"partial": "partial", "phone_only": "phone-only", "full": "full"}
+"""How list endpoints spell a scope."""
+
 TEXT_LIMIT = 500
 """Longest text kept from the API, in characters: names, titles and addresses are far shorter."""
 
@@ -148,7 +152,7 @@ class EstimateRequest(Sent):
 
     tool: Literal["enrich_list"] = "enrich_list"
     list_id: str
-    scope: Literal["partial", "full", "phone-only"]
+    scope: ListScope
 
 
 class PersonRequest(Sent):
@@ -169,7 +173,7 @@ class ListRequest(Sent):
     """`POST /enrichment/bulk`."""
 
     lead_list_id: str
-    scope: Literal["partial", "full", "phone-only"]
+    scope: ListScope
     quote_id: str
 
 
@@ -279,7 +283,13 @@ class WorkflowStatus(Received):
 
     @property
     def finished(self) -> bool:
+        """Whether the run has ended, in whichever way."""
         return self.status.casefold() in TERMINAL_STATUSES
+
+    @property
+    def under_review(self) -> bool:
+        """Whether a failed run's refund is still being decided: then nothing has been refunded yet."""
+        return self.refund_status == "pending_review"
 
 
 class LeadList(Received):

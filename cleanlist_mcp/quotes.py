@@ -7,10 +7,9 @@ from cleanlist_mcp import spend
 from cleanlist_mcp.directory import is_list_id
 from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments
 from cleanlist_mcp.journal import locked_error
-from cleanlist_mcp.models import EstimateRequest, Scope
+from cleanlist_mcp.models import LIST_SCOPES, EstimateRequest, Scope
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.spend import Quote, Run
-from cleanlist_mcp.workflows import HYPHENATED
 
 REPRICED = 64
 """Quotes of others that are remembered; the oldest go first."""
@@ -122,7 +121,7 @@ def _journal_fault(services: Services) -> CleanlistError | None:
 
 
 async def _price(services: Services, list_id: str, list_name: str, scope: Scope) -> Quote:
-    answer = await services.client.estimate(EstimateRequest(list_id=list_id, scope=HYPHENATED[scope]))
+    answer = await services.client.estimate(EstimateRequest(list_id=list_id, scope=LIST_SCOPES[scope]))
     now = services.clock.time()
     return Quote(
         quote_id=answer.quote_id,

@@ -1,8 +1,6 @@
 """The workflow report: where a run stands, what it found and what it cost."""
 
-import json
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import anyio
@@ -19,11 +17,11 @@ from cleanlist_mcp.results import (
     found_person,
     recent_run,
     rows_text,
-    under_review,
     vendor_note,
 )
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.spend import PRICES, Quote, Run, credits_text, iso, state_at
+from cleanlist_mcp.watching import OnChange
 from cleanlist_mcp.workflows import Started
 
 RECENT = 10
@@ -39,8 +37,6 @@ COUNT_SECONDS = 5.0
 """Longest wait for that: the report itself is there already."""
 
 log = logging.getLogger(__name__)
-
-OnChange = Callable[[WorkflowStatus], Awaitable[None]]
 
 
 async def follow(
@@ -69,7 +65,11 @@ async def follow(
 
 
 async def status(
-    services: Services, workflow_id: str, wait_seconds: int, deadline: Deadline, on_change: OnChange
+    services: Services,
+    workflow_id: str,
+    wait_seconds: int,
+    deadline: Deadline,
+    on_change: OnChange | None = None,
 ) -> WorkflowReport:
     """Report the run of that id or, without one, the newest run of this machine and the ones before it.
 
@@ -85,11 +85,11 @@ async def status(
             status="none",
             finished=True,
         )
-    if workflow_id and not is_list_id(workflow_id) and services.journal.by_workflow(workflow_id) is None:
+    run = services.journal.by_workflow(workflow_id) if workflow_id else recent[0]
+    if run is None and not is_list_id(workflow_id):
         raise InvalidArguments(
             "workflow_id is not a run's id.", "Call workflow_status without arguments to see the known runs."
         )
-    run = services.journal.by_workflow(workflow_id) if workflow_id else recent[0]
     report = await _status_of(services, run, workflow_id, wait_seconds, deadline, on_change)
     if recent[1:]:
         now = services.clock.time()
@@ -154,7 +154,7 @@ async def _status_of(
     workflow_id: str,
     wait_seconds: int,
     deadline: Deadline,
-    on_change: OnChange,
+    on_change: OnChange | None,
 ) -> WorkflowReport:
     if run is not None and run.workflow_id is None:
         return _unstarted(services, run)
@@ -186,7 +186,7 @@ def _kept(run: Run) -> WorkflowStatus | None:
     """
     if run.state != "finished" or run.report is None or run.charged is None:
         return None
-    return WorkflowStatus.model_validate(json.loads(run.report))
+    return WorkflowStatus.model_validate(run.report)
 
 
 async def _counted(services: Services, run: Run, seen: WorkflowStatus | None, deadline: Deadline) -> Run:
@@ -196,13 +196,12 @@ async def _counted(services: Services, run: Run, seen: WorkflowStatus | None, de
     """
     if run.kind != "list" or run.report is None or seen is None or not services.settings.lists_on:
         return run
-    report = json.loads(run.report)
-    if not seen.finished or "list_now" in report:
+    if not seen.finished or "list_now" in run.report:
         return run
-    _remember(services, run, report | {"list_now": None})
+    _remember(services, run, run.report | {"list_now": None})
     list_now = await _list_now(services, run.list_id, deadline)
     if list_now is not None:
-        _remember(services, run, report | {"list_now": list_now})
+        _remember(services, run, run.report | {"list_now": list_now})
     return services.journal.run(run.run_id) or run
 
 
@@ -232,7 +231,7 @@ async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dic
 
 def _list_sentence(run: Run | None) -> str:
     """What the list holds since the run, if it was counted."""
-    counts = json.loads(run.report).get("list_now") if run is not None and run.report else None
+    counts = run.report.get("list_now") if run is not None and run.report else None
     if counts is None:
         return ""
     emails, phones = counts["emails"], counts["phones"]
@@ -391,7 +390,7 @@ def _outcome(kind: str | None, state: WorkflowStatus, person: Person | None) -> 
 
 
 def _bill(state: WorkflowStatus, bill: Credits) -> str:
-    if under_review(state):
+    if state.under_review:
         return (
             "The refund is under review at Cleanlist; until it is decided the reserved credits stay debited."
         )

@@ -80,7 +80,7 @@ async def read_runs() -> str:
 
 async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
     services = _boundary.services_of(ctx)
-    return _text(_data(await reports.status(services, workflow_id, 0, _boundary.deadline(), _ignore)))
+    return _text(_data(await reports.status(services, workflow_id, 0, _boundary.deadline())))
 
 
 async def read_lists() -> str:
@@ -151,7 +151,3 @@ def _data(result: Result) -> dict[str, Any]:
 
 def _text(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-async def _ignore(_: object) -> None:
-    """A resource shows no progress."""

@@ -196,7 +196,7 @@ def list_estimate(quote: Quote, *, now: float, last_run: Run | None, next_step: 
     """A quote in words and figures."""
     sufficient = quote.available >= quote.cost
     shortfall = max(quote.cost - quote.available, 0)
-    partial = quote.row_count if not sufficient and quote.scope != "partial" else None
+    partial = quote.row_count * PRICES["partial"] if not sufficient and quote.scope != "partial" else None
     name = quote.list_name or quote.list_id
     summary = (
         f"Enriching {rows_text(quote.row_count)} of {quoted(name)} ({quote.scope}) costs at most "
@@ -266,7 +266,7 @@ def people_estimate(
         balance_after=available - cost,
         sufficient=sufficient,
         shortfall_credits=max(cost - available, 0) or None,
-        partial_would_cost=count if not sufficient and scope != "partial" else None,
+        partial_would_cost=count * PRICES["partial"] if not sufficient and scope != "partial" else None,
         person_allowance_left=left,
     )
 
@@ -306,18 +306,13 @@ def found_person(found: PersonFound | None) -> Person | None:
 
 def credits_of(status: WorkflowStatus, run: Run | None) -> Credits:
     """What a run reserved, was charged and got back, as far as it is settled."""
-    settled = status.finished and not under_review(status)
+    settled = status.finished and not status.under_review
     return Credits(
         reserved=None if run is None else run.reserved,
         charged=status.credits_charged if settled else None,
         refunded=status.credits_refunded if settled else None,
         quoted=None if run is None else run.quoted,
     )
-
-
-def under_review(status: WorkflowStatus) -> bool:
-    """Whether a failed run's refund is still being decided: then nothing has been refunded yet."""
-    return status.refund_status == "pending_review"
 
 
 def vendor_note(status: WorkflowStatus) -> str | None:

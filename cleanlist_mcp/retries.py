@@ -23,7 +23,7 @@ def may_resend(error: ApiError, *, spends: bool) -> bool:
     opened, 429, and 503 marked retryable (money rule 4). An answer that cannot be read is not asked for
     again at once: a proxy's page, a redirect or an answer of 8 MiB comes back the same.
     """
-    return error.resendable if spends else error.is_retryable and not isinstance(error, BadResponse)
+    return error.resendable if spends else error.retryable and not isinstance(error, BadResponse)
 
 
 def wait_before(attempt: int, error: ApiError, *, patience: float, chance: float) -> float | None:

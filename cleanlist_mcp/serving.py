@@ -23,6 +23,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from cleanlist_mcp.errors import where
 from cleanlist_mcp.server import CleanlistServer, build_server
 from cleanlist_mcp.settings import Settings
 
@@ -34,8 +35,6 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBRE
 
 LAST_ANSWERS_SECONDS = 2.0
 """How long the answers to requests may take that stood before the end of the input."""
-
-LAST_ANSWERS_STEP = 0.02
 
 
 def serve(settings: Settings) -> None:
@@ -77,7 +76,7 @@ async def _serve(server: CleanlistServer) -> None:
             except anyio.get_cancelled_exc_class():
                 pass  # a signal, or the output is closed
             except Exception as exc:
-                log.error("The server stopped: %s.", type(exc).__name__)
+                log.error("The server stopped: %s.", where(exc))
                 status[0] = 1
             # The thread that reads stdin cannot be interrupted, so an orderly end would wait for it.
             # All that must not be lost is written by now: the lifespan has ended.
@@ -104,12 +103,28 @@ class Answers:
 
     def __init__(self, write_stream: Any) -> None:
         self._write = write_stream
-        self.awaited: set[int | str] = set()
+        self._awaited: set[int | str] = set()
+        self._answered = anyio.Event()
+
+    def expect(self, request_id: int | str) -> None:
+        """A request has come in."""
+        self._awaited.add(request_id)
+
+    def forget(self, request_id: int | str) -> None:
+        """The request was answered, or needs no answer any more."""
+        self._awaited.discard(request_id)
+        self._answered.set()
+        self._answered = anyio.Event()
+
+    async def all_sent(self) -> None:
+        """Wait until no request waits for its answer."""
+        while self._awaited:
+            await self._answered.wait()
 
     async def send(self, item: SessionMessage) -> None:
         await self._write.send(item)
         if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
-            self.awaited.discard(item.message.id)
+            self.forget(item.message.id)
 
     async def aclose(self) -> None:
         await self._write.aclose()
@@ -146,7 +161,7 @@ class Requests:
             if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCRequest):
                 self._forget_cancelled(item)
                 return item
-            self._answers.awaited.add(item.message.id)
+            self._answers.expect(item.message.id)
             if not self._probing or item.message.method != "server/discover":
                 self._probing = False
                 return item
@@ -158,20 +173,18 @@ class Requests:
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             request_id = (message.params or {}).get("requestId")
             if isinstance(request_id, int | str):
-                self._answers.awaited.discard(request_id)
+                self._answers.forget(request_id)
 
     async def _next(self) -> SessionMessage | Exception:
         try:
             item: SessionMessage | Exception = await self._read.receive()
+            return item
         except anyio.EndOfStream:
             # The SDK drops what is under way when the input ends; a shell line that pipes requests in has
             # ended it before the first answer.
             with anyio.move_on_after(LAST_ANSWERS_SECONDS):
-                while self._answers.awaited:  # noqa: ASYNC110 - once, and soon over
-                    await anyio.sleep(LAST_ANSWERS_STEP)
-                await anyio.sleep(LAST_ANSWERS_STEP)  # the last answer is on its way out
+                await self._answers.all_sent()
             raise
-        return item
 
     def __aiter__(self) -> "Requests":
         return self

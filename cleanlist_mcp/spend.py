@@ -85,7 +85,7 @@ class Run:
     charged: int | None = None
     refunded: int | None = None
     finished_at: float | None = None
-    report: str | None = None
+    report: dict[str, Any] | None = None
 
 
 class Amount(NamedTuple):

@@ -161,7 +161,7 @@ def _next_step(list_id: str, tally: Tally) -> str:
     if tally.not_repeatable:
         return NOT_REPEATABLE
     stopped = tally.stopped
-    hopeless = stopped is not None and not (isinstance(stopped, ApiError) and stopped.is_retryable)
+    hopeless = stopped is not None and not (isinstance(stopped, ApiError) and stopped.retryable)
     if stopped is not None and hopeless:
         return stopped.next_step
     if tally.unknown or tally.not_sent:

@@ -18,11 +18,11 @@ from cleanlist_mcp.errors import (
     InternalError,
     NotFound,
     RateLimited,
+    where,
 )
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.models import WorkflowStatus
 from cleanlist_mcp.polling import LAST_LOOK_BEFORE_END, SERVED_EARLY, Progress, RateBudget, next_delay
-from cleanlist_mcp.results import under_review
 
 if TYPE_CHECKING:
     from cleanlist_mcp.client import CleanlistClient
@@ -85,7 +85,7 @@ class _Poller:
             status is not None
             and status.finished
             and status.credits_charged is not None
-            and not under_review(status)
+            and not status.under_review
         )
 
 
@@ -243,7 +243,7 @@ class Watcher:
                 self._record(poller, status)
         except ApiError as exc:
             poller.error = exc
-            poller.given_up = exc.certain and not exc.is_retryable
+            poller.given_up = exc.certain and not exc.retryable
             if isinstance(exc, NotFound) and poller.known:
                 self._journal.vanished(poller.workflow_id)
                 # Accepted a moment ago, it may not be known everywhere at the API yet.
@@ -252,7 +252,7 @@ class Watcher:
             poller.error, poller.given_up = exc, True
         except Exception as exc:
             # It must not reach the task group: that would stop the whole server.
-            log.error("A look at a run failed in this server itself (%s).", type(exc).__name__)
+            log.error("A look at a run failed in this server itself: %s.", where(exc))
             poller.error, poller.given_up = _OWN_FAULT, True
 
     def _record(self, poller: _Poller, status: WorkflowStatus) -> None:
@@ -264,8 +264,8 @@ class Watcher:
             self._journal.finished(
                 poller.workflow_id,
                 status=status.status,
-                charged=None if under_review(status) else status.credits_charged,
-                refunded=None if under_review(status) else status.credits_refunded,
+                charged=None if status.under_review else status.credits_charged,
+                refunded=None if status.under_review else status.credits_refunded,
                 report=None if person else status.model_dump(exclude={"result"}),
             )
         elif before is None or before.status != status.status:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,15 +20,16 @@ from cleanlist_mcp.errors import (
     OutcomeUnknown,
     QuoteUnknown,
     RunInProgress,
+    where,
 )
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.models import (
+    LIST_SCOPES,
     CreateListRequest,
     ListRequest,
     ListStarted,
     PersonRequest,
     PersonStarted,
-    Scope,
 )
 from cleanlist_mcp.spend import Decision, Limits, Quote, Run
 from cleanlist_mcp.text import quoted
@@ -36,13 +37,6 @@ from cleanlist_mcp.watching import Watcher
 
 DEFAULT_LIST = "MCP Results"
 """Where single results go unless the user says otherwise (vendor's quickstart, step 4)."""
-
-HYPHENATED: dict[Scope, Literal["partial", "phone-only", "full"]] = {
-    "partial": "partial",
-    "phone_only": "phone-only",
-    "full": "full",
-}
-"""How list endpoints spell a scope."""
 
 SPEND_PATIENCE = 10.0
 """Seconds that a spend request may wait between its repeats."""
@@ -231,7 +225,7 @@ class Workflows:
         except CleanlistError as exc:
             spending.error = exc
         except Exception as exc:
-            log.error("A spend request failed in this server itself (%s).", type(exc).__name__)
+            log.error("A spend request failed in this server itself: %s.", where(exc))
         finally:
             if spending.started is None and spending.error is None:
                 self._journal.uncertain(spending.run)
@@ -276,7 +270,7 @@ class Workflows:
         `lost` says that the answer of an earlier call was lost already.
         """
         request = ListRequest(
-            lead_list_id=quote.list_id, scope=HYPHENATED[quote.scope], quote_id=quote.quote_id
+            lead_list_id=quote.list_id, scope=LIST_SCOPES[quote.scope], quote_id=quote.quote_id
         )
         try:
             answer = await self._client.start_list(request, patience=SPEND_PATIENCE, stop=self._stop)
@@ -379,7 +373,7 @@ def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> Clean
     """The API's refusal of a quote, with the call that gives a good one."""
     remedy = f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to the user.'
     if isinstance(error, ApiRefusal) and _is_about_the_quote(error):
-        if not known_here and error.api_code not in _QUOTE_CODES:
+        if not known_here and error.code not in _QUOTE_CODES:
             said = error.message.removeprefix("The API refused the request. ")
             return QuoteUnknown(
                 f"The API does not accept this quote. {said}",
@@ -393,7 +387,7 @@ def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> Clean
 
 def _is_about_the_quote(error: ApiRefusal) -> bool:
     """Whether a new quote may help: the API refuses quotes with 400 or 409, and with codes still to come."""
-    return error.status in (400, 409) and error.api_code not in _NOT_ABOUT_THE_QUOTE
+    return error.status in (400, 409) and error.code not in _NOT_ABOUT_THE_QUOTE
 
 
 _NOT_ABOUT_THE_QUOTE = frozenset(

@@ -20,7 +20,6 @@ from cleanlist_mcp.errors import (
     NotFound,
     RateLimited,
     Unauthorized,
-    error_code,
 )
 
 json_values = st.recursive(
@@ -83,17 +82,17 @@ def test_the_code_decides_and_where_it_is_new_the_status(
 def test_codes_that_are_not_ours_pass_through_with_their_text(code: str) -> None:
     error = met(400, envelope(code=code, problem="It is so.", fix="Do it thus.", request_id="req_1"))
 
-    assert error_code(error) == code
+    assert error.code == code
     assert "It is so." in error.message
     assert "It suggests: Do it thus." in error.message
     assert "Do it thus" not in error.next_step
     assert error.request_id == "req_1"
-    assert not error.is_retryable
+    assert not error.retryable
     assert error.certain
 
 
 def test_a_refusal_without_a_code_is_named_by_its_status() -> None:
-    assert error_code(met(418, envelope(problem="I am a teapot."))) == "http_418"
+    assert met(418, envelope(problem="I am a teapot.")).code == "http_418"
 
 
 def test_the_frameworks_own_shapes_are_read() -> None:
@@ -101,7 +100,7 @@ def test_the_frameworks_own_shapes_are_read() -> None:
     fields = met(422, json.dumps({"detail": [{"loc": ["body", "lead_list_id"], "msg": "Required"}]}).encode())
 
     assert "Not allowed here" in text.message
-    assert error_code(fields) == "validation_error"
+    assert fields.code == "validation_error"
     assert fields.field_errors == [{"field": "lead_list_id", "problem": "Required"}]
     assert names_field(fields, "lead_list_id")
     assert not names_field(text, "lead_list_id")
@@ -183,8 +182,8 @@ def test_what_may_be_repeated_and_the_next_step_agree() -> None:
     conflict = met(409, envelope(code="busy", retryable=True))
     failed = met(500)
 
-    assert conflict.is_retryable and "repeat the same call" in conflict.next_step
-    assert not failed.is_retryable and "again" not in failed.next_step
+    assert conflict.retryable and "repeat the same call" in conflict.next_step
+    assert not failed.retryable and "again" not in failed.next_step
 
 
 def test_a_422_of_any_code_names_its_field() -> None:
@@ -211,8 +210,8 @@ def test_only_a_503_that_says_so_was_certainly_not_processed() -> None:
     ("status", "retryable"), [(500, False), (501, False), (502, True), (503, True), (504, True)]
 )
 def test_gateways_failures_pass_and_others_only_where_the_api_says_so(status: int, retryable: bool) -> None:
-    assert met(status).is_retryable is retryable
-    assert met(status, envelope(retryable=True)).is_retryable
+    assert met(status).retryable is retryable
+    assert met(status, envelope(retryable=True)).retryable
 
 
 def test_the_wait_in_the_body_comes_before_the_one_in_the_header() -> None:

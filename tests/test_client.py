@@ -393,7 +393,7 @@ async def test_a_certificate_that_is_not_trusted_is_said_and_not_tried_again() -
         await api.client.whoami()
 
     assert len(api.requests) == 1
-    assert not raised.value.is_retryable
+    assert not raised.value.retryable
     assert raised.value.certain
 
 
@@ -511,7 +511,7 @@ async def test_a_proxy_that_is_none_is_said_before_anything_is_sent(
         await over(None).whoami()
 
     assert raised.value.certain
-    assert not raised.value.is_retryable
+    assert not raised.value.retryable
 
 
 async def test_a_socks_proxy_is_asked_for_the_api(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -245,3 +246,11 @@ async def test_a_plan_without_the_api_is_said_in_words(world: World) -> None:
 
     assert error["code"] == "feature_gated"
     assert "plan" in error["next_step"]
+
+
+async def test_a_call_that_never_ends_is_answered_within_its_seconds(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr("cleanlist_mcp.tools._boundary.CALL_SECONDS", 0.05)
+    monkeypatch.setattr("cleanlist_mcp.tools.account.describe", lambda services: anyio.sleep_forever())
+    async with world.connect() as session:
+        error = await session.error("whoami")
+    assert (error["code"], error["charged"]) == ("api_unavailable", "no")

@@ -13,11 +13,12 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitResult
 
-from cleanlist_mcp import journal, server
+from cleanlist_mcp import journal, server, workflows
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import FILE_NAME, Journal
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Run
+from cleanlist_mcp.workflows import Workflows
 from tests.support import ERAS, Answering, Session, VirtualNetwork
 from tests.support import World as EveryWorld
 
@@ -795,3 +796,53 @@ async def test_the_journal_holds_neither_the_key_nor_the_address(world: World) -
     assert (world.folder / FILE_NAME).exists()
     assert world.sandbox.key.encode() not in content
     assert b"ada.private" not in content
+
+
+async def test_the_default_list_named_by_its_id_is_the_same_list(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA)
+        repeated = await session.call("enrich_person", **ADA, list_id=first["list_id"])
+    assert repeated["replayed"]
+    assert world.posts(PERSON_PATH) == 1
+
+
+async def test_a_defect_while_a_spend_is_under_way_leaves_it_unknown(
+    world: World, monkeypatch: Any, caplog: Any
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("ada@fable.example")
+
+    async with world.connect() as session:
+        monkeypatch.setattr(Workflows, "_accepted", broken)
+        error = await session.error("enrich_person", **ADA)
+        monkeypatch.undo()
+        seen = await session.call("workflow_status")
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
+    assert seen["status"] == "unknown"
+    assert "ada@" not in caplog.text
+    assert "RuntimeError at test_workflows.py" in caplog.text
+
+
+async def test_a_spend_that_hangs_longer_than_the_shutdown_allows_is_unknown_afterwards(
+    world: World, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(workflows, "SHUTDOWN_SECONDS", 0.05)
+    world.sandbox.faults.next(f"POST {PERSON_PATH}", "hang_after")
+    stopping = server.build_server(world.settings(), world.transport, clock=SystemClock())
+    with anyio.fail_after(30):
+        async with Client(stopping) as client, interrupted(Session(client, {}), "enrich_person", **ADA):
+            await arrival(world, PERSON_PATH)
+    async with world.connect() as session:
+        found = await session.call("workflow_status")
+    assert found["status"] == "unknown"
+
+
+async def test_a_quote_that_was_forgotten_still_returns_its_run(world: World) -> None:
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        first = await session.call("enrich_list", **arguments, wait_seconds=45)
+        world.clock.now += 2 * 86400
+        await world.quote(session)  # forgets what is old
+        again = await session.call("enrich_list", **arguments)
+    assert again["replayed"] and again["workflow_id"] == first["workflow_id"]
+    assert world.posts(LIST_PATH) == 1

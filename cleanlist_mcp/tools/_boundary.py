@@ -24,7 +24,7 @@ from cleanlist_mcp.errors import (
     InternalError,
     InvalidArguments,
     OutcomeUnknown,
-    error_code,
+    where,
 )
 from cleanlist_mcp.results import Result
 from cleanlist_mcp.services import Services
@@ -130,10 +130,10 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
     """A failure as the contract's members, absent ones left out."""
     api = error if isinstance(error, ApiError) else None
     body = {
-        "code": error_code(error),
+        "code": error.code,
         "message": error.message,
         "charged": error.charged,
-        "retryable": api.is_retryable if api else error.retryable,
+        "retryable": error.retryable,
         "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
         "next_step": error.next_step,
         "field_errors": error.field_errors,
@@ -162,13 +162,7 @@ def invalid_arguments(error: ValidationError, schema: dict[str, Any]) -> Invalid
 
 def unexpected(error: BaseException | None) -> InternalError:
     """A defect, told without its text, which could hold anything; the log gets its type and place."""
-    place = "?"
-    if error is not None and error.__traceback__ is not None:
-        last = error.__traceback__
-        while last.tb_next is not None:
-            last = last.tb_next
-        place = f"{last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{last.tb_lineno}"
-    log.error("Unexpected %s at %s", type(error).__name__, place)
+    log.error("Unexpected %s", where(error))
     return InternalError(
         "This server failed; the fault is in it and not in the arguments.",
         "Call workflow_status without arguments to see what was started, and report the fault.",
