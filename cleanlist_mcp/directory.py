@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+import anyio
+
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import AmbiguousList, ApiRefusal, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.models import LeadList
@@ -20,8 +22,11 @@ MAX_PAGES = 10
 PAGE = 100
 """Lists on one page, the API's most."""
 
+REMEMBERED_PAGES = 2
+"""Pages of lists that completions offer: they must not use up the requests that the tools need."""
+
 MEMORY_SECONDS = 120.0
-"""How long the name of an id is remembered, and the lists that completions offer: lists are renamed and made
+"""How long the name of an id is remembered, and what completions offer: lists are renamed and made
 elsewhere too. A name is never resolved from memory, since money may be spent on the list that it means."""
 
 NAMED = 20
@@ -45,9 +50,10 @@ class ListDirectory:
         self._client = client
         self._clock = clock
         self._find_hint = find_hint
-        self._looked: Looked | None = None
-        self._looked_at = 0.0
+        self._looked: tuple[LeadList, ...] = ()
+        self._looked_at: float | None = None
         self._names: dict[str, tuple[str, float]] = {}
+        self._remembering = anyio.Lock()
 
     async def resolve(self, id_or_name: str) -> tuple[str, str]:
         """The id and name of the list that `id_or_name` means; the name is empty where it cannot be known.
@@ -73,16 +79,23 @@ class ListDirectory:
                 raise
             return wanted, ""
 
-    async def remembered(self) -> Looked:
-        """All lists, as far as `MAX_PAGES` reach; as they were up to `MEMORY_SECONDS` ago."""
-        if self._looked is None or self._clock.monotonic() - self._looked_at > MEMORY_SECONDS:
-            self._looked = await self._look("")
-            self._looked_at = self._clock.monotonic()
-        return self._looked
+    async def remembered(self) -> tuple[LeadList, ...]:
+        """The first `REMEMBERED_PAGES` of lists, as they were up to `MEMORY_SECONDS` ago; none while they cannot be
+        had. One look at a time: this is asked for with each key that somebody presses."""
+        async with self._remembering:
+            if self._looked_at is None or self._clock.monotonic() - self._looked_at > MEMORY_SECONDS:
+                self._looked, self._looked_at = (), self._clock.monotonic()
+                self._looked = (await self._look("", REMEMBERED_PAGES)).lists
+            return self._looked
 
     def learn(self, found: LeadList) -> None:
-        """Remember a list that was just made or found."""
+        """Remember a list that was just found."""
         self._names[found.list_id] = (found.name, self._clock.monotonic())
+
+    def learn_new(self, made: LeadList) -> None:
+        """Remember a list that was just made: it is in none of the pages that were looked at before."""
+        self.learn(made)
+        self._looked_at = None
 
     async def _found(self, wanted: str) -> tuple[str, str]:
         name = self._name_of(wanted)
@@ -106,22 +119,22 @@ class ListDirectory:
         fresh = seen_at is not None and self._clock.monotonic() - seen_at <= MEMORY_SECONDS
         return name if fresh else None
 
-    async def _look(self, wanted: str) -> Looked:
+    async def _look(self, wanted: str, pages: int = MAX_PAGES) -> Looked:
         """Page through the lists; no further once it is clear that `wanted` is an id."""
-        lists: list[LeadList] = []
+        lists: dict[str, LeadList] = {}  # by id: one that is made meanwhile moves others to the next page
         cursor = ""
-        for number in range(MAX_PAGES):
+        for number in range(pages):
             page = await self._client.lists(limit=PAGE, cursor=cursor)
-            lists.extend(page.lists)
             for item in page.lists:
+                lists[item.list_id] = item
                 self.learn(item)
             cursor = page.cursor
             if not cursor:
                 break
             # Asking for the list itself spares up to nine pages.
             if self._name_of(wanted) is not None or (wanted and number == 0 and await self._is_id(wanted)):
-                return Looked(tuple(lists), complete=False)
-        return Looked(tuple(lists), complete=not cursor)
+                return Looked(tuple(lists.values()), complete=False)
+        return Looked(tuple(lists.values()), complete=not cursor)
 
     async def _is_id(self, wanted: str) -> bool:
         """Ask the API for a list of that id: not every list needs to be listed."""
@@ -144,12 +157,14 @@ class ListDirectory:
             "Ask the user which one is meant, then call again with its id as list_id.",
             list_ids=[item.list_id for item in lists[:NAMED]],
             lead_counts=[item.lead_count for item in lists[:NAMED]],
+            created=[item.created_at for item in lists[:NAMED]],
         )
 
     def _not_found(self, wanted: str, known: Looked) -> NotFound:
-        names = [item.name for item in known.lists]
-        near = [quoted(name) for name in get_close_matches(wanted, names, n=3, cutoff=0.5)]
-        where = "No list" if known.complete else f"None of the first {len(names)} lists"
+        names = {item.name.casefold(): item.name for item in known.lists}
+        close = get_close_matches(wanted.casefold(), names, n=3, cutoff=0.5)
+        near = [quoted(names[name]) for name in close]
+        where = "No list" if known.complete else f"None of the first {len(known.lists)} lists"
         hint = f"Names close to it: {', '.join(near)}. " if near else ""
         return NotFound(f"{where} has that id or exact name.", f"{hint}{self._find_hint}")
 

@@ -5,7 +5,7 @@ own SDK): a repeat while the first still runs is not protected. So a repeat afte
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import anyio
 
@@ -13,11 +13,11 @@ from cleanlist_mcp import csv_file, leads, retries
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, CleanlistError, FeatureGated
 from cleanlist_mcp.journal import ImportClaim
-from cleanlist_mcp.leads import Chunk, RowNote
+from cleanlist_mcp.leads import Chunk, Lead, RowNote
 from cleanlist_mcp.models import CsvImported, CsvImportRequest
 from cleanlist_mcp.results import AddLeadsResult
 from cleanlist_mcp.services import Services
-from cleanlist_mcp.tallying import Tally, nobody, result
+from cleanlist_mcp.tallying import Tally, nobody, result, surely_imported
 
 SETTLE_SECONDS = 30.0
 """Least wait before a chunk whose answer was lost is sent again: 600 rows are long imported by then."""
@@ -30,6 +30,9 @@ ANSWER_ROOM = 1.5
 
 REQUEST_ROOM = 5.0
 """Least seconds that a call must have left to begin another chunk."""
+
+DIGEST_LENGTH = 16
+"""Characters of a person's digest that are kept: among the people of one list, 64 bits are never equal by chance."""
 
 JOIN_STEP = 1.0
 """Seconds between looks at a chunk that another call or process may be sending right now."""
@@ -82,11 +85,36 @@ async def _add(
     if not prepared.accepted:
         raise nobody(tally.skipped)
     list_id, name = await services.directory.resolve(id_or_name)
+    there = services.journal.people_added(list_id)
     for chunk in leads.to_csv_chunks(prepared.accepted, list_id):
-        await _take(services, list_id, chunk, tally, deadline)
+        for part in _without_those(there, services, list_id, chunk, tally):
+            await _take(services, list_id, part, tally, deadline)
     if tally.stopped is not None and not tally.imported and not tally.unknown:
         raise tally.stopped
     return result(list_id, name, tally, file_notes=notes, row_notes=prepared.notes, unused=unused)
+
+
+def _without_those(
+    there: frozenset[str], services: Services, list_id: str, chunk: Chunk, tally: Tally
+) -> Iterator[Chunk]:
+    """The chunk without the people whom an earlier call added, who are counted; nothing where all are.
+
+    A chunk that was sent before stays as it is: only the very same rows are recognised by its key.
+    """
+    known = services.journal.import_known(chunk.idempotency_key)
+    if known.action != "send" or known.lost_at is not None:
+        yield chunk
+        return
+    left = [lead for lead in chunk.leads if _digest(services, list_id, lead) not in there]
+    tally.count_there(len(chunk.leads) - len(left))
+    if len(left) == len(chunk.leads):
+        yield chunk
+    elif left:
+        yield from leads.to_csv_chunks(left, list_id)
+
+
+def _digest(services: Services, list_id: str, lead: Lead) -> str:
+    return services.journal.digest("lead", list_id, *leads.all_details(lead.person))[:DIGEST_LENGTH]
 
 
 async def _take(services: Services, list_id: str, chunk: Chunk, tally: Tally, deadline: Deadline) -> None:
@@ -132,9 +160,9 @@ async def _import(
     )
     attempt = 1
     while True:
-        claim = await _claim(services, chunk.idempotency_key, tally, deadline)
+        claim = await _claim(services, list_id, chunk.idempotency_key, tally, deadline)
         if claim is None:
-            tally.unknown += len(chunk.rows)
+            tally.unknown += len(chunk.leads)
             return None
         if claim.action == "done":
             tally.count_earlier(chunk, claim.rows_imported)
@@ -152,16 +180,19 @@ async def _import(
                 raise _explained(exc) from exc
             await services.clock.sleep(wait)
         else:
-            services.journal.import_finished(chunk.idempotency_key, answer.rows_imported)
+            people = [_digest(services, list_id, lead) for lead in surely_imported(chunk, answer)]
+            services.journal.import_finished(chunk.idempotency_key, answer.rows_imported, people)
             tally.slowest = max(tally.slowest, services.clock.monotonic() - began)
             return answer
 
 
-async def _claim(services: Services, key: str, tally: Tally, deadline: Deadline) -> ImportClaim | None:
+async def _claim(
+    services: Services, list_id: str, key: str, tally: Tally, deadline: Deadline
+) -> ImportClaim | None:
     """The right to send a chunk now, or that it is done; None where the wait for that does not fit in the call."""
     settle = max(SETTLE_SECONDS, services.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
     while True:
-        claim = services.journal.claim_import(key, settle)
+        claim = services.journal.claim_import(key, list_id, settle)
         if claim.action == "lost":
             tally.not_repeatable = True
             return None
@@ -199,8 +230,14 @@ async def _answer(
 
 
 def _is_lost(error: CleanlistError) -> bool:
-    """Whether the import may have been carried out. A 503 means that imports are off (vendor's own SDK)."""
-    return isinstance(error, ApiError) and not error.certain and error.status != 503
+    """Whether the import may have been carried out.
+
+    A 503 means that imports are off (vendor's own SDK), and a 4xx is a refusal even where a proxy wrote it: unlike
+    a spend, an import that is sent again by its key costs nothing.
+    """
+    if not isinstance(error, ApiError) or error.certain or error.status == 503:
+        return False
+    return error.status is None or not 400 <= error.status < 500 or error.status == 408
 
 
 def _wait_to_repeat(attempt: int, error: CleanlistError, deadline: Deadline) -> float | None:

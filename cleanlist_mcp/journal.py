@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +33,8 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process's transaction; one takes a few milliseconds at most."""
 
 IMPORT_REMEMBERED = 23 * 3600.0
-"""Seconds for which an import's key is relied on: the API keeps it for 24 hours (vendor's own SDK)."""
+"""Seconds for which the key of an import without an answer is relied on: the API keeps it for 24 hours (vendor's
+own SDK)."""
 
 TRY_AGAIN_AFTER = 5.0
 """Seconds after which what could not be opened or written is tried again: a try may wait `BUSY_TIMEOUT`."""
@@ -70,6 +71,10 @@ _UPGRADES = (
         key TEXT NOT NULL, account TEXT NOT NULL, sent_at REAL NOT NULL, finished_at REAL,
         rows_imported INTEGER, PRIMARY KEY (account, key)
     ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE imports ADD COLUMN list_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE imports ADD COLUMN people TEXT NOT NULL DEFAULT '[]';
     """,
 )
 _RUN_COLUMNS = (
@@ -381,8 +386,9 @@ class Journal:
             ),
         )
 
-    def claim_import(self, key: str, settle: float) -> "ImportClaim":
-        """Decide about a chunk of rows and, where it may be sent, write its intent in the same transaction.
+    def claim_import(self, key: str, list_id: str, settle: float) -> "ImportClaim":
+        """Decide about a chunk of rows for a list and, where it may be sent, write its intent in the same
+        transaction.
 
         `settle` is how long an import may go on after it was sent, in seconds.
 
@@ -393,8 +399,8 @@ class Journal:
             claim = self._import_claim(key, settle)
             if claim.action == "send":
                 self._db.execute(
-                    "INSERT OR REPLACE INTO imports (key, account, sent_at) VALUES (?, ?, ?)",
-                    (key, self._account, self._clock.time()),
+                    "INSERT OR REPLACE INTO imports (key, account, list_id, sent_at) VALUES (?, ?, ?, ?)",
+                    (key, self._account, list_id, self._clock.time()),
                 )
         return claim
 
@@ -404,12 +410,26 @@ class Journal:
         with _reading():
             return self._import_claim(key, 0.0)
 
-    def import_finished(self, key: str, rows_imported: int) -> None:
-        """Record that the API took a chunk."""
+    def import_finished(self, key: str, rows_imported: int, people: Sequence[str]) -> None:
+        """Record that the API took a chunk; `people` are the digests of those who are in the list for certain."""
         self._outcome(
-            "UPDATE imports SET finished_at = ?, rows_imported = ? WHERE account = ? AND key = ?",
-            (self._clock.time(), rows_imported, self._account, key),
+            "UPDATE imports SET finished_at = ?, rows_imported = ?, people = ? WHERE account = ? AND key = ?",
+            (self._clock.time(), rows_imported, json.dumps(people), self._account, key),
         )
+
+    def people_added(self, list_id: str) -> frozenset[str]:
+        """The digests of everybody whom this key added to a list from this machine, as long as that is kept.
+
+        Raises:
+            JournalUnusable: if they cannot be read.
+        """
+        self._check_not_locked()
+        with _reading():
+            rows = self._db.execute(
+                "SELECT people FROM imports WHERE account = ? AND list_id = ? AND finished_at IS NOT NULL",
+                (self._account, list_id),
+            ).fetchall()
+        return frozenset(digest for (people,) in rows for digest in json.loads(people))
 
     def import_refused(self, key: str, lost_at: float | None) -> None:
         """Record that a chunk certainly did not arrive this time; `lost_at` is when it may have before."""
@@ -430,8 +450,7 @@ class Journal:
             return ImportClaim("send")
         sent_at, finished_at, rows_imported = row
         if finished_at is not None:
-            fresh = now - finished_at < IMPORT_REMEMBERED
-            return ImportClaim("done", rows_imported) if fresh else ImportClaim("send")
+            return ImportClaim("done", rows_imported)
         if now - sent_at >= IMPORT_REMEMBERED:
             return ImportClaim("lost", lost_at=sent_at)
         wait = min(sent_at + settle - now, settle)  # a clock set back must not make it longer

@@ -47,14 +47,14 @@ class Prepared:
 class Chunk:
     """One CSV import: UTF-8 `content` whose titles `column_mapping` names per API field.
 
-    `rows[i]` is the original number of the CSV's data row i, so the API's row n (its title row is
-    1) is `rows[n - 2]`. `neutralised` counts the cells that were kept from running as a formula.
+    `leads[i]` is the CSV's data row i, so the API's row n (its title row is 1) is `leads[n - 2]`.
+    `neutralised` counts the cells that were kept from running as a formula.
     """
 
     content: bytes
     column_mapping: dict[str, str]
     idempotency_key: str
-    rows: tuple[int, ...]
+    leads: tuple[Lead, ...]
     neutralised: int
 
 
@@ -90,7 +90,7 @@ class _Sorting:
             reason = "the row is empty" if empty else "; ".join((*problems, why))
             self.skipped.append(RowNote(number, reason))
             return
-        details = ("all", *(_detail(person, name) for name in LIMITS))
+        details = ("all", *all_details(person))
         if details in self.first_with:
             self.skipped.append(RowNote(number, f"repeats row {self.first_with[details]}"))
             return
@@ -100,6 +100,11 @@ class _Sorting:
         if same != number:
             self.notes.append(RowNote(number, f"same person as row {same}, with other details"))
         self.accepted.append(Lead(number, person))
+
+
+def all_details(person: Person) -> tuple[str, ...]:
+    """What makes a row an exact duplicate: every field, without differences of case where it does not matter."""
+    return tuple(_detail(person, name) for name in LIMITS)
 
 
 def _detail(person: Person, name: str) -> str:
@@ -131,7 +136,7 @@ def neutral(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    row: int
+    lead: Lead
     content: bytes
     neutralised: int
 
@@ -151,7 +156,7 @@ def to_csv_chunks(leads: Sequence[Lead], list_id: str) -> Iterator[Chunk]:
             content=content,
             column_mapping={name: name for name in columns},
             idempotency_key=_idempotency_key(list_id, content),
-            rows=tuple(line.row for line in group),
+            leads=tuple(line.lead for line in group),
             neutralised=sum(line.neutralised for line in group),
         )
 
@@ -159,7 +164,7 @@ def to_csv_chunks(leads: Sequence[Lead], list_id: str) -> Iterator[Chunk]:
 def _line(lead: Lead, columns: Sequence[str]) -> _Line:
     cells = [getattr(lead.person, name) or "" for name in columns]
     return _Line(
-        lead.row,
+        lead,
         _csv_line([neutral(cell) for cell in cells]),
         sum(starts_formula(cell) for cell in cells),
     )

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cleanlist_mcp.text import clean, quoted
+
 
 def find_contact(
     person: Annotated[str, Field(description="Name and company, e-mail address or LinkedIn profile.")],
@@ -11,7 +13,7 @@ def find_contact(
 ) -> str:
     """Find the e-mail address or phone number of one person."""
     return (
-        f"Find the {want} of this person with Cleanlist: {person}\n\n"
+        f"Find the {clean(want, 40)} of this person with Cleanlist: {clean(person, 500)}\n\n"
         "Use enrich_person once: enrichment_type partial for an e-mail address (1 credit), phone_only for a phone "
         "number (10), full for both (11). If the name or company is missing, ask me first. If the run does not end "
         "in time, follow it with workflow_status; never start it again. Then tell me what was found and charged."
@@ -25,11 +27,12 @@ def enrich_list_within_budget(
 ) -> str:
     """Enrich a lead list without going over a budget."""
     return (
-        f'Enrich my lead list "{list_name}" to find {want}, for at most {budget} credits.\n\n'
+        f"Enrich my lead list {quoted(list_name)} to find {clean(want, 40)}, for at most {clean(budget, 40)} "
+        "credits.\n\n"
         "First call estimate (scope partial for e-mail, phone_only for phone, full for both) and show me list, rows, "
         "cost and balance after. If the cost is over the budget, do not spend; tell me what would fit. Once I agree, "
-        f"call enrich_list with the quote and max_credits={budget}, then follow it with workflow_status and tell me "
-        "what was found, charged and refunded."
+        "call enrich_list with the quote and the budget as max_credits, then follow it with workflow_status and tell "
+        "me what was found, charged and refunded."
     )
 
 

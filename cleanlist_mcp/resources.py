@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
+import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INVALID_PARAMS,
     Completion,
     CompletionArgument,
     CompletionContext,
@@ -15,7 +19,7 @@ from mcp.types import (
 )
 
 from cleanlist_mcp import reports, rows, spend
-from cleanlist_mcp.errors import CleanlistError, NotFound
+from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound
 from cleanlist_mcp.results import Result, recent_run
 from cleanlist_mcp.tools import _boundary, account
 
@@ -80,6 +84,8 @@ async def read_runs() -> str:
 
 async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
     services = _boundary.services_of(ctx)
+    if not workflow_id:
+        raise InvalidArguments("The address names no run.", "cleanlist://runs lists the ones that are known.")
     return _text(_data(await reports.status(services, workflow_id, 0, _boundary.deadline())))
 
 
@@ -110,10 +116,9 @@ async def complete(
     context: CompletionContext | None,
 ) -> Completion | None:
     """Complete the ids of lists and runs; a list is found by its name too."""
-    try:
+    with anyio.move_on_after(_boundary.CALL_SECONDS), suppress(CleanlistError):
         return await _complete(argument.name, argument.value.casefold())
-    except CleanlistError:
-        return None  # a completion is a help for typing; the call itself will say what is wrong
+    return None  # a completion is a help for typing; the call itself will say what is wrong
 
 
 async def _complete(name: str, wanted: str) -> Completion | None:
@@ -122,22 +127,24 @@ async def _complete(name: str, wanted: str) -> Completion | None:
         known = [run.workflow_id for run in services.journal.recent(COMPLETIONS) if run.workflow_id]
         return _completion(item for item in known if item.casefold().startswith(wanted))
     if name == "list_id":
-        lists = (await services.directory.remembered()).lists
+        lists = await services.directory.remembered()
         return _completion(
             item.list_id
             for item in lists
             if item.list_id.casefold().startswith(wanted) or wanted in item.name.casefold()
         )
     if name == "list_name":
-        lists = (await services.directory.remembered()).lists
+        lists = await services.directory.remembered()
         return _completion(item.name for item in lists if wanted in item.name.casefold())
     return None
 
 
-def as_resource_error(error: CleanlistError) -> ResourceError:
-    """A failure in the words that a resource can answer with."""
-    kind = ResourceNotFoundError if isinstance(error, NotFound) else ResourceError
-    return kind(f"{error.message} {error.next_step}")
+def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
+    """A failure in the words that a resource can answer with; a wrong address is the asker's fault."""
+    text = f"{error.message} {error.next_step}"
+    if isinstance(error, CallRefused):
+        return MCPError(code=INVALID_PARAMS, message=text)
+    return ResourceNotFoundError(text) if isinstance(error, NotFound) else ResourceError(text)
 
 
 def _completion(values: Iterable[str]) -> Completion:

@@ -107,7 +107,10 @@ class CleanlistServer(MCPServer[Services]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; a failure says what to do, in words that carry no data."""
         try:
-            return await super().read_resource(uri, context)
+            with anyio.fail_after(_boundary.CALL_SECONDS):
+                return await super().read_resource(uri, context)
+        except TimeoutError:
+            raise resources.as_resource_error(_boundary.too_slow()) from None
         except UnexpectedResourceError as exc:
             cause = exc.__cause__
             while isinstance(cause, UnexpectedResourceError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
 from cleanlist_mcp.identity import WAYS
-from cleanlist_mcp.leads import Chunk, RowNote
+from cleanlist_mcp.leads import Chunk, Lead, RowNote
 from cleanlist_mcp.models import CsvImported
 from cleanlist_mcp.results import AddLeadsResult, SkippedRow, rows_text
 
@@ -33,6 +33,7 @@ class Tally:
     unknown: int = 0
     not_sent: int = 0
     neutralised: int = 0
+    capped: int = 0
     skipped: list[RowNote] = field(default_factory=list)
     skipped_unnamed: int = 0
     stopped: CleanlistError | None = None
@@ -44,27 +45,33 @@ class Tally:
     def leave(self, chunk: Chunk, lost_at: float | None) -> None:
         """Count a chunk that is not sent now: it may be in the list if it was sent before."""
         if lost_at is None:
-            self.not_sent += len(chunk.rows)
+            self.not_sent += len(chunk.leads)
         else:
-            self.unknown += len(chunk.rows)
-
-    def count(self, chunk: Chunk, imported: int, *, named: int = 0) -> None:
-        """Count a chunk that the API took, so that each of its rows is imported or left out."""
-        imported = min(imported, len(chunk.rows))
-        self.imported += imported
-        self.skipped_unnamed += max(len(chunk.rows) - imported - named, 0)
+            self.unknown += len(chunk.leads)
 
     def count_earlier(self, chunk: Chunk, imported: int) -> None:
         """Count a chunk that an earlier call had imported."""
         self.earlier += imported
-        self.count(chunk, imported)
+        self._count(chunk, imported)
+
+    def count_there(self, people: int) -> None:
+        """Count people whom an earlier call had added among others."""
+        self.earlier += people
+        self.imported += people
 
     def count_answer(self, chunk: Chunk, answer: CsvImported) -> None:
         """Count a chunk by what the API made of its rows."""
         named = _skipped_by_the_api(chunk, answer)
         self.neutralised += chunk.neutralised
+        self.capped += answer.skip_reasons.get("row_cap_exceeded", 0)
         self.skipped.extend(named)
-        self.count(chunk, answer.rows_imported, named=len(named))
+        self._count(chunk, answer.rows_imported, named=len(named))
+
+    def _count(self, chunk: Chunk, imported: int, *, named: int = 0) -> None:
+        """Count a chunk that the API took, so that each of its rows is imported or left out."""
+        imported = min(imported, len(chunk.leads))
+        self.imported += imported
+        self.skipped_unnamed += max(len(chunk.leads) - imported - named, 0)
 
     @property
     def left_out(self) -> int:
@@ -88,8 +95,15 @@ def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
     """The rows that the API names, its numbers (its title row is 1) turned into the caller's."""
     words = [name.replace("_", " ") for name in answer.skip_reasons if _REASON.fullmatch(name)]
     reason = " or ".join(words[:3]) or "left out"
-    here = dict.fromkeys(row for row in answer.sample_skip_rows if 2 <= row < len(chunk.rows) + 2)
-    return [RowNote(chunk.rows[row - 2], f"Cleanlist: {reason}") for row in here]
+    here = dict.fromkeys(row for row in answer.sample_skip_rows if 2 <= row < len(chunk.leads) + 2)
+    return [RowNote(chunk.leads[row - 2].row, f"Cleanlist: {reason}") for row in here]
+
+
+def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
+    """The leads that are in the list by what the API says; none, where it does not say which rows it left out."""
+    skipped = {note.row for note in _skipped_by_the_api(chunk, answer)}
+    taken = [lead for lead in chunk.leads if lead.row not in skipped]
+    return taken if len(taken) == answer.rows_imported else []
 
 
 def _row_notes(notes: Sequence[RowNote]) -> list[str]:
@@ -101,6 +115,15 @@ def _row_notes(notes: Sequence[RowNote]) -> list[str]:
 
 def _tally_notes(tally: Tally) -> list[str]:
     said = []
+    if tally.earlier:
+        said.append(
+            "people whom an earlier call added are not added again; who was removed since can go into a new list"
+        )
+    if tally.capped:
+        said.append(
+            f"Cleanlist took fewer rows in one import than were sent: {tally.capped} are not in the list; "
+            "get_leads shows who is, and the others go into another call"
+        )
     if tally.neutralised:
         said.append(
             f"cells that a spreadsheet would run as a formula, now with an apostrophe: {tally.neutralised}"

@@ -1,11 +1,12 @@
 """The list that a user means, found with as few requests as that takes."""
 
+import anyio
 import httpx
 import pytest
 
-from cleanlist_mcp.directory import MEMORY_SECONDS, is_list_id
+from cleanlist_mcp.directory import MEMORY_SECONDS, REMEMBERED_PAGES, is_list_id
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
-from cleanlist_mcp.models import LeadList
+from cleanlist_mcp.models import CreateListRequest, LeadList
 from tests.support import Answering, World
 
 
@@ -51,7 +52,32 @@ async def test_two_lists_of_one_name_are_named_by_their_ids(world: World) -> Non
             await services.directory.resolve("twins")
         assert await services.directory.resolve(ids[1]) == (ids[1], "TWINS")
 
-    assert refused.value.figures == {"list_ids": ids, "lead_counts": [2, 1]}
+    assert refused.value.figures["list_ids"] == ids
+    assert refused.value.figures["lead_counts"] == [2, 1]
+    assert len(refused.value.figures["created"]) == 2
+
+
+async def test_a_list_that_moves_to_the_next_page_meanwhile_is_one_list(world: World) -> None:
+    for number in range(101):
+        world.sandbox.add_list(f"list-{number}")
+    shown = {"list_id": "list_id_twice", "name": "Moving"}
+    pages = iter([{"lists": [shown], "cursor": "next"}, {"lists": [shown], "cursor": None}])
+
+    class Paging(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json=next(pages), request=request)
+
+    world.transport = Answering(Paging(), "/lead-lists/", httpx.Response(404))
+    async with world.services() as services:
+        assert await services.directory.resolve("moving") == ("list_id_twice", "Moving")
+
+
+async def test_names_close_to_a_missing_one_are_offered_in_any_case(world: World) -> None:
+    async with world.services() as services:
+        with pytest.raises(NotFound) as refused:
+            await services.directory.resolve("Q3 PROSPECT")
+
+    assert '"Q3 Prospects"' in refused.value.next_step
 
 
 async def test_an_id_comes_before_a_name(world: World) -> None:
@@ -96,9 +122,42 @@ async def test_completions_look_at_the_lists_once_in_a_while(world: World) -> No
     async with world.services() as services:
         for pause in (0, MEMORY_SECONDS - 1, 2):
             await world.clock.sleep(pause)
-            assert (await services.directory.remembered()).complete
+            assert await services.directory.remembered()
 
     assert requests(world) == ["/lead-lists"] * 2
+
+
+async def test_completions_leave_the_tools_their_requests(world: World) -> None:
+    for number in range(500):
+        world.sandbox.add_list(f"list-{number}")
+
+    async with world.services() as services, anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(services.directory.remembered)
+
+    assert requests(world) == ["/lead-lists"] * REMEMBERED_PAGES
+
+
+async def test_a_list_that_was_just_made_is_offered(world: World) -> None:
+    async with world.services() as services:
+        await services.directory.remembered()
+        made = await services.client.create_list(CreateListRequest(name="Brand new"))
+        services.directory.learn_new(made)
+        names = [item.name for item in await services.directory.remembered()]
+
+    assert "Brand new" in names
+
+
+async def test_completions_do_not_ask_an_api_that_just_failed(world: World) -> None:
+    world.sandbox.faults.next("GET /lead-lists", "server_error", times=50)
+
+    async with world.services() as services:
+        with pytest.raises(ApiUnavailable):
+            await services.directory.remembered()
+        assert requests(world)
+        assert await services.directory.remembered() == ()
+
+    assert requests(world) == []
 
 
 @pytest.mark.parametrize("status", [400, 422])

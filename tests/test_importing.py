@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from benchmarks.import_faults import ROUTE, make_world
 from cleanlist_mcp import importing, leads, tallying
 from cleanlist_mcp.clock import Deadline
-from cleanlist_mcp.errors import FeatureGated, InternalError, InvalidArguments, NotFound, RateLimited
+from cleanlist_mcp.errors import (
+    ApiError,
+    FeatureGated,
+    InternalError,
+    InvalidArguments,
+    NotFound,
+    RateLimited,
+)
 from cleanlist_mcp.results import AddLeadsResult
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.tools._boundary import CALL_SECONDS
-from tests.support import World
+from tests.support import Answering, World
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
 
@@ -176,14 +184,85 @@ async def test_the_same_call_again_sends_nothing_and_says_so(listed: World) -> N
         assert one.next_step and "row_count tells whether they are still there" in one.next_step
 
 
-async def test_after_a_day_the_same_people_may_be_added_again(listed: World) -> None:
+async def test_days_later_the_same_people_are_still_known(listed: World) -> None:
     async with listed.services() as services:
         await add(listed, services, addresses(2))
         await listed.clock.sleep(25 * 3600)
         answer = await add(listed, services, addresses(2))
 
-    assert (answer.imported, answer.notes) == (2, None)
-    assert len(sent(listed)) == 2
+    assert answer.imported == 2 and "by an earlier call" in answer.summary
+    assert answer.notes and "removed since" in answer.notes[0]
+    assert len(sent(listed)) == 1
+
+
+async def test_a_corrected_row_is_added_without_those_who_are_there(listed: World) -> None:
+    nobody = {"first_name": "Grace"}
+    async with listed.services() as services:
+        first = await add(listed, services, [*addresses(10), nobody, nobody | {"last_name": "Hopper"}])
+        mended = [nobody | {"last_name": name, "domain": "fable.example"} for name in ("Fable", "Hopper")]
+        again = await add(listed, services, [*addresses(10), *mended])
+
+    assert (first.imported, first.skipped, again.imported) == (10, 2, 12)
+    assert "10 of them by an earlier call" in again.summary
+    assert len(in_the_list(listed)) == 12
+    assert [len(rows) - 1 for rows in sent(listed)] == [10, 2]
+
+
+async def test_a_file_that_was_edited_adds_only_what_is_new(listed: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 4)
+    titled = {"email": "new@fable.example", "title": "Boss"}  # a column that no chunk before had
+    async with listed.services() as services:
+        await add(listed, services, addresses(10))
+        answer = await add(listed, services, [titled, *addresses(10)])
+
+    assert answer.imported == 11
+    assert len(in_the_list(listed)) == 11
+
+
+async def test_other_details_and_another_list_are_somebody_new(listed: World) -> None:
+    listed.sandbox.add_list("Elsewhere")
+    rows = [(1, ADA)]
+    async with listed.services() as services:
+        await add(listed, services, [ADA])
+        titled = await add(listed, services, [ADA | {"title": "Boss"}])
+        elsewhere = await importing.add_people(
+            services, "Elsewhere", rows, Deadline(listed.clock, CALL_SECONDS)
+        )
+
+    assert (titled.notes, elsewhere.notes) == (None, None)
+    assert len(in_the_list(listed)) == 2
+
+
+async def test_whom_the_api_left_out_without_a_name_may_come_again(listed: World) -> None:
+    answer = httpx.Response(201, json={"rows_imported": 1, "skip_reasons": {"duplicate": 1}})
+    listed.transport = Answering(listed.transport, "/csv-import", answer)
+    async with listed.services() as services:
+        await add(listed, services, addresses(2))
+        known = services.journal.people_added(in_the_list_id(listed))
+
+    assert known == frozenset()
+
+
+async def test_rows_over_the_apis_cap_are_said_to_be_missing(listed: World) -> None:
+    answer = httpx.Response(201, json={"rows_imported": 1, "skip_reasons": {"row_cap_exceeded": 1}})
+    listed.transport = Answering(listed.transport, "/csv-import", answer)
+    async with listed.services() as services:
+        capped = await add(listed, services, addresses(2))
+
+    assert (capped.imported, capped.skipped) == (1, 1)
+    assert capped.notes and "1 are not in the list" in capped.notes[0]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 413])
+async def test_a_refusal_that_only_a_proxy_explains_is_told_as_one(listed: World, status: int) -> None:
+    answer = httpx.Response(status, content=b"<html>Blocked</html>")
+    listed.transport = Answering(listed.transport, "/csv-import", answer)
+    async with listed.services() as services:
+        with pytest.raises(ApiError) as raised:
+            await add(listed, services, addresses(2))
+
+    assert raised.value.status == status
+    assert "lost" not in raised.value.message
 
 
 async def test_two_calls_at_once_import_once(listed: World) -> None:

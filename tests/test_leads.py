@@ -184,8 +184,8 @@ def test_no_leads_make_no_csv() -> None:
 def test_small_rows_are_split_at_six_hundred() -> None:
     found = prepared(*({"email": f"p{n}@x.example"} for n in range(1_201)))
     chunks = list(to_csv_chunks(found.accepted, "list-1"))
-    assert [len(chunk.rows) for chunk in chunks] == [600, 600, 1]
-    assert [chunk.rows[0] for chunk in chunks] == [1, 601, 1_201]
+    assert [len(chunk.leads) for chunk in chunks] == [600, 600, 1]
+    assert [chunk.leads[0].row for chunk in chunks] == [1, 601, 1_201]
 
 
 def test_big_rows_are_split_before_the_byte_limit() -> None:
@@ -203,7 +203,7 @@ def test_the_titles_of_a_csv_count_towards_its_size(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(leads, "MAX_CHUNK_BYTES", len(whole.content))
     assert list(to_csv_chunks(accepted, "list-1")) == [whole]
     monkeypatch.setattr(leads, "MAX_CHUNK_BYTES", len(whole.content) - 1)
-    assert [chunk.rows for chunk in to_csv_chunks(accepted, "list-1")] == [(1,), (2,)]
+    assert [chunk.leads for chunk in to_csv_chunks(accepted, "list-1")] == [accepted[:1], accepted[1:]]
 
 
 def test_the_fullest_row_that_prepare_accepts_fits_one_csv() -> None:
@@ -264,11 +264,11 @@ def test_chunks_rejoin_to_the_accepted_rows(
         patch.setattr(leads, "MAX_CHUNK_ROWS", most_rows)
         patch.setattr(leads, "MAX_CHUNK_BYTES", most_bytes)
         chunks = list(to_csv_chunks(accepted, "list-1"))
-    assert [row for chunk in chunks for row in chunk.rows] == [lead.row for lead in accepted]
+    assert [lead for chunk in chunks for lead in chunk.leads] == list(accepted)
     found: list[dict[str, str]] = []
     for chunk in chunks:
         titles, *rows = read_back(chunk)
-        assert len(rows) == len(chunk.rows) <= most_rows
+        assert len(rows) == len(chunk.leads) <= most_rows
         assert len(chunk.content) <= most_bytes or len(rows) == 1
         found.extend(dict(zip(titles, row, strict=True)) for row in rows)
     expected = [

@@ -80,7 +80,7 @@ async def create_list(
         )
     request = CreateListRequest(name=wanted, description=clean(description) or None)
     made = await services.client.create_list(request)
-    services.directory.learn(made)
+    services.directory.learn_new(made)
     return created_list(made, wanted)
 
 
@@ -89,9 +89,9 @@ async def add_leads(
 ) -> AddLeadsResult:
     """Add up to 500 people to a lead list. It never enriches and spends nothing.
 
-    Rows that identify nobody and exact duplicates are left out and named by row number. The very same call again
-    adds nobody twice, but people who are in the list already are not recognised in another call: send only new
-    ones. To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.
+    Rows that identify nobody and exact duplicates are left out and named by row number. Who was added from this
+    machine with the very same details is not added again; others in the list are not recognised, so send only new
+    people. To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.
     """
     if not people:
         raise InvalidArguments("people is missing or empty.", f"Give people, 1 to 500 records. {_WHO}")
@@ -110,8 +110,8 @@ async def add_leads_or_file(
     """Add up to 500 people, or the rows of a CSV file, to a lead list. It never enriches and spends nothing.
 
     Give exactly one of people and csv_path; a file's path is inside the folder that the user shared. Rows that
-    identify nobody and exact duplicates are left out and named by row number. The very same call again adds
-    nobody twice, but people who are in the list already are not recognised in another call: send only new ones.
+    identify nobody and exact duplicates are left out and named by row number. Who was added from this machine with
+    the very same details is not added again; others in the list are not recognised, so send only new people.
     Afterwards: estimate the list, show the quote, then enrich_list.
     """
     if bool(people) == bool(csv_path.strip()):
