@@ -14,7 +14,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,15 +29,15 @@ from cleanlist_mcp.text import has_contact_data
 KEEP_SECONDS = 90 * spend.DAY
 """How long an entry is kept."""
 
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process's transaction; one takes a few milliseconds at most."""
+BUSY_TIMEOUT = 2.0
+"""Seconds to wait for another process's transaction, during which nothing else runs here; one takes milliseconds."""
 
 IMPORT_REMEMBERED = 23 * 3600.0
 """Seconds for which the key of an import without an answer is relied on: the API keeps it for 24 hours (vendor's
 own SDK)."""
 
 TRY_AGAIN_AFTER = 5.0
-"""Seconds after which what could not be opened or written is tried again: a try may wait `BUSY_TIMEOUT`."""
+"""Seconds after which what was locked or could not be written is tried again: a try may wait `BUSY_TIMEOUT`."""
 
 OPEN_STEP = 0.05
 """Seconds between tries to open a file that another process is just making."""
@@ -75,11 +75,12 @@ _UPGRADES = (
     """
     ALTER TABLE imports ADD COLUMN list_id TEXT NOT NULL DEFAULT '';
     ALTER TABLE imports ADD COLUMN people TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE runs ADD COLUMN list_now TEXT;
     """,
 )
 _RUN_COLUMNS = (
     "run_id, kind, state, scope, label, reserved, started_at, in_flight_until, list_id, list_name, quote_id, "
-    "quoted, workflow_id, status, charged, refunded, finished_at, report"
+    "quoted, workflow_id, status, charged, refunded, finished_at, report, list_now"
 )
 
 log = logging.getLogger(__name__)
@@ -102,9 +103,10 @@ class ImportClaim:
 class Journal:
     """The memory of one machine, seen by one API key (`account`); the limits look at all keys.
 
-    `durable` is false where the state folder cannot be written: the entries then live as long as the process.
-    While another program holds the file locked, nothing is remembered and nothing may be spent, because the file
-    may know the run already: single entries read as absent, and `recent` refuses to say that there are none.
+    `durable` is false where the state folder cannot be written: the entries then live as long as the process, beside
+    those of the file, if that can be read. While another program holds the file locked, nothing is remembered and
+    nothing may be spent, because the file may know the run already: single entries read as absent, and `recent`
+    refuses to say that there are none.
     """
 
     def __init__(
@@ -113,19 +115,23 @@ class Journal:
         clock: Clock,
         account: str,
         *,
-        durable: bool,
+        folder: Path | None = None,
         locked_in: Path | None = None,
     ) -> None:
+        """`folder` is where the database lies on disk, `locked_in` where one lies that cannot be opened yet."""
         self._clock = clock
         self._account_text = account
         self._locked_in = locked_in
         self._unwritten: list[tuple[str, tuple[Any, ...]]] = []
         self._try_again_at = clock.monotonic() + TRY_AGAIN_AFTER if locked_in else 0.0
-        self._use(database, durable=durable)
+        self._no_reads_until = self._no_writes_until = 0.0
+        self._use(database, folder)
 
-    def _use(self, database: sqlite3.Connection, *, durable: bool) -> None:
+    def _use(self, database: sqlite3.Connection, folder: Path | None) -> None:
         self._db = database
-        self.durable = durable
+        self.durable = folder is not None
+        self._file = None if folder is None else folder / FILE_NAME
+        self._file_id = None if self._file is None else _file_id(self._file)
         self._secret = _secret(database)
         self._account = self._digest("account", self._account_text)
 
@@ -135,45 +141,35 @@ class Journal:
 
         `account` is what the API key and address identify; only a keyed digest of it is stored.
         """
-        locked_in = None
-        if folder is not None:
-            try:
-                return cls(_connect(folder, clock, BUSY_TIMEOUT), clock, account, durable=True)
-            except NewerJournal:
-                log.warning(
-                    "The journal in the state folder was written by a newer version of cleanlist-mcp: runs "
-                    "are remembered in memory, for this process alone. Update cleanlist-mcp."
-                )
-            except (OSError, sqlite3.Error) as exc:
-                if _is_busy(exc):
-                    locked_in = folder
-                    log.warning("The journal is locked by another program: nothing is spent until it opens.")
-                else:
-                    log.warning(
-                        "The state folder cannot be used (%s): runs are remembered in memory, for this process "
-                        "alone. Set CLEANLIST_STATE_DIR to a folder that can be written.",
-                        type(exc).__name__,
-                    )
-        database = sqlite3.connect(":memory:", isolation_level=None)
-        _upgrade(database)
-        return cls(database, clock, account, durable=False, locked_in=locked_in)
+        if folder is None:
+            return cls(_in_memory(None), clock, account)
+        try:
+            return cls(_connect(folder, clock, BUSY_TIMEOUT), clock, account, folder=folder)
+        except (OSError, sqlite3.Error) as exc:
+            if _is_busy(exc):
+                log.warning("The journal is locked by another program: nothing is spent until it opens.")
+                return cls(_in_memory(None), clock, account, locked_in=folder)
+            _warn_unusable(exc)
+            return cls(_in_memory(folder), clock, account)
 
     def unlock(self) -> None:
         """Open the file that was locked at the start, if it can be opened by now; tried every few seconds."""
         if self._locked_in is None or self._clock.monotonic() < self._try_again_at:
             return
         self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
+        folder: Path | None = self._locked_in
         try:
             database = _connect(self._locked_in, self._clock, 0.0)
         except (OSError, sqlite3.Error) as exc:
-            if not _is_busy(exc):
-                log.error("The journal is free again and cannot be used (%s).", type(exc).__name__)
-            return
+            if _is_busy(exc):
+                return
+            _warn_unusable(exc)
+            database, folder = _in_memory(self._locked_in), None
         self._locked_in = None
         self._try_again_at = 0.0
         self._unwritten.clear()  # these were about the empty journal that stood in
         self._db.close()
-        self._use(database, durable=True)
+        self._use(database, folder)
 
     @property
     def locked(self) -> bool:
@@ -199,6 +195,14 @@ class Journal:
         if self._locked_in is not None:
             raise locked_error()
 
+    def _check_in_place(self) -> None:
+        """Refuse to spend where the file was removed or replaced: what is written into it now would be lost."""
+        if self._file is not None and _file_id(self._file) != self._file_id:
+            raise JournalUnusable(
+                "The journal of runs on this machine was removed while the server runs; nothing was sent.",
+                "Ask the user to restart the client that started this server, then try again.",
+            )
+
     def _digest(self, *parts: str) -> str:
         return hmac.new(self._secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -208,6 +212,8 @@ class Journal:
             *(quote.quote_id, self._account, quote.list_id, quote.list_name, quote.scope, quote.row_count),
             *(quote.cost, quote.available, quote.expires_at),
         )
+        if self._clock.monotonic() < self._no_writes_until:
+            return  # as below
         try:
             with self._transaction():
                 _forget_old(self._db, self._clock.time())
@@ -218,7 +224,7 @@ class Journal:
 
     def quote(self, quote_id: str) -> Quote | None:
         """The quote of that id, if this machine was given it under this key."""
-        with _reading():
+        with self._reading():
             row = self._db.execute(
                 "SELECT quote_id, list_id, list_name, scope, row_count, cost, available, expires_at "
                 "FROM quotes WHERE account = ? AND quote_id = ?",
@@ -264,14 +270,16 @@ class Journal:
         """The same for a list run, which one quote can start once.
 
         Raises:
+            QuoteExpired: where it would start one and is past its time.
             DailyLimit: where the limit would be passed.
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
 
         def decide() -> Decision:
-            same_quote = self._newest("quote_id = ?", quote.quote_id)
-            same_work = self._runs("kind = 'list' AND list_id = ? AND scope = ?", quote.list_id, quote.scope)
-            return spend.decide_list(same_quote, same_work, now=self._clock.time())
+            decision = self._decide_list(quote)
+            if decision.action == "start":
+                spend.check_quote(quote, quote.list_id, quote.scope, self._clock.time())
+            return decision
 
         columns = {
             "quote_id": quote.quote_id,
@@ -282,6 +290,20 @@ class Journal:
             "list_name": quote.list_name,
         }
         return self._claim(decide, "list", quote.cost, limits, seconds, columns)
+
+    def list_decision(self, quote: Quote) -> Decision:
+        """What claiming a list run for `quote` would decide, as far as other runs go; nothing is written.
+
+        Raises:
+            JournalUnusable: if the runs cannot be read.
+        """
+        with self._reading():
+            return self._decide_list(quote)
+
+    def _decide_list(self, quote: Quote) -> Decision:
+        same_quote = self._newest("quote_id = ?", quote.quote_id)
+        same_work = self._runs("kind = 'list' AND list_id = ? AND scope = ?", quote.list_id, quote.scope)
+        return spend.decide_list(same_quote, same_work, now=self._clock.time())
 
     def reclaim(self, run: Run, *, seconds: float) -> Run | None:
         """Take an uncertain list run up again, to send its quote once more; None if another call has.
@@ -386,6 +408,13 @@ class Journal:
             ),
         )
 
+    def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
+        """Record what the list of a finished run held; empty where it is being counted, or could not be."""
+        self._outcome(
+            "UPDATE runs SET list_now = ? WHERE account = ? AND workflow_id = ?",
+            (json.dumps(list_now), self._account, workflow_id),
+        )
+
     def claim_import(self, key: str, list_id: str, settle: float) -> "ImportClaim":
         """Decide about a chunk of rows for a list and, where it may be sent, write its intent in the same
         transaction.
@@ -407,7 +436,7 @@ class Journal:
     def import_known(self, key: str) -> "ImportClaim":
         """What is known of a chunk, without claiming it."""
         self._write_late()
-        with _reading():
+        with self._reading():
             return self._import_claim(key, 0.0)
 
     def import_finished(self, key: str, rows_imported: int, people: Sequence[str]) -> None:
@@ -424,7 +453,7 @@ class Journal:
             JournalUnusable: if they cannot be read.
         """
         self._check_not_locked()
-        with _reading():
+        with self._reading():
             rows = self._db.execute(
                 "SELECT people FROM imports WHERE account = ? AND list_id = ? AND finished_at IS NOT NULL",
                 (self._account, list_id),
@@ -466,7 +495,7 @@ class Journal:
 
     def run_of_quote(self, quote_id: str) -> Run | None:
         """The run that a quote started, or may have started."""
-        with _reading():
+        with self._reading():
             return self._newest("quote_id = ?", quote_id)
 
     def recent(self, limit: int) -> list[Run]:
@@ -477,17 +506,17 @@ class Journal:
         """
         self._check_not_locked()
         self._write_late()
-        with _reading():
+        with self._reading():
             return self._runs("1", limit=limit)
 
     def last_list_run(self, list_id: str) -> Run | None:
         """The newest run over a list, whatever its scope."""
-        with _reading():
+        with self._reading():
             return self._newest("kind = 'list' AND list_id = ?", list_id)
 
     def spent(self) -> Spent:
         """What counts against the limits now, over all keys."""
-        with _reading():
+        with self._reading():
             return self._spent()
 
     def _spent(self) -> Spent:
@@ -501,7 +530,7 @@ class Journal:
 
     def list_named(self, name: str) -> str | None:
         """The id of the list of that name that a single run of this key went to last."""
-        with _reading():
+        with self._reading():
             row = self._db.execute(
                 "SELECT list_id FROM runs WHERE account = ? AND kind = 'person' AND list_name = ? "
                 "AND list_id <> '' ORDER BY run_id DESC LIMIT 1",
@@ -512,11 +541,10 @@ class Journal:
     def _known(self, condition: str, value: Any) -> Run | None:
         self._write_late()
         try:
-            return self._newest(condition, value)
-        except sqlite3.Error as exc:
-            # After a spend a report must come out even so; what the API says is enough for it.
-            log.error("The journal cannot be read (%s).", type(exc).__name__)
-            return None
+            with self._reading():
+                return self._newest(condition, value)
+        except JournalUnusable:
+            return None  # after a spend a report must come out even so; what the API says is enough for it
 
     def _newest(self, condition: str, *values: Any) -> Run | None:
         return next(iter(self._runs(condition, *values, limit=1)), None)
@@ -550,7 +578,7 @@ class Journal:
                     decision = self._start(kind, cost, limits, seconds, columns)
                 return decision
         except JournalUnusable:
-            with _reading():
+            with self._reading():
                 decision = decide()
             if decision.action == "start":
                 raise
@@ -585,17 +613,36 @@ class Journal:
             yield
 
     @contextmanager
+    def _reading(self) -> Iterator[None]:
+        # Another program may hold the file: each try takes all others' time, so the next one has to wait.
+        if self._clock.monotonic() < self._no_reads_until:
+            raise locked_error()
+        try:
+            yield
+        except sqlite3.Error as exc:
+            if _is_busy(exc):
+                self._no_reads_until = self._clock.monotonic() + TRY_AGAIN_AFTER
+            log.error("The journal cannot be read (%s).", type(exc).__name__)
+            raise JournalUnusable(
+                "The journal of runs on this machine cannot be read; nothing was sent.", _CHECK_FOLDER
+            ) from None
+
+    @contextmanager
     def _writing_intent(self) -> Iterator[None]:
         self._check_not_locked()
+        self._check_in_place()
+        if self._clock.monotonic() < self._no_writes_until:
+            raise locked_error()
         self._write_late()
         try:
             with self._transaction(power_safe=True):
                 yield
         except sqlite3.Error as exc:
+            if _is_busy(exc):
+                self._no_writes_until = self._clock.monotonic() + TRY_AGAIN_AFTER
             log.error("The journal cannot be written (%s); nothing was sent.", type(exc).__name__)
             raise JournalUnusable(
-                "The journal of runs on this machine cannot be written, so nothing was sent.",
-                "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, then try again.",
+                "The journal of runs on this machine cannot be written, so nothing was sent.", _CHECK_FOLDER
             ) from None
 
     def _outcome(self, statement: str, values: tuple[Any, ...]) -> int:
@@ -629,6 +676,30 @@ class NewerJournal(sqlite3.DatabaseError):
     """The file was written by a newer version of this program."""
 
 
+class DamagedJournal(sqlite3.DatabaseError):
+    """The file is a journal, and parts of it cannot be read."""
+
+
+_CHECK_FOLDER = (
+    "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, or to run `cleanlist-mcp doctor`; then "
+    "try again."
+)
+
+
+def _warn_unusable(error: Exception) -> None:
+    """Say on stderr why runs are remembered for this process alone, and what mends it."""
+    if isinstance(error, NewerJournal):
+        fault = "The journal in the state folder was written by a newer version of cleanlist-mcp"
+        remedy = "Update cleanlist-mcp."
+    elif isinstance(error, DamagedJournal):
+        fault = "The journal in the state folder is damaged"
+        remedy = f"Close all clients that use cleanlist-mcp, move {FILE_NAME} away, and start them again."
+    else:
+        fault = f"The state folder cannot be used ({type(error).__name__})"
+        remedy = "Set CLEANLIST_STATE_DIR to a folder that can be written."
+    log.warning("%s: runs are remembered in memory, for this process alone. %s", fault, remedy)
+
+
 def locked_error() -> JournalUnusable:
     """What is said while another program holds the file."""
     return JournalUnusable(
@@ -639,8 +710,8 @@ def locked_error() -> JournalUnusable:
 
 
 def _decoded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The columns of a run; the last one, its report, is kept as JSON."""
-    return (*row[:-1], None if row[-1] is None else json.loads(row[-1]))
+    """The columns of a run; the last two are kept as JSON."""
+    return (*row[:-2], *(None if text is None else json.loads(text) for text in row[-2:]))
 
 
 def label_list(name: str) -> str:
@@ -658,18 +729,6 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:  # SQLite ends some failed ones itself
             database.execute("ROLLBACK")
         raise
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as exc:
-        log.error("The journal cannot be read (%s).", type(exc).__name__)
-        raise JournalUnusable(
-            "The journal of runs on this machine cannot be read; nothing was sent.",
-            "Ask the user to check the disk and the folder in CLEANLIST_STATE_DIR, then try again.",
-        ) from None
 
 
 def _connect(folder: Path, clock: Clock, patience: float) -> sqlite3.Connection:
@@ -693,6 +752,54 @@ def _is_busy(error: Exception) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+def _in_memory(folder: Path | None) -> sqlite3.Connection:
+    """A journal for this process alone. It begins with all that the file in `folder` still tells: what was paid for
+    there is not paid for again because the disk is full."""
+    if folder is not None:
+        address = (folder / FILE_NAME).absolute().as_uri()
+        for mode in (
+            "mode=ro",
+            "immutable=1",
+        ):  # in a folder that cannot be written, SQLite opens the second alone
+            with suppress(sqlite3.Error):
+                return _copied(f"{address}?{mode}")
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    _upgrade(database)
+    return database
+
+
+def _copied(address: str) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as source:
+            source.backup(copy)
+        _check(copy)
+        _upgrade(copy)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _check(database: sqlite3.Connection) -> None:
+    """Look at the structure of the whole file, which takes milliseconds.
+
+    Raises:
+        DamagedJournal: if a part of it cannot be read.
+    """
+    if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise DamagedJournal
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another at the same place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _private_file(folder: Path) -> Path:
     """The journal's file, readable by its owner alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -708,6 +815,7 @@ def _opened(path: Path, now: float, patience: float) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = WAL")
+        _check(database)
         _upgrade(database)
         with _transaction(database):
             _forget_old(database, now)

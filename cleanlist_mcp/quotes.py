@@ -24,7 +24,7 @@ async def issue(services: Services, list_id: str, list_name: str, scope: Scope) 
     return quote
 
 
-def next_step(services: Services, quote: Quote, last_run: Run | None) -> str:
+def next_step(services: Services, quote: Quote) -> str:
     """What to do with a quote: the whole call, because the person approving sees only its arguments; or what
     would make that call fail."""
     settings = services.settings
@@ -42,16 +42,32 @@ def next_step(services: Services, quote: Quote, last_run: Run | None) -> str:
     )
     if limit is not None:
         return f"{limit.message} {limit.next_step}"
-    if last_run is not None and last_run.state == "running" and last_run.scope == quote.scope:
-        return (
-            "This list is being enriched in this scope already: call "
-            f'workflow_status(workflow_id="{last_run.workflow_id}") before anything is spent.'
-        )
+    blocked = _blocked(services, quote)
+    if blocked is not None:
+        return blocked
     return (
         "Show the user this quote; once they agree, call "
         f'enrich_list(list_id="{quote.list_id}", scope="{quote.scope}", quote_id="{quote.quote_id}", '
         f"max_credits={quote.cost})."
     )
+
+
+def _blocked(services: Services, quote: Quote) -> str | None:
+    """What to do where another run of the same list and scope would make the spend fail."""
+    decision = services.journal.list_decision(quote)
+    run = decision.run
+    if run is not None and decision.action == "busy":
+        which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
+        return (
+            "This list is being enriched in this scope already: call "
+            f"workflow_status({which}) before anything is spent."
+        )
+    if run is not None and decision.action == "unknown":
+        error = services.workflows.unknown(run)
+        return (
+            f"An earlier run of this list in this scope stands in the way. {error.message} {error.next_step}"
+        )
+    return None
 
 
 async def checked(
@@ -83,7 +99,7 @@ async def checked(
     if run is not None:
         spend.check_same_work(quote, list_id, scope)
         over = max_credits is not None and quote.cost > max_credits
-        if over and spend.may_clear_up(run, quote, services.clock.time()):
+        if over and spend.may_send(run, quote, services.clock.time()):
             raise services.workflows.unknown(run)
         return quote
     spend.check_quote(quote, list_id, scope, services.clock.time())
@@ -136,9 +152,11 @@ async def _price(services: Services, list_id: str, list_name: str, scope: Scope)
 
 
 def _of_run(run: Run, quote_id: str) -> Quote:
-    """A quote that was forgotten, from the run that it started."""
+    """A quote that was forgotten, or that others issued, from the run that it started; it lived no longer than
+    quotes do after it was used."""
     cost = run.quoted or run.reserved
-    return Quote(quote_id, run.list_id, run.list_name, run.scope, 0, cost, 0, run.started_at)
+    lived_until = run.started_at + spend.QUOTE_LIFETIME
+    return Quote(quote_id, run.list_id, run.list_name, run.scope, 0, cost, 0, lived_until)
 
 
 def _check_ids(quote_id: str, list_id: str, scope: Scope) -> None:

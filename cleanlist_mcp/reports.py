@@ -194,31 +194,23 @@ async def _counted(services: Services, run: Run, seen: WorkflowStatus | None, de
 
     It is tried once: what the list holds later says less and less about this run.
     """
-    if run.kind != "list" or run.report is None or seen is None or not services.settings.lists_on:
+    if run.kind != "list" or seen is None or not seen.finished or not services.settings.lists_on:
         return run
-    if not seen.finished or "list_now" in run.report:
+    if run.workflow_id is None or run.list_now is not None:
         return run
-    _remember(services, run, run.report | {"list_now": None})
-    list_now = await _list_now(services, run.list_id, deadline)
-    if list_now is not None:
-        _remember(services, run, run.report | {"list_now": list_now})
+    services.journal.counted(run.workflow_id, {})
+    services.journal.counted(run.workflow_id, await _list_now(services, run.list_id, deadline))
     return services.journal.run(run.run_id) or run
 
 
-def _remember(services: Services, run: Run, report: dict[str, Any]) -> None:
-    services.journal.finished(
-        run.workflow_id or "", status=run.status, charged=run.charged, refunded=run.refunded, report=report
-    )
-
-
-async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dict[str, Any] | None:
-    """How many rows of a list have an e-mail address and a phone number; None if it cannot be read in time."""
+async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dict[str, Any]:
+    """How many rows of a list have an e-mail address and a phone number; empty if it cannot be read in time."""
     with anyio.move_on_after(max(min(COUNT_SECONDS, deadline.left() - 2), 0.0)):
         try:
             page = await services.client.leads(list_id, limit=COUNTED_ROWS)
         except CleanlistError as exc:
             log.warning("A finished list could not be counted (%s).", type(exc).__name__)
-            return None
+            return {}
         return {
             "emails": sum(bool(lead.email) for lead in page.leads),
             "phones": sum(bool(lead.phone) for lead in page.leads),
@@ -226,13 +218,13 @@ async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dic
             "complete": not page.cursor,
         }
     log.warning("A finished list could not be counted in time.")
-    return None
+    return {}
 
 
 def _list_sentence(run: Run | None) -> str:
     """What the list holds since the run, if it was counted."""
-    counts = run.report.get("list_now") if run is not None and run.report else None
-    if counts is None:
+    counts = run.list_now if run is not None else None
+    if not counts:
         return ""
     emails, phones = counts["emails"], counts["phones"]
     held = f"{emails} e-mail address{'' if emails == 1 else 'es'} and {phones} phone number{'' if phones == 1 else 's'}"

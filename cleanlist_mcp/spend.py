@@ -65,7 +65,8 @@ class Run:
     """One entry of the journal. `reserved` is the most it can cost; the settled figures are None until known.
 
     `state` is what is known here: `starting` (the request may be under way until `in_flight_until`),
-    `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started).
+    `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started). `report`
+    is how a list run ended, `list_now` what its list held then: empty where that could not be counted.
     """
 
     run_id: int
@@ -86,6 +87,7 @@ class Run:
     refunded: int | None = None
     finished_at: float | None = None
     report: dict[str, Any] | None = None
+    list_now: dict[str, Any] | None = None
 
 
 class Amount(NamedTuple):
@@ -147,9 +149,10 @@ def state_at(run: Run, now: float) -> State:
     return "uncertain" if run.state == "starting" and not under_way else run.state
 
 
-def may_clear_up(run: Run, quote: Quote, now: float) -> bool:
-    """Whether sending `quote` once more may tell what became of `run`, which it may have started."""
-    return state_at(run, now) == "uncertain" and now <= quote.expires_at
+def may_send(run: Run, quote: Quote, now: float) -> bool:
+    """Whether a call that names `quote` may send it although it started `run`: to tell what became of that, or
+    anew, if the request that is under way is refused."""
+    return state_at(run, now) in ("starting", "uncertain") and now <= quote.expires_at + CLOCK_TOLERANCE
 
 
 def check_same_work(quote: Quote, list_id: str, scope: Scope) -> None:
@@ -224,8 +227,8 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
         return DailyLimit(
             f"This would reserve {credits_text(cost)}; {spent.last_day} of the {limits.daily} that "
             "CLEANLIST_DAILY_LIMIT allows in 24 hours are used or reserved.",
-            "Tell the user. Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration; "
-            "credits_balance shows what is left as the 24 hours roll on.",
+            f"Tell the user. {_settling(spent)}Only they can raise CLEANLIST_DAILY_LIMIT, in the client's "
+            "configuration; credits_balance shows what is left as the 24 hours roll on.",
             cost=cost,
             spent_last_24h=spent.last_day,
             daily_limit=limits.daily,
@@ -234,12 +237,18 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
         return PersonAllowance(
             f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
             f"{limits.person_allowance} for single people in an hour (CLEANLIST_PERSON_ALLOWANCE) are used.",
-            f"{LIST_ROUTE[limits.lists_on]} The allowance frees up as the hour rolls on.",
+            f"{LIST_ROUTE[limits.lists_on]} {_settling(spent)}The allowance frees up as the hour rolls on.",
             cost=cost,
             person_allowance=limits.person_allowance,
             person_allowance_left=allowance_left(spent, limits),
         )
     return None
+
+
+def _settling(spent: Spent) -> str:
+    if not spent.reserved_now:
+        return ""
+    return "Runs whose end was not seen yet count in full; workflow_status without arguments looks at them. "
 
 
 def allowance_left(spent: Spent, limits: Limits) -> int:

@@ -129,6 +129,10 @@ class Workflows:
                     return Started(run, replayed=True)
             elif decision.action == "unknown" or not await self._join(run, deadline):
                 raise self.unknown(run)
+            else:
+                joined = self._journal.run(run.run_id)
+                if joined is not None and joined.workflow_id is not None:
+                    return Started(joined, replayed=True)  # whatever `again` says: it is of the same moment
 
     async def start_list(
         self, quote: Quote, *, known_here: bool, may_resend: bool, deadline: Deadline
@@ -157,7 +161,7 @@ class Workflows:
             if decision.action == "replay":
                 return Started(run, replayed=True)
             now = self._clock.time()
-            if decision.action == "resend" and may_resend and spend.may_clear_up(run, quote, now):
+            if decision.action == "resend" and may_resend and spend.may_send(run, quote, now):
                 try:
                     taken = self._journal.reclaim(run, seconds=self._spend_seconds)
                 except JournalUnusable:
@@ -167,6 +171,21 @@ class Workflows:
                     return await self._spend(send, taken, deadline)
             elif decision.action != "wait" or not await self._join(run, deadline):
                 raise self.unknown(run)
+
+    async def require_free(self, quote: Quote) -> None:
+        """Raise where another run of the same list and scope stands in the way of `quote`, before anybody is asked.
+
+        Raises:
+            RunInProgress: where one goes on.
+            OutcomeUnknown: where one may.
+        """
+        decision = self._journal.list_decision(quote)
+        while decision.action == "busy" and await self._is_over(_run_of(decision)):
+            decision = self._journal.list_decision(quote)
+        if decision.action == "busy":
+            raise _in_progress(_run_of(decision))
+        if decision.action == "unknown":
+            raise self.unknown(_run_of(decision))
 
     async def close(self) -> None:
         """Let the spend requests that have left come to their end, within `SHUTDOWN_SECONDS`; nothing is sent
@@ -287,6 +306,10 @@ class Workflows:
         return self._accepted(run, answer, quote.list_id)
 
     def _accepted(self, run: Run, answer: PersonStarted | ListStarted, list_id: str) -> Started:
+        known = self._journal.by_workflow(answer.workflow_id)
+        if known is not None and known.run_id != run.run_id:
+            self._journal.refused(run)  # the API itself knew the work again: it is charged once
+            return Started(known, replayed=True)
         run = self._journal.started(
             run,
             workflow_id=answer.workflow_id,
@@ -337,9 +360,10 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
             "again=true starts a new run."
         )
     else:
+        call = f'enrich_list(list_id="{run.list_id}", scope="{run.scope}", quote_id="{run.quote_id}")'
         way_out = (
-            "While the quote lives, the same call may clear this up: one quote cannot start twice. If nothing "
-            f"has changed {hold} minutes after the first try, a new estimate of the list can be run."
+            f"While its quote lives, {call} may clear this up: one quote cannot start twice. If nothing has changed "
+            f"{hold} minutes after the first try, a new estimate of the list can be run."
         )
     return OutcomeUnknown(
         f"{sent} and its answer was lost: the run may or may not have started. It is not sent again by itself.",

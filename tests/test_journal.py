@@ -300,6 +300,7 @@ def test_a_journal_of_a_newer_version_is_left_alone(
     journal = Journal.open(tmp_path, clock, KEY)
 
     assert not journal.durable
+    assert not journal.locked
     assert journal.recent(10) == []
     assert "newer version" in caplog.text
     journal.close()
@@ -378,7 +379,7 @@ def test_a_full_disk_refuses_the_intent_and_leaves_the_journal_usable(
 
 
 def claims_long_entry(journal: Journal, number: int) -> bool:
-    quote = Quote(f"qte_{number:0300}", f"list_{number}", "", "partial", 1, 1, 1, 0)
+    quote = Quote(f"qte_{number:0300}", f"list_{number}", "", "partial", 1, 1, 1, 2e9)
     try:
         return journal.claim_list(quote, limits=LIMITS, seconds=60).action == "start"
     except InternalError:
@@ -422,7 +423,80 @@ def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_readi
 
     assert claim(journal).action == "replay"  # what needs no writing is answered
     holder.close()
+    clock.now += TRY_AGAIN_AFTER
     assert claim(journal, "grace").action == "start"
+    journal.close()
+
+
+def test_a_locked_file_is_waited_for_once_and_not_by_each_call(tmp_path: Path, clock: HandClock) -> None:
+    journal = Journal.open(tmp_path, clock, KEY)
+    journal._db.execute("PRAGMA busy_timeout = 10")
+    tries: list[str] = []
+    journal._db.set_trace_callback(tries.append)
+    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    for who in ("ada", "grace", "edsger"):
+        with pytest.raises(JournalUnusable):
+            claim(journal, who)
+
+    assert tries.count("BEGIN IMMEDIATE") == 1
+    holder.close()
+    journal.close()
+
+
+def test_a_journal_that_cannot_be_written_still_knows_what_was_paid(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Journal.open(tmp_path, clock, KEY)
+    accept(before, run_of(claim(before)))
+    before.close()
+
+    def full(database: sqlite3.Connection, now: float) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(journal_module, "_forget_old", full)
+    journal = Journal.open(tmp_path, clock, KEY)
+
+    assert not journal.durable
+    assert claim(journal).action == "replay"
+    assert claim(journal, "grace").action == "start"
+    journal.close()
+
+
+def test_a_journal_with_a_damaged_page_is_named_and_not_used(
+    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal.open(tmp_path, clock, KEY)
+    root, size = (
+        journal._db.execute(query).fetchone()[0]
+        for query in ("SELECT rootpage FROM sqlite_master WHERE name = 'runs_by_list'", "PRAGMA page_size")
+    )
+    journal.close()
+    content = bytearray((tmp_path / FILE_NAME).read_bytes())
+    content[(root - 1) * size : (root - 1) * size + 64] = b"\xff" * 64
+    (tmp_path / FILE_NAME).write_bytes(content)
+
+    journal = Journal.open(tmp_path, clock, KEY)
+
+    assert not journal.durable
+    assert "is damaged" in caplog.text and FILE_NAME in caplog.text
+    assert claim(journal).action == "start"
+    journal.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    journal = Journal.open(tmp_path, clock, KEY)
+    accept(journal, run_of(claim(journal)))
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+    with pytest.raises(JournalUnusable, match="was removed"):
+        claim(journal, "grace")
+    assert claim(journal).action == "replay"
     journal.close()
 
 

@@ -846,3 +846,200 @@ async def test_a_quote_that_was_forgotten_still_returns_its_run(world: World) ->
         again = await session.call("enrich_list", **arguments)
     assert again["replayed"] and again["workflow_id"] == first["workflow_id"]
     assert world.posts(LIST_PATH) == 1
+
+
+class Refusing(httpx.AsyncBaseTransport):
+    """A network on which the first list run is refused, after some seconds of virtual time."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self._inner, self._clock, self._seconds = world.transport, world.clock, seconds
+        self._refused = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith(LIST_PATH) or self._refused:
+            return await self._inner.handle_async_request(request)
+        self._refused = True
+        await self._clock.sleep(self._seconds)
+        return httpx.Response(403, json={"error": {"code": "insufficient_scope"}}, request=request)
+
+
+@pytest.mark.parametrize("own_limit", ["max_credits", "dialog", "always"])
+async def test_waiting_for_a_run_that_is_refused_does_not_widen_what_this_call_allows(
+    world: World, era: str, own_limit: str
+) -> None:
+    world.transport = Refusing(world, 4)
+    asked: list[str] = []
+
+    async def decline(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    dialog = decline if own_limit == "dialog" else None
+    confirm = "always" if own_limit == "always" else "auto"
+    async with world.connect() as one, world.connect(era, dialog, confirm=confirm) as other:
+        arguments = await world.quote(one)
+        limited = arguments | ({"max_credits": 1} if own_limit == "max_credits" else {})
+
+        async def later() -> Any:
+            await world.clock.sleep(1)
+            return await other.result("enrich_list", **limited)
+
+        await at_once(lambda: one.result("enrich_list", **arguments), later)
+
+    assert world.sandbox.runs == []
+    assert len(asked) == (own_limit == "dialog")
+
+
+async def test_a_quote_that_expired_meanwhile_starts_nothing(world: World) -> None:
+    world.transport = Refusing(world, 8)
+    async with world.connect() as one, world.connect() as other:
+        arguments = await world.quote(one)
+        world.clock.now += 298
+
+        async def later() -> Any:
+            await world.clock.sleep(7)
+            return await other.result("enrich_list", **arguments)
+
+        _, late = await at_once(lambda: one.result("enrich_list", **arguments), later)
+
+    assert said(late)["code"] == "quote_expired"
+    assert world.sandbox.runs == []
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+async def test_the_same_paid_repeat_at_the_same_moment_pays_once(world: World, servers: int) -> None:
+    async with world.connect() as one, world.connect() as other:
+        await one.call("enrich_person", **ADA, wait_seconds=20)
+        world.clock.now += 60
+        slow(world, PERSON_PATH, 3)
+        sessions = (one, one) if servers == 1 else (one, other)
+        again = ADA | {"again": True, "wait_seconds": 20}
+        reports = await at_once(*[lambda s=s: s.call("enrich_person", **again) for s in sessions])
+
+    assert sorted(report["replayed"] for report in reports) == [False, True]
+    assert len({report["workflow_id"] for report in reports}) == 1
+    assert len(world.sandbox.runs) == 2
+
+
+async def test_a_no_to_a_run_that_another_call_started_meanwhile_returns_that_run(world: World) -> None:
+    started = anyio.Event()
+
+    async def decline(context: Any, params: Any) -> ElicitResult:
+        await started.wait()
+        return ElicitResult(action="decline")
+
+    async with world.connect() as one, world.connect("legacy", decline) as other:
+        arguments = await world.quote(one)
+
+        async def first() -> Any:
+            report = await one.call("enrich_list", **arguments)
+            started.set()
+            return report
+
+        ran, declined = await at_once(lambda: other.call("enrich_list", **arguments), first)
+
+    assert ran["replayed"] and ran["workflow_id"] == declined["workflow_id"]
+
+
+async def test_a_broken_dialog_on_a_lost_spend_leaves_its_charge_unknown(world: World, era: str) -> None:
+    async def odd(context: Any, params: Any) -> ElicitResult:
+        return ElicitResult(action="accept", content={"approve": "perhaps"})
+
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_after", times=2)
+    async with world.connect() as one, world.connect(era, odd) as other:
+        arguments = await world.quote(one)
+        await one.error("enrich_list", **arguments)
+        error = await other.error("enrich_list", **arguments)
+
+    assert error["charged"] == "unknown"
+    assert "earlier one with this quote" in error["message"]
+
+
+async def test_an_uncertain_list_names_the_call_that_may_clear_it_up(world: World) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
+    async with world.connect() as session:
+        lost = await world.quote(session)
+        await session.error("enrich_list", **lost)
+        estimate = await session.call("estimate", list_id=lost["list_id"])
+        new = {name: estimate[name] for name in lost}
+        blocked = await session.error("enrich_list", **new)
+        cleared = await session.call("enrich_list", **lost)
+
+    for text in (estimate["next_step"], blocked["next_step"]):
+        assert f'quote_id="{lost["quote_id"]}"' in text
+    assert not cleared["replayed"]
+
+
+async def test_a_running_scope_is_seen_behind_a_newer_run_of_another(world: World) -> None:
+    world.sandbox.add_list(SLOW_LIST, 4)
+    async with world.connect() as session:
+        full = await session.call("enrich_list", **await world.quote(session, SLOW_LIST, "full"))
+        await session.call("enrich_list", **await world.quote(session, SLOW_LIST))
+        estimate = await session.call("estimate", list_id=SLOW_LIST, scope="full")
+
+    assert full["workflow_id"] in estimate["next_step"]
+
+
+async def test_nobody_is_asked_about_a_list_that_is_being_run(world: World, era: str) -> None:
+    async def unused(context: Any, params: Any) -> ElicitResult:
+        raise AssertionError("nothing could be spent")
+
+    world.sandbox.add_list(SLOW_LIST, 4)
+    async with world.connect() as one, world.connect(era, unused) as other:
+        await one.call("enrich_list", **await world.quote(one, SLOW_LIST))
+        error = await other.error("enrich_list", **await world.quote(other, SLOW_LIST))
+
+    assert error["code"] == "run_in_progress"
+
+
+async def test_work_that_the_api_knew_again_is_counted_once(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA, wait_seconds=20)
+        known = {"workflow_id": first["workflow_id"], "status": "completed", "credits_reserved": 1}
+        world.transport = Answering(world.transport, PERSON_PATH, httpx.Response(200, json=known))
+    async with world.connect() as session:
+        again = await session.call("enrich_person", **ADA, again=True)
+        balance = await session.call("credits_balance")
+
+    assert again["replayed"] and again["workflow_id"] == first["workflow_id"]
+    assert balance["spent_last_24h"] == first["credits"]["charged"]
+
+
+async def test_counting_a_finished_list_overwrites_no_charge_that_was_settled_meanwhile(world: World) -> None:
+    class Late(httpx.AsyncBaseTransport):
+        """The first look at the end tells no charge yet, and counting the list takes a while."""
+
+        def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+            self.inner, self.ends = inner, 0
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await self.inner.handle_async_request(request)
+            if request.url.path.endswith("/leads"):
+                await world.clock.sleep(4)
+            if "/enrichment/status/" not in request.url.path:
+                return answer
+            body = json.loads(await answer.aread())
+            if body["status"].startswith("completed"):
+                self.ends += 1
+                if self.ends == 1:
+                    body |= {"credits_charged": None, "credits_refunded": None}
+            return httpx.Response(200, json=body, request=request)
+
+    world.transport = Late(world.transport)
+    both = frozenset({"core", "lists"})
+    async with world.connect(toolsets=both) as one, world.connect() as other:
+        run = await one.call("enrich_list", **await world.quote(one))
+        world.clock.now += 60
+
+        async def later() -> Any:
+            await world.clock.sleep(2)
+            return await other.call("workflow_status", workflow_id=run["workflow_id"], wait_seconds=0)
+
+        _, settled = await at_once(
+            lambda: one.call("workflow_status", workflow_id=run["workflow_id"], wait_seconds=0), later
+        )
+        balance = await other.call("credits_balance")
+        report = await one.call("workflow_status", workflow_id=run["workflow_id"])
+
+    assert balance["spent_last_24h"] == settled["credits"]["charged"] == report["credits"]["charged"]
+    assert "The list now has" in report["summary"]

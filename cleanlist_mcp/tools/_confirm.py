@@ -12,6 +12,7 @@ from cleanlist_mcp.errors import ConfirmationUnavailable
 from cleanlist_mcp.results import rows_text
 from cleanlist_mcp.spend import Quote, credits_text
 from cleanlist_mcp.text import quoted
+from cleanlist_mcp.tools._boundary import committed
 
 DIALOG_SECONDS = 45.0
 """Longest wait for a dialog that holds the call open; some hosts declare the dialog and never show it."""
@@ -70,9 +71,15 @@ async def ask(
 def broken_dialog() -> ConfirmationUnavailable:
     """What is said of an answer that is neither yes nor no."""
     return ConfirmationUnavailable(
-        "The client's dialog was answered without the one field that it asks for; nothing was sent.",
+        "The client's dialog was answered without the one field that it asks for; nothing was sent"
+        + (
+            " by this call, but an earlier one with this quote may have started a run."
+            if committed()
+            else "."
+        ),
         "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
         "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
+        charged="unknown" if committed() else "no",
     )
 
 

@@ -14,6 +14,7 @@ from cleanlist_mcp.results import EstimateResult, RunReport, WorkflowReport, lis
 from cleanlist_mcp.tools import _confirm
 from cleanlist_mcp.tools._boundary import ScopeWord, deadline, services_of
 from cleanlist_mcp.tools._confirm import Approval, Verdict
+from cleanlist_mcp.workflows import Started
 
 ScopeArgument = Annotated[
     Scope,
@@ -66,7 +67,7 @@ async def estimate(
         quote,
         now=services.clock.time(),
         last_run=last_run,
-        next_step=quotes.next_step(services, quote, last_run),
+        next_step=quotes.next_step(services, quote),
     )
 
 
@@ -130,10 +131,14 @@ async def ask_before_spending(
     quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
     mode = services.settings.confirm
     run = services.journal.run_of_quote(quote_id)
-    if run is not None and not spend.may_clear_up(run, quote, services.clock.time()):
+    if run is None:
+        await services.workflows.require_free(quote)
+    elif not spend.may_send(run, quote, services.clock.time()):
         return Verdict("go")  # nothing is sent: that run is only returned, or told of
-    if run is not None and mode == "always" and not _confirm.can_ask(ctx):
-        raise services.workflows.unknown(run)  # more than "nothing was sent" is true of it
+    else:
+        deadline().committed = True  # by an earlier call
+        if mode == "always" and not _confirm.can_ask(ctx):
+            raise services.workflows.unknown(run)
     return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - 3)
 
 
@@ -160,9 +165,12 @@ async def enrich_list(
     answer = _confirm.verdict(approval)
     if answer.word != "go":
         run = services.journal.run_of_quote(quote_id)
-        if run is not None:
+        if run is None:
+            return reports.not_started(quote, answer.word)
+        if run.workflow_id is None:
             raise services.workflows.unknown(run)  # it was not sent again, and may have started before
-        return reports.not_started(quote, answer.word)
+        known = Started(run, replayed=True)
+        return await reports.follow(services, known, wait_seconds, deadline(), _progress(ctx))
     within = max_credits is None or quote.cost <= max_credits
     asked = services.settings.confirm != "always" or _confirm.was_asked(approval)
     started = await services.workflows.start_list(
