@@ -105,6 +105,11 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: Wh
     return _refusal(status, code, body, common, what)
 
 
+def held_back(seconds: float) -> ApiError:
+    """What a request meets that is not sent, because the API refuses all for `seconds` more."""
+    return failure(429, {"retry-after": str(ceil(seconds))}, b"")
+
+
 def read_body(content: bytes) -> ErrorBody:
     """Read an error body of any shape; never raises."""
     try:

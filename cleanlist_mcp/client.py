@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_mcp import __version__, retries
-from cleanlist_mcp.answers import What, failure
+from cleanlist_mcp.answers import What, failure, held_back
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited
 from cleanlist_mcp.models import (
@@ -212,10 +212,10 @@ class CleanlistClient:
         """
         headers = {"Authorization": f"Bearer {self._settings.require_key()}"}
         now = self._clock.monotonic()
-        held_back = self._budget.interactive_wait(now)
-        if held_back > 0:
+        refused_for = self._budget.interactive_wait(now)
+        if refused_for > 0:
             # The API said so a moment ago; asking again would only prolong it.
-            raise failure(429, {"retry-after": str(int(held_back) + 1)}, b"")
+            raise held_back(refused_for)
         self._budget.record(now, request.polled_run, starts=request.spends)
         response, content = await self._exchange(request, headers)
         if response.status_code < 300:

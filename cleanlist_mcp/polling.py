@@ -195,9 +195,12 @@ class RateBudget:
         if run not in self._watches:
             raise KeyError(run)
         reserved = self._reserved(now)
-        own = min((at for at, name in reserved if name == run), default=inf)
-        ordinary = self._ordinary(run, wanted, now, [at for at, _ in reserved])
-        return max(min(own, ordinary), self._blocked_until)
+        own = [at for at, name in reserved if name == run]
+        # Of a run that many calls wait for, the last of their looks is kept free and not each: the looks
+        # before it would use up the minute, and all would wait in the dark.
+        kept_free = sorted([*(at for at, name in reserved if name != run), *own[-1:]])
+        ordinary = self._ordinary(run, wanted, now, kept_free)
+        return max(min([*own, ordinary]), self._blocked_until)
 
     def _note_look(self, run: str, now: float) -> None:
         oldest = now - REMEMBERED_SECONDS

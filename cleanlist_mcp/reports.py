@@ -164,6 +164,8 @@ async def _status_of(
     wanted = workflow_id or (run.workflow_id if run and run.workflow_id else "")
     since = run.started_at if run else None
     watched = await services.watcher.watch(wanted, since, _wait(wait_seconds, deadline), on_change)
+    if run is None and watched.status is None and watched.error is None:
+        watched = await services.watcher.watch(wanted, None, 0)  # its wait had no room for a look of its own
     unknown_here = run is None or (workflow_id and run.state != "finished")
     if watched.status is None and watched.error is not None and unknown_here:
         raise watched.error

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 MAX_CALLS = 64
 """Tool calls that run at once; more wait their turn, within the same 50 seconds."""
 
+MAX_WAITING_CALLS = 256
+"""The same for the tools that wait for runs: however many do, the others have their turn."""
+
+WAITING = frozenset({"enrich_person", "enrich_list", "workflow_status"})
+
 _TOOLS: Mapping[str, tuple[Callable[..., Any], str, Any]] = {
     "whoami": (account.whoami, "Who am I", _boundary.READS),
     "credits_balance": (account.credits_balance, "Credits balance", _boundary.READS),
@@ -53,6 +58,7 @@ class CleanlistServer(MCPServer[Services]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, middleware=[self._begin], **kwargs)
         self._turns = anyio.Semaphore(MAX_CALLS)
+        self._waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
 
     async def _begin(self, ctx: ServerRequestContext[Services, Any], call_next: CallNext) -> HandlerResult:
         """Give each request its services and its time."""
@@ -95,7 +101,7 @@ class CleanlistServer(MCPServer[Services]):
         given = {key: value for key, value in arguments.items() if value is not None or key not in known}
         try:
             with anyio.fail_after(_boundary.CALL_SECONDS):
-                async with self._turns:
+                async with self._waiting_turns if name in WAITING else self._turns:
                     return await super().call_tool(name, given, context)
         except TimeoutError:
             return _boundary.error_result(_boundary.too_slow())

@@ -5,8 +5,11 @@ import io
 import json
 import logging
 import os
+import select
 import signal
 import sys
+import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -34,7 +37,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBRE
 
 
 LAST_ANSWERS_SECONDS = 2.0
-"""How long the answers to requests may take that stood before the end of the input."""
+"""How long the answers to requests may take that stood before the end of the input, and then their reader."""
 
 
 def serve(settings: Settings) -> None:
@@ -63,39 +66,70 @@ async def _serve(server: CleanlistServer) -> None:
             signal.signal(number, lambda number, frame: os._exit(128 + number))
         await server.run_stdio_async()
         return
+    output = _copy_of_stdout()  # before the SDK points stdout elsewhere
     async with stdio_server() as (read_stream, write_stream):
         with anyio.CancelScope() as scope:
-            status = _stop_on_signals(scope)
+            ending = _Ending(scope)
+            ending.watch(output)
             try:
                 answers = Answers(write_stream)
                 await server.serve_streams(Requests(server, read_stream, answers), answers)
                 if not scope.cancel_called:
                     # What somebody printed goes to stderr, as long as stdout points there.
                     sys.stdout.flush()
+                    ending.served()
                     return  # stdin has ended, and with it the thread that reads it
             except anyio.get_cancelled_exc_class():
                 pass  # a signal, or the output is closed
             except Exception as exc:
                 log.error("The server stopped: %s.", where(exc))
-                status[0] = 1
+                ending.status = 1
             # The thread that reads stdin cannot be interrupted, so an orderly end would wait for it.
             # All that must not be lost is written by now: the lifespan has ended.
             logging.shutdown()
-            os._exit(status[0])
+            os._exit(ending.status)
 
 
-def _stop_on_signals(scope: anyio.CancelScope) -> list[int]:
-    """Cancel `scope` on a signal. The list's one item is the exit status that fits what happened."""
-    loop = asyncio.get_running_loop()
-    status = [0]
+class _Ending:
+    """Ends the serving on a signal, or once nobody can read the output; `status` is the exit status for it."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        status[0] = 128 + number
-        loop.call_soon_threadsafe(scope.cancel)
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self.status = 0
+        self._scope = scope
+        self._loop = asyncio.get_running_loop()
+        self._served = False
 
-    for number in _SIGNALS:
-        signal.signal(number, stop)
-    return status
+    def watch(self, output: int | None) -> None:
+        """Begin; `output` is where the answers go."""
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
+        if output is not None and hasattr(select, "poll"):
+            threading.Thread(target=self._until_nobody_reads, args=(output,), daemon=True).start()
+
+    def served(self) -> None:
+        """All is done and written down. Answers that nobody takes off the pipe are not waited for longer."""
+        self._served = True
+        self._loop.call_later(LAST_ANSWERS_SECONDS, os._exit, 0)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._served:
+            os._exit(128 + number)
+        self.status = 128 + number
+        self._loop.call_soon_threadsafe(self._scope.cancel)
+
+    def _until_nobody_reads(self, output: int) -> None:
+        poll = select.poll()
+        poll.register(output, 0)  # nothing but that the other end is gone
+        poll.poll()
+        with suppress(RuntimeError):  # the loop has ended before
+            self._loop.call_soon_threadsafe(self._scope.cancel)
+
+
+def _copy_of_stdout() -> int | None:
+    try:
+        return os.dup(1)
+    except OSError:
+        return None  # there is none
 
 
 class Answers:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup
 
+from cleanlist_mcp.answers import held_back
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import (
     ApiError,
@@ -17,7 +18,6 @@ from cleanlist_mcp.errors import (
     CleanlistError,
     InternalError,
     NotFound,
-    RateLimited,
     where,
 )
 from cleanlist_mcp.journal import Journal
@@ -35,6 +35,9 @@ FRESH = 1.0
 
 KNOWN_WITHIN = 30.0
 """Seconds after its start within which a run that the API accepted may still be unknown to it."""
+
+RECHECK = 2.0
+"""Seconds after which a wait looks whether the API refuses all requests by now."""
 
 TIMER_SLACK = 0.001
 """Seconds by which a timer may ring early without being set again."""
@@ -132,11 +135,11 @@ class Watcher:
         poller.last_looks[ticket] = end - LAST_LOOK_BEFORE_END
         self._replan(poller)
         try:
-            await self._wait(poller, end, on_change)
+            refusal = await self._wait(poller, end, on_change)
         finally:
             del poller.last_looks[ticket]
             self._replan(poller)
-        return Watched(poller.status, poller.error)
+        return Watched(poller.status, refusal or poller.error)
 
     def _poller(self, workflow_id: str, started_at: float | None) -> _Poller:
         poller = self._pollers.get(workflow_id)
@@ -154,11 +157,12 @@ class Watcher:
         return poller
 
     async def _glance(self, poller: _Poller) -> Watched:
-        shared = False
+        before = poller.looked_at
         while poller.looking:
-            shared = True  # another call is asking just now, and its answer will do
-            await poller.looked.wait()
-        if poller.looked_at is None or not (shared or self._is_fresh(poller)):
+            await (
+                poller.looked.wait()
+            )  # another call is asking just now, and its answer will do, if one comes
+        if poller.looked_at is None or (poller.looked_at == before and not self._is_fresh(poller)):
             await self._look(poller, poll=False)
         return Watched(poller.status, poller.error)
 
@@ -166,7 +170,8 @@ class Watcher:
         age = self._clock.monotonic() - (poller.looked_at or 0.0)
         return poller.error is None and age <= FRESH
 
-    async def _wait(self, poller: _Poller, end: float, on_change: OnChange | None) -> None:
+    async def _wait(self, poller: _Poller, end: float, on_change: OnChange | None) -> ApiError | None:
+        """Wait until the run has ended or `end` has come; the refusal, where the API refuses everything until then."""
         shown: WorkflowStatus | None = None
         while True:
             seen = poller.status
@@ -175,9 +180,13 @@ class Watcher:
                 if on_change is not None:
                     await on_change(seen)
             now = self._clock.monotonic()
-            refused = isinstance(poller.error, RateLimited) and self._budget.interactive_wait(now) > end - now
-            if poller.over or refused or not await self._clock.wait(poller.looked, end - now):
-                return
+            if poller.over or now >= end:
+                return None
+            refused_for = self._budget.interactive_wait(now)
+            if refused_for > end - now:
+                return held_back(refused_for)
+            # Not in one piece: nothing tells that another call was just refused for longer.
+            await self._clock.wait(poller.looked, min(end - now, RECHECK))
 
     def _replan(self, poller: _Poller) -> None:
         """A call joined or left: tell the budget, and the poll loop, which runs while somebody watches."""

@@ -192,6 +192,12 @@ def error_of(result: CallToolResult) -> dict[str, Any]:
     return error
 
 
+def said(result: CallToolResult) -> dict[str, Any]:
+    """What a call answered, whether it failed or not."""
+    body: dict[str, Any] = json.loads(text_of(result))
+    return body.get("error", body)  # type: ignore[no-any-return]
+
+
 def assert_no_null(value: Any) -> None:
     """Absent members are left out, however deep."""
     assert value is not None

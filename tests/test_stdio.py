@@ -255,6 +255,55 @@ def test_a_client_that_stops_reading_ends_it(tmp_path: Path) -> None:
         assert process.stderr.read() == b""
 
 
+@posix
+@pytest.mark.long
+@pytest.mark.parametrize(("number", "status"), [(None, 0), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_answers_that_nobody_reads_do_not_hold_up_the_end(
+    tmp_path: Path, number: signal.Signals | None, status: int
+) -> None:
+    hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HANDSHAKE}
+    lists = [{"jsonrpc": "2.0", "id": number, "method": "tools/list"} for number in range(1, 9)]
+    process = subprocess.Popen(
+        [*SERVER, "--sandbox"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables(tmp_path)
+    )
+    with process:
+        assert process.stdin and process.stdout
+        process.stdin.write(b"".join(json.dumps(line).encode() + b"\n" for line in (hello, *lists)))
+        process.stdin.flush()
+        process.stdout.read(1)  # it is serving, and the pipe is full soon
+        process.stdin.close()
+        try:
+            if number is not None:
+                process.send_signal(number)
+            assert process.wait(PROMPT) == status
+        finally:
+            process.kill()
+
+
+@posix
+@pytest.mark.long
+def test_a_client_that_goes_away_without_a_word_ends_it(tmp_path: Path) -> None:
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HANDSHAKE}
+    process = subprocess.Popen(
+        [*SERVER, "--sandbox"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=variables(tmp_path),
+    )
+    with process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(json.dumps(hello).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.stdout.close()
+        try:
+            assert process.wait(PROMPT) == 0
+        finally:
+            process.kill()
+        assert process.stderr.read() == b""
+
+
 @pytest.mark.long
 async def test_a_probe_for_the_new_protocol_leaves_either_era_open(tmp_path: Path) -> None:
     async with started(tmp_path, "--sandbox") as wire:

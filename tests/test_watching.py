@@ -16,7 +16,7 @@ from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.models import WorkflowStatus
 from cleanlist_mcp.polling import RateBudget
 from cleanlist_mcp.watching import REMEMBERED_RUNS, Watched, Watcher
-from tests.support import Session, VirtualClock, VirtualNetwork, World
+from tests.support import Session, VirtualClock, VirtualNetwork, World, said
 
 STATUS = "GET /enrichment/status/*"
 ADA = {"email": "ada@fable.example"}
@@ -119,6 +119,68 @@ async def test_many_calls_that_watch_one_run_share_its_poller(world: World) -> N
                 tasks.start_soon(settled, session, report)
 
     assert looks(world) <= 10
+
+
+async def test_calls_that_wait_for_one_run_with_different_patience_do_not_use_up_its_looks(
+    world: World,
+) -> None:
+    world = latent(world, 6)
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=0)
+        async with anyio.create_task_group() as tasks:
+            for wait_seconds in range(22, 46):
+                tasks.start_soon(settled, session, report, wait_seconds)
+
+        assert world.clock.now <= 6 + 1.5 + 0.1
+
+
+@pytest.mark.parametrize("seen_before", [0, 5])
+async def test_a_429_that_another_call_met_is_told_by_the_waits_it_outlasts(
+    world: World, seen_before: int
+) -> None:
+    world = latent(world, 60)
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=seen_before)
+        world.sandbox.faults.next("GET /whoami", "rate_limited", retry_after=300)
+        await session.error("whoami")
+        began = world.clock.now
+        wanted = report["workflow_id"]
+        answer = said(await session.result("workflow_status", workflow_id=wanted, wait_seconds=20))
+        elsewhere = await session.error("workflow_status", workflow_id="enrich-elsewhere", wait_seconds=20)
+
+    assert world.clock.now - began <= 1
+    assert elsewhere["code"] == "rate_limited" and elsewhere["retry_after_seconds"] > 290
+    if seen_before:
+        assert not answer["finished"] and "takes requests again in 300 seconds" in answer["summary"]
+    else:
+        assert answer["code"] == "rate_limited"
+
+
+async def test_a_wait_of_one_second_for_an_unknown_run_still_looks_at_it(world: World) -> None:
+    async with world.connect() as session:
+        error = await session.error("workflow_status", workflow_id="enrich-never-was", wait_seconds=1)
+
+    assert error["code"] == "not_found"
+
+
+async def test_calls_that_wait_leave_the_others_their_turn(world: World) -> None:
+    world = latent(world, 600)
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=0)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(75):
+                tasks.start_soon(settled_or_not, session, report)
+            await all_at_rest()
+            began = world.clock.now
+            await session.call("credits_balance")
+            took = world.clock.now - began
+            tasks.cancel_scope.cancel()
+
+    assert took < 1
+
+
+async def settled_or_not(session: Session, report: dict[str, Any]) -> None:
+    await session.call("workflow_status", workflow_id=report["workflow_id"], wait_seconds=45)
 
 
 async def test_nobody_polls_once_nobody_watches(world: World) -> None:
@@ -431,6 +493,31 @@ async def test_a_look_whose_call_was_cancelled_is_made_again_by_the_next() -> No
 
     assert slate.looks == 2
     assert [item.status and item.status.status for item in seen] == ["running"]
+
+
+async def test_a_call_that_joins_a_look_which_comes_to_nothing_looks_itself() -> None:
+    clock = VirtualClock()
+    slate = Slate(clock)
+    slate.released[2] = anyio.Event()
+    seen: list[Watched] = []
+
+    async def glance(watcher: Watcher) -> None:
+        seen.append(await watcher.watch("run", None, 0, ignore))
+
+    async with anyio.create_task_group() as tasks:
+        watcher = watcher_of(slate, clock, tasks)
+        await glance(watcher)
+        clock.now += 10
+        async with anyio.create_task_group() as first:
+            first.start_soon(glance, watcher)
+            await all_at_rest()
+            tasks.start_soon(glance, watcher)
+            await all_at_rest()
+            first.cancel_scope.cancel()
+        await all_at_rest()
+
+    assert slate.looks == 3
+    assert len(seen) == 2
 
 
 async def test_a_run_given_up_is_asked_for_again_by_the_next_call() -> None:

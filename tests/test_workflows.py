@@ -19,7 +19,7 @@ from cleanlist_mcp.journal import FILE_NAME, Journal
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Run
 from cleanlist_mcp.workflows import Workflows
-from tests.support import ERAS, Answering, Session, VirtualNetwork
+from tests.support import ERAS, Answering, Session, VirtualNetwork, said
 from tests.support import World as EveryWorld
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
@@ -64,12 +64,6 @@ async def at_once(*calls: Callable[[], Any]) -> list[Any]:
         for number in range(len(calls)):
             tasks.start_soon(keep, number)
     return answers
-
-
-def said(result: Any) -> dict[str, Any]:
-    """What a call answered, whether it failed or not."""
-    body: dict[str, Any] = json.loads(result.content[0].text)
-    return body.get("error", body)  # type: ignore[no-any-return]
 
 
 @asynccontextmanager
