@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,17 +16,28 @@ HANDSHAKE = {
 }
 
 
+GUARD_SECONDS = 300.0
+"""Longest life of a server here: the longest measurement takes about two minutes."""
+
+
 class Pipe:
     """One server and one connection to it; requests go out one at a time."""
 
     def __init__(self, module: Sequence[str], environment: Mapping[str, str]) -> None:
+        # One that hangs must not hold up whoever measures: it is killed, and reading from it ends.
+        self._guard = threading.Timer(GUARD_SECONDS, self._kill)
+        self._guard.daemon = True
         self._process = subprocess.Popen(
             [sys.executable, "-m", *module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=dict(environment),
         )
+        self._guard.start()
         self._last_id = 0
+
+    def _kill(self) -> None:
+        self._process.kill()
 
     def __enter__(self) -> "Pipe":
         return self
@@ -36,6 +48,7 @@ class Pipe:
         if kind is not None:
             self._process.kill()
         self._process.communicate()
+        self._guard.cancel()
 
     def connect(self) -> None:
         """Shake hands as a client of 2025-11-25 does."""
