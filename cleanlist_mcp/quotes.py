@@ -29,9 +29,7 @@ def next_step(services: Services, quote: Quote) -> str:
     would make that call fail."""
     settings = services.settings
     if quote.row_count == 0:
-        can_add = settings.lists_on and not settings.read_only
-        how = f'Call add_leads(list_id="{quote.list_id}", people=[…]) first.' if can_add else "Tell the user."
-        return f"The list is empty, so there is nothing to enrich. {how}"
+        return f"The list is empty, so there is nothing to enrich. {_how_to_fill(services, quote.list_id)}"
     if settings.read_only:
         return "Tell the user; this server is read-only and cannot spend."
     if quote.cost > quote.available:
@@ -50,6 +48,12 @@ def next_step(services: Services, quote: Quote) -> str:
         f'enrich_list(list_id="{quote.list_id}", scope="{quote.scope}", quote_id="{quote.quote_id}", '
         f"max_credits={quote.cost})."
     )
+
+
+def _how_to_fill(services: Services, list_id: str) -> str:
+    if not services.settings.lists_on or services.settings.read_only:
+        return "Tell the user."
+    return f'Call add_leads(list_id="{list_id}", people=[…]) first, then estimate again.'
 
 
 def _blocked(services: Services, quote: Quote) -> str | None:
@@ -104,7 +108,9 @@ async def checked(
         return quote
     spend.check_quote(quote, list_id, scope, services.clock.time())
     if quote.row_count == 0:
-        raise InvalidArguments("The list is empty, so there is nothing to enrich.", "Tell the user.")
+        raise InvalidArguments(
+            "The list is empty, so there is nothing to enrich.", _how_to_fill(services, quote.list_id)
+        )
     spend.check_max_credits(quote.cost, max_credits, list_id, scope)
     spend.check_limits("list", quote.cost, services.journal.spent(), services.limits)
     require_usable_journal(services)

@@ -80,7 +80,9 @@ async def status(
     recent = [] if workflow_id else services.journal.recent(RECENT + 1)
     if not workflow_id and not recent:
         return WorkflowReport(
-            summary="No run was started from this machine with this key yet.",
+            summary="No run was started from this machine with this key yet."
+            if services.settings.api_key is not None
+            else "No run is known: no usable key is set.",
             next_step=_first_step(services),
             status="none",
             finished=True,
@@ -308,7 +310,7 @@ def _report(
         summary=_summary(
             kind, state, person, bill, list_now=_list_sentence(run), replayed=replayed, fault=fault
         ),
-        next_step=_next_step(services, kind, state, known_id, list_id, person, replayed=replayed),
+        next_step=_next_step(services, kind, state, known_id, list_id, person, bill, replayed=replayed),
         workflow_id=known_id or None,
         kind=kind,
         status=state.status,
@@ -372,6 +374,8 @@ def _outcome(kind: str | None, state: WorkflowStatus, person: Person | None) -> 
         return "The run was cancelled."
     if word == "failed":
         return "The run failed."
+    if kind == "list" and not state.total:
+        return "Finished; the API gave no counts."
     if kind == "list":
         missed = max(state.total - state.completed, 0)
         return f"Finished: {state.completed} of {rows_text(state.total)} found, {missed} not found."
@@ -401,6 +405,7 @@ def _next_step(
     workflow_id: str,
     list_id: str,
     person: Person | None,
+    bill: Credits,
     *,
     replayed: bool | None,
 ) -> str | None:
@@ -408,10 +413,12 @@ def _next_step(
         return f'Call workflow_status(workflow_id="{workflow_id}") to follow it; do not start it again.'
     if state.status.casefold() in ("failed", "cancelled"):
         return f"Whether to try again is the user's choice.{_another_try(services, kind, list_id)}"
+    if bill.charged is None and not state.under_review:
+        return f'Call workflow_status(workflow_id="{workflow_id}") again in a minute to see what was charged.'
     if kind == "list":
         if services.settings.lists_on and list_id:
             file = "" if services.settings.read_only else ", or export_list for a CSV file"
-            return f'Call get_leads(list_id="{list_id}") to see them{file}.'
+            return f'Call get_leads(list_id="{list_id}") to see the people{file}.'
         return "The results are in the list; the user finds it at portal.cleanlist.ai."
     if services.settings.read_only or person is None:
         return None
@@ -422,7 +429,8 @@ def _next_step(
         )
     if replayed:
         return (
-            "This is what an earlier run found. Only if the user wants a new search, paid again: again=true."
+            "This is what an earlier run found. Only if the user wants a new search, paid again, call enrich_person "
+            "with the same arguments and again=true."
         )
     return None
 

@@ -53,7 +53,10 @@ OFFERED: tuple[tuple[str, str, str], ...] = (
 async def read_account() -> str:
     services = _boundary.current_services()
     who = await account.describe(services)
-    return _text(_data(who) | {"balance": _data(await account.balance(services))})
+    return _text(
+        _data(who.model_copy(update={"next_step": None}))
+        | {"balance": _data(await account.balance(services))}
+    )
 
 
 async def read_pricing() -> str:

@@ -173,15 +173,20 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], durable:
 def balance_result(answer: Balance, spent: Spent, limits: Limits, *, known: bool) -> BalanceResult:
     """Credits left, and what this machine has reserved and spent, as far as that is `known`."""
     summary = f"{credits_text(answer.credits)} left."
+    next_step = None
     if spent.reserved_now:
-        held = f"{spent.reserved_now} more are reserved by runs of this machine whose end was not seen yet"
-        summary = f"{summary[:-1]}; {held}."
+        summary += (
+            f" Up to {spent.reserved_now} that this machine reserved were not seen to settle yet: they are charged, or "
+            "come back and may be in the balance already."
+        )
+        next_step = "Call workflow_status without arguments to see whether those runs have ended."
     if not known:
         summary += (
             " What this machine reserved and spent is not counted here: its journal is locked just now."
         )
     return BalanceResult(
         summary=summary,
+        next_step=next_step,
         credits=answer.credits,
         organization_id=answer.organization_id or None,
         reserved_now=spent.reserved_now,
@@ -250,7 +255,8 @@ def people_estimate(
         if cost > left:
             next_step += f" So many people need another way too. {LIST_ROUTE[limits.lists_on]}"
     elif limit is not None:
-        next_step = f"{limit.message} {limit.next_step}"
+        summary += f" {limit.message}"
+        next_step = limit.next_step
     else:
         next_step = f'Call enrich_person for each person, with enrichment_type="{scope}"; no quote is needed.'
     if not sufficient:

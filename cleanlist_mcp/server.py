@@ -21,7 +21,7 @@ from pydantic import AnyUrl, SecretStr, ValidationError
 from cleanlist_mcp import __version__, prompts, resources
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, ReadOnly
-from cleanlist_mcp.instructions import NOT_READ_ONLY, instructions, switched_on
+from cleanlist_mcp.instructions import LISTS, NOT_READ_ONLY, instructions, switched_on
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.tools import _boundary, _confirm, account, enrichment, lists
@@ -95,7 +95,9 @@ class CleanlistServer(MCPServer[Services]):
                 )
             )
         if tool is None:
-            raise MCPError(code=INVALID_PARAMS, message="Unknown tool; tools/list names the ones there are.")
+            off = " (CLEANLIST_TOOLSETS leaves the list tools out)" if name in LISTS else ""
+            message = f"Unknown tool{off}; tools/list names the ones there are."
+            raise MCPError(code=INVALID_PARAMS, message=message)
         # Assistants send null for what they leave out.
         known = tool.parameters["properties"]
         given = {key: value for key, value in arguments.items() if value is not None or key not in known}

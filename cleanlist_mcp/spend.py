@@ -227,8 +227,12 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
         return DailyLimit(
             f"This would reserve {credits_text(cost)}; {spent.last_day} of the {limits.daily} that "
             "CLEANLIST_DAILY_LIMIT allows in 24 hours are used or reserved.",
-            f"Tell the user. {_settling(spent)}Only they can raise CLEANLIST_DAILY_LIMIT, in the client's "
-            "configuration; credits_balance shows what is left as the 24 hours roll on.",
+            f"Tell the user. {_settling(spent)}Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration"
+            + (
+                "; credits_balance shows what is left as the 24 hours roll on."
+                if cost <= limits.daily
+                else ": the whole limit is smaller than this."
+            ),
             cost=cost,
             spent_last_24h=spent.last_day,
             daily_limit=limits.daily,
@@ -237,7 +241,12 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
         return PersonAllowance(
             f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
             f"{limits.person_allowance} for single people in an hour (CLEANLIST_PERSON_ALLOWANCE) are used.",
-            f"{LIST_ROUTE[limits.lists_on]} {_settling(spent)}The allowance frees up as the hour rolls on.",
+            f"{LIST_ROUTE[limits.lists_on]} {_settling(spent)}"
+            + (
+                "The allowance frees up as the hour rolls on."
+                if cost <= limits.person_allowance
+                else "The whole allowance is smaller than that; only the user can raise it."
+            ),
             cost=cost,
             person_allowance=limits.person_allowance,
             person_allowance_left=allowance_left(spent, limits),

@@ -441,3 +441,38 @@ async def test_a_list_named_like_an_address_is_labelled_without_it(world: World)
         report = await session.call("workflow_status")
 
     assert report["recent"][0]["label"] == "a lead list"
+
+
+async def test_reservations_that_were_not_seen_to_settle_lead_to_a_look(world: World) -> None:
+    async with world.connect() as session:
+        await session.call("enrich_person", **ADA, wait_seconds=0)
+        balance = await session.call("credits_balance")
+
+    assert balance["reserved_now"] == 1
+    assert "not seen to settle" in balance["summary"]
+    assert "workflow_status" in balance["next_step"]
+
+
+async def test_an_empty_list_is_filled_first_whichever_tool_meets_it(world: World) -> None:
+    list_id = world.sandbox.add_list("Empty")
+
+    async with world.connect() as session:
+        quote = await session.call("estimate", list_id="Empty")
+        arguments = {"list_id": list_id, "scope": "partial", "quote_id": quote["quote_id"]}
+        error = await session.error("enrich_list", **arguments)
+
+    assert error["next_step"] in quote["next_step"]
+    assert f'add_leads(list_id="{list_id}"' in error["next_step"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "tool"), [("daily_limit", "estimate"), ("person_allowance", "enrich_person")]
+)
+async def test_a_limit_that_waiting_cannot_help_is_said_so(world: World, limit: str, tool: str) -> None:
+    async with world.connect(**{limit: 0}) as session:
+        if tool == "estimate":
+            told = (await session.call("estimate", list_id="Q3 Prospects"))["next_step"]
+        else:
+            told = (await session.error("enrich_person", **ADA))["next_step"]
+
+    assert "is smaller than" in told and "roll" not in told
