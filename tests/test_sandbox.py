@@ -1139,10 +1139,11 @@ async def test_smart_agents_are_not_part_of_the_plan() -> None:
     sandbox = make()
     async with client(sandbox) as http:
         run = await http.post("/smart-agents/run", json={})
+        price = await http.post("/credits/estimate", json={"tool": "run_smart_agent", "row_count": 3})
         runs = (await http.get("/smart-agents")).json()
         known = await http.get("/smart-agents", params={"list_id": "unknown"})
         one = await http.get("/smart-agents/1")
-    assert error(run)["code"] == "feature_gated"
+    assert error(run)["code"] == error(price)["code"] == "feature_gated"
     assert (runs["runs"], runs["total"]) == ([], 0)
     assert (known.status_code, one.status_code) == (404, 404)
 
@@ -1385,3 +1386,24 @@ async def test_settled_or_not_the_books_always_balance() -> None:
     assert_balanced(sandbox)
     assert all(run.finished for run in sandbox.runs)
     assert sandbox.ledger().reserved == sum(run.credits_held for run in sandbox.runs) > 0
+
+
+async def test_a_person_found_into_a_list_that_was_deleted_meanwhile_was_still_found() -> None:
+    clock = Clock()
+    sandbox = make(clock)
+    list_id = sandbox.add_list("Short lived")
+    async with client(sandbox) as http:
+        started = (await http.post("/enrichment/person", json=PERSON | {"lead_list_id": list_id})).json()
+        await http.delete(f"/lead-lists/{list_id}")
+        clock.now += 60
+        status = (await http.get(f"/enrichment/status/{started['workflow_id']}")).json()
+
+    assert status["credits_charged"] == 1
+    assert status["result"]["lead_id"]
+
+
+async def test_json_that_is_nested_without_end_is_refused_like_any_that_is_none() -> None:
+    async with client(make()) as http:
+        answer = await http.post("/lead-lists", content=b"[" * 100_000)
+
+    assert answer.status_code == 422

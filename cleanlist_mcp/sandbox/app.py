@@ -253,7 +253,7 @@ async def _json(request: Request) -> Any:
         return None
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         fault = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid"}
         raise FrameworkProblem(422, [fault]) from error
 

@@ -9,7 +9,7 @@ from cleanlist_mcp.sandbox import bodies
 from cleanlist_mcp.sandbox.call import Call, Reply, reply
 from cleanlist_mcp.sandbox.lists import Lead
 from cleanlist_mcp.sandbox.people import Identity, company_record
-from cleanlist_mcp.sandbox.problems import Problem, invalid, missing_field, not_found
+from cleanlist_mcp.sandbox.problems import Problem, invalid, missing_field, no_smart_agents, not_found
 from cleanlist_mcp.sandbox.quotes import PRICES, EnrichmentType, Quote, Subject
 
 DEFAULT_LIST = "MCP Results"
@@ -202,6 +202,8 @@ def _priced(call: Call, body: bodies.Estimate) -> tuple[Subject, int, int]:
 
 
 def _priced_people(call: Call, body: bodies.Estimate) -> tuple[Subject, int, int]:
+    if body.tool == "run_smart_agent":
+        raise no_smart_agents(call.key.organization.tier)
     if body.tool not in ("enrich_person", "bulk_import_csv"):
         raise invalid(f"Unknown tool: {body.tool}.", field="tool")
     if body.row_count is None and body.tool == "bulk_import_csv":

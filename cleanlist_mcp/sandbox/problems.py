@@ -56,6 +56,12 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"{what} not found.", fix="Check the id; it may belong to another key.")
 
 
+def no_smart_agents(tier: str) -> Problem:
+    """Smart agents are on no plan of the sandbox."""
+    details = {"feature": "smart_agents", "tier": tier}
+    return Problem(403, "feature_gated", "Smart agents are not part of this plan.", details=details)
+
+
 def too_many_requests(retry_after: float, who: str) -> Problem:
     """429 with the wait in seconds (header, rounded up) and in milliseconds (body)."""
     refusal = Problem(

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import anyio
@@ -89,11 +89,11 @@ class Remembered:
 class Options:
     """How this sandbox differs from the usual API; see `Sandbox` for each."""
 
-    rate_limits: bool = True
-    insists_on_list_id: bool | Literal[422] = False
-    csv_import: bool = True
-    import_seconds: float = 0.0
-    sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
+    rate_limits: bool
+    insists_on_list_id: bool | Literal[422]
+    csv_import: bool
+    import_seconds: float
+    sleep: Callable[[float], Awaitable[None]]
 
 
 class Sandbox:
@@ -140,7 +140,7 @@ class Sandbox:
         self._cohorts: dict[str, Cohort] = {}
         self._exports: dict[str, Export] = {}
         self.base_url = IN_PROCESS_ORIGIN + PUBLIC_PREFIX
-        self.key = self._seed(seed_credits)
+        self._seed(seed_credits)
 
     def add_account(
         self,
@@ -310,7 +310,8 @@ class Sandbox:
         }
         return self.remembered.setdefault(name, Remembered(now + after, dict(answer)))
 
-    def _seed(self, seed_credits: int) -> str:
+    def _seed(self, seed_credits: int) -> None:
+        """The first account, whose key is `key`, and its lists."""
         organization = Organization("org_northwind", "Northwind Sandbox", seed_credits)
         ada = User("user_ada", "Ada Example", "ada@northwind.example")
         self.key = self._add_key("seeded", ada, organization, ALL_SCOPES)
@@ -320,7 +321,6 @@ class Sandbox:
             ("Späte Zusagen", people.late_replies()),
         ):
             self.add_list(name, [people.as_written(person) for person in members])
-        return self.key
 
     def _add_key(self, label: str, user: User, organization: Organization, scopes: frozenset[str]) -> str:
         token = f"clapi_sandbox_{secrets.token_urlsafe(48)}"

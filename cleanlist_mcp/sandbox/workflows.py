@@ -135,15 +135,18 @@ class Run:
         return "completed_with_errors" if missed and self.kind != "person" else "completed"
 
     def _land_person(self, lists: Lists) -> None:
-        lead_list = lists.by_id(self.list_id)
         hits = [outcome for outcome in self.outcomes if outcome.hit]
-        if lead_list is None or not hits:
+        if not hits:
             return
+        lead_list = lists.by_id(self.list_id)  # None where it was deleted meanwhile
         asked, (outcome,) = self.people[0], hits
-        lead = lead_list.match(asked) or lead_list.match(Identity(email=outcome.email))
+        lead = None
+        if lead_list is not None:
+            lead = lead_list.match(asked) or lead_list.match(Identity(email=outcome.email))
         if lead is None:
-            (lead,) = lists.new_leads(lead_list.organization_id, [asked])
-            lead_list.leads[lead.lead_id] = lead
+            (lead,) = lists.new_leads(self.key.organization.organization_id, [asked])
+            if lead_list is not None:
+                lead_list.leads[lead.lead_id] = lead
         lead.take(outcome.person, outcome.email, outcome.phone)
         self.lead_id = lead.lead_id
 

@@ -13,7 +13,7 @@ from cleanlist_mcp.sandbox.call import Call, Reply, reply
 from cleanlist_mcp.sandbox.enrichment import import_quote
 from cleanlist_mcp.sandbox.lists import Lead, LeadList, iso, page
 from cleanlist_mcp.sandbox.people import Identity
-from cleanlist_mcp.sandbox.problems import FrameworkProblem, Problem, invalid, not_found
+from cleanlist_mcp.sandbox.problems import FrameworkProblem, Problem, invalid, no_smart_agents, not_found
 from cleanlist_mcp.sandbox.state import Cohort, RequestRecord
 from cleanlist_mcp.sandbox.workflows import Run
 
@@ -258,12 +258,7 @@ def export_json(call: Call) -> Reply:
 
 def run_smart_agent(call: Call) -> Reply:
     """POST /smart-agents/run: not part of the sandbox's plan."""
-    raise Problem(
-        403,
-        "feature_gated",
-        "Smart agents are not part of this plan.",
-        details={"feature": "smart_agents", "tier": call.key.organization.tier},
-    )
+    raise no_smart_agents(call.key.organization.tier)
 
 
 def list_smart_agents(call: Call) -> Reply:
