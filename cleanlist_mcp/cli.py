@@ -40,7 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         return doctor(_environment(sandbox=arguments.sandbox))
     if arguments.command == "config":
-        from cleanlist_mcp.clients import main as config
+        from cleanlist_mcp.snippets import main as config
 
         return config(arguments.client, sandbox=arguments.sandbox)
     _serve(_environment(sandbox=arguments.sandbox))

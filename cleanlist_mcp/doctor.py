@@ -165,9 +165,9 @@ def _variables(environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _is_placeholder(environment: Mapping[str, str], name: str) -> bool:
-    from cleanlist_mcp.settings import PLACEHOLDER
+    from cleanlist_mcp.settings import UNFILLED
 
-    return environment.get(name, "").strip().startswith(PLACEHOLDER)
+    return environment.get(name, "").strip().startswith(UNFILLED)
 
 
 def _settings(settings: Settings) -> Finding:

@@ -26,7 +26,7 @@ CONFIRM_WORDS = ("auto", "always", "never")
 
 # Windows desktop hosts have handed over their own ciphertext instead of the secret.
 _HOST_CIPHERTEXT = "__encrypted__:"
-PLACEHOLDER = "${"
+UNFILLED = "${"
 """How a value begins that the host left unfilled."""
 
 VARIABLES = (
@@ -159,7 +159,7 @@ class _Reader:
 
     def _raw(self, name: str) -> str | None:
         value = self._environment.get(name, "").strip()
-        return None if not value or value.startswith(PLACEHOLDER) else value
+        return None if not value or value.startswith(UNFILLED) else value
 
     def boolean(self, name: str) -> bool:
         value = (self.text(name) or "false").casefold()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_mcp import clients, errors
+from cleanlist_mcp import errors, snippets
 from cleanlist_mcp.cli import CLIENTS
 from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.server import build_server
@@ -56,7 +56,7 @@ def test_the_first_screen_holds_the_sentence_the_command_the_snippet_and_the_pri
 
 
 def test_the_snippet_comes_from_the_one_place_for_snippets() -> None:
-    snippet = clients.snippet("claude-code", command=["COMMAND"])
+    snippet = snippets.snippet("claude-code", command=["COMMAND"])
 
     assert snippet.replace("COMMAND", '"$PWD/.venv/bin/cleanlist-mcp"') in README
 
