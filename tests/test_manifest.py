@@ -81,6 +81,12 @@ def test_the_form_shows_four_fields_and_each_reaches_a_setting() -> None:
     assert set(LAUNCH["env"]) <= set(VARIABLES)
 
 
+def test_a_blank_key_is_promised_to_work_with_the_sandbox_alone() -> None:
+    assert FORM["api_key"]["description"].endswith(
+        f"Blank only if {FORM['sandbox']['title']} is switched on."
+    )
+
+
 def test_only_the_key_is_a_secret_and_the_server_starts_without_it() -> None:
     assert [name for name, field in FORM.items() if field.get("sensitive")] == ["api_key"]
     assert FORM["api_key"]["default"] == ""
