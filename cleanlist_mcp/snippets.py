@@ -56,6 +56,7 @@ def main(client: str, *, sandbox: bool = False) -> int:
         return 1
     text = snippet(client, command=words, sandbox=sandbox)
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # nothing is said about a snippet that did not come out
     sentences = (
         f"Goes to: {CLIENTS[client].place}.",
         _about_the_file(text),
