@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import signal
@@ -18,14 +19,40 @@ _EPILOG = """\
 Without a command it serves MCP over stdin and stdout; a client starts it.
 Settings come from CLEANLIST_* environment variables; see the README."""
 
+_NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second is Windows'
+
 
 def main() -> None:
     """Run the command that the arguments name, and leave with its status."""
     try:
-        sys.exit(_run(_parser().parse_args()))
+        sys.exit(_ended(_parser().parse_args()))
     except KeyboardInterrupt:
-        sys.stderr.write("cleanlist-mcp: stopped.\n")
+        _complain("stopped.")
         sys.exit(128 + signal.SIGINT)
+
+
+def _ended(arguments: argparse.Namespace) -> int:
+    """The status of a command, or of serving, which looks after its own output once it has one."""
+    serving = arguments.command is None
+    # Python has no stream where a shell closed one (>&-).
+    if sys.stdout is None or (serving and sys.stdin is None):
+        _complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
+        return 1
+    if serving:
+        _serve(_environment(sandbox=arguments.sandbox))
+        return 0
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except OSError as exc:
+        if exc.filename is not None:
+            raise  # a file's fault, and none that a command expects
+        # The interpreter flushes stdout once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if exc.errno not in _NOBODY_READS:
+            _complain(f"the output cannot be written: {exc.strerror or type(exc).__name__}.")
+        return 1
+    return status
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -39,12 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
         from cleanlist_mcp.doctor import main as doctor
 
         return doctor(_environment(sandbox=arguments.sandbox))
-    if arguments.command == "config":
-        from cleanlist_mcp.clients import main as config
+    from cleanlist_mcp.snippets import main as config
 
-        return config(arguments.client, sandbox=arguments.sandbox)
-    _serve(_environment(sandbox=arguments.sandbox))
-    return 0
+    return config(arguments.client, sandbox=arguments.sandbox)
 
 
 def _environment(*, sandbox: bool) -> dict[str, str]:
@@ -61,14 +85,18 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"cleanlist-mcp {__version__}")
-    parser.add_argument("--sandbox", action="store_true", help="made-up data; no key needed, nothing charged")
+    made_up = "made-up data; no key needed, nothing charged"
+    parser.add_argument("--sandbox", action="store_true", help=made_up)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("demo", help="play a whole job on the sandbox and show each step")
     sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
     sandbox.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 picks a free one")
-    commands.add_parser("doctor", help="check settings, key, plan, scopes, balance and state folder")
+    doctor = commands.add_parser("doctor", help="check settings, key, plan, scopes, balance and state folder")
     config = commands.add_parser("config", help="print a ready snippet for a client")
     config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
+    for command in (doctor, config):
+        # Without a default of its own, which would undo the option before the command.
+        command.add_argument("--sandbox", action="store_true", default=argparse.SUPPRESS, help=made_up)
     return parser
 
 
@@ -107,5 +135,10 @@ def _sandbox(port: int) -> int:
 
 
 def _refuse(line: str) -> NoReturn:
-    sys.stderr.write(f"cleanlist-mcp: {line}\n")
+    _complain(line)
     sys.exit(2)
+
+
+def _complain(line: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"cleanlist-mcp: {line}\n")

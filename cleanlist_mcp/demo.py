@@ -1,12 +1,12 @@
 """`cleanlist-mcp demo`: a real client starts the real server on the sandbox and plays a whole job."""
 
 import json
-import os
+import shutil
 import sys
 import textwrap
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from mcp import Client
@@ -33,7 +33,7 @@ PEOPLE = [
 ]
 """Twelve people who do not exist; the sandbox finds nothing for anybody called Nobody."""
 
-_WIDTH = 100
+_NARROWEST, _WIDEST = 40, 100
 
 # The balance is read again after these alone: the sandbox keeps the API's limit of 30 requests a minute.
 _MOVES_CREDITS = frozenset({"enrich_person", "enrich_list", "workflow_status", "credits_balance"})
@@ -43,36 +43,40 @@ class StepFailed(Exception):
     """A step did not do what it is there to show."""
 
 
-class OutputClosed(Exception):
-    """Nobody reads on: `cleanlist-mcp demo | head`."""
+class OutputClosed(OSError):
+    """Nobody reads on (`cleanlist-mcp demo | head`), or nothing more can be written."""
+
+
+LeafT = TypeVar("LeafT", bound=Exception)
 
 
 def main() -> int:
-    """Play the demo; 0 if every step worked and was shown, 1 if not."""
+    """Play the demo; 0 if every step worked, 1 if not.
+
+    Raises:
+        OutputClosed: if it could not be shown.
+    """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8", errors="replace")
-    status = 1
-    try:
-        status = _played()
-    except* OutputClosed:
-        # The interpreter flushes stdout once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
-
-
-def _played() -> int:
+    lost: OutputClosed | None = None
     complaints: list[str] = []
     try:
         anyio.run(_play)
+    except* OutputClosed as group:
+        lost = _leaves(group)[0]
     except* StepFailed as group:
         complaints = [str(error) for error in _leaves(group)]
-        _say(f"\nThe demo stopped: {'; '.join(complaints)}")
+    if lost is not None:
+        raise lost
+    if complaints:
+        _say("")
+        _say(f"The demo stopped: {'; '.join(complaints)}")
     return 1 if complaints else 0
 
 
-def _leaves(group: BaseExceptionGroup[StepFailed]) -> list[StepFailed]:
-    leaves: list[StepFailed] = []
+def _leaves(group: BaseExceptionGroup[LeafT]) -> list[LeafT]:
+    leaves: list[LeafT] = []
     for error in group.exceptions:
         leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     return leaves
@@ -81,14 +85,13 @@ def _leaves(group: BaseExceptionGroup[StepFailed]) -> list[StepFailed]:
 async def _play() -> None:
     began = time.monotonic()
     server = StdioServerParameters(command=sys.executable, args=["-m", "cleanlist_mcp", "--sandbox"])
-    _say(
-        "Cleanlist demo: a real MCP client and server on the sandbox. The data is made up, nothing is charged."
-    )
+    _say("Cleanlist demo: a real client and server on the sandbox. The data is made up, nothing is charged.")
     async with Client(stdio_client(server), elicitation_callback=_approve) as client:
         story = _Story(client)
         await _tell(story)
+    _say("")
     _say(
-        f"\nDone in {time.monotonic() - began:.1f} s: {story.steps} steps, "
+        f"Done in {time.monotonic() - began:.1f} s: {story.steps} steps, "
         f"{story.spent} credits spent, every one accounted for."
     )
 
@@ -143,7 +146,8 @@ class _Story:
 
     async def step(self, words: str, tool: str, **arguments: Any) -> dict[str, Any]:
         self.steps += 1
-        _say(f"\n{self.steps}. “{words}”")
+        _say("")
+        _say(f"“{words}”", f"{self.steps}. ")
         _show("call", f"{tool}({_short(arguments)})")
         before = await self._credits() if self._balance is None else self._balance
         result = await self._client.call_tool(tool, arguments, progress_callback=_progress())
@@ -215,17 +219,22 @@ def _text(result: CallToolResult) -> str:
 
 
 def _show(label: str, text: str) -> None:
-    head = f"   {label:<9}"
-    _say(
-        textwrap.fill(
-            text, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False
-        )
+    _say(text, f"   {label:<9}")
+
+
+def _say(text: str, head: str = "") -> None:
+    """Write a line, or as many as the terminal needs, each set in as far as `head` is long."""
+    width = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size((_WIDEST, 0)).columns))
+    shown = textwrap.fill(
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-
-
-def _say(text: str) -> None:
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(shown + "\n")
         sys.stdout.flush()
     except OSError as exc:
-        raise OutputClosed from exc
+        raise OutputClosed(exc.errno, exc.strerror) from exc

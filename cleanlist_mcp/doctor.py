@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import textwrap
@@ -34,8 +35,16 @@ OLDEST_PYTHON = (3, 11)
 """`requires-python` of pyproject.toml."""
 
 _MARKS = {"fault": "FAULT", "warning": "warning", "ok": "ok"}
-_WIDTH = 96
+_NARROWEST, _WIDEST = 40, 96
 _RESTART = "then restart the client"
+_KEYS_PLACE = "the extension's settings or CLEANLIST_API_KEY"
+# How next steps begin that are addressed to an assistant, and how they begin for whoever runs the doctor.
+_TO_AN_ASSISTANT = {
+    "Ask the user to ": "",
+    "Tell the user what ": "See to what ",
+    "Tell the user that ": "",
+    "Tell the user; ": "",
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ async def examine(
     findings = [python_finding(python), *_variables(environment)]
     if isinstance(settings, SettingsError):
         wrong = Finding(
-            "fault", "settings", settings.message, f"{settings.next_step} Correct it, {_RESTART}."
+            "fault", "settings", settings.message, f"Correct it, {_RESTART}. {settings.next_step}"
         )
         return [*findings, wrong]
     findings.append(_settings(settings))
@@ -116,7 +125,7 @@ def report(findings: Sequence[Finding]) -> str:
         lines += _wrapped(mark, f"{finding.subject}: {finding.text}")
         if finding.remedy:
             lines += _wrapped(" " * 9, f"What to do: {finding.remedy}")
-    lines += ["", _verdict(findings)]
+    lines += ["", *_wrapped("", _verdict(findings))]
     return _ascii("\n".join(lines)) + "\n"
 
 
@@ -165,9 +174,9 @@ def _variables(environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _is_placeholder(environment: Mapping[str, str], name: str) -> bool:
-    from cleanlist_mcp.settings import PLACEHOLDER
+    from cleanlist_mcp.settings import UNFILLED
 
-    return environment.get(name, "").strip().startswith(PLACEHOLDER)
+    return environment.get(name, "").strip().startswith(UNFILLED)
 
 
 def _settings(settings: Settings) -> Finding:
@@ -196,7 +205,7 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
         "fault",
         "key",
         fault.text + (" The client left a placeholder (${...}) in CLEANLIST_API_KEY." if unfilled else ""),
-        f"{fault.remedy[0].upper()}{fault.remedy[1:]}. A key that stands in a client's configuration is not seen "
+        f"{_sentence(fault.remedy)}. A key that stands in a client's configuration is not seen "
         "from a terminal: to check it here, set CLEANLIST_API_KEY for this command too. To try the tools without a "
         "key, set CLEANLIST_SANDBOX=true.",
     )
@@ -204,7 +213,7 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
 
 def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
     """Whether runs can be remembered, and what was spent as far as they were."""
-    from cleanlist_mcp.journal import Journal
+    from cleanlist_mcp.journal import FILE_NAME, Journal
 
     folder = settings.state_dir
     remedy = f"Set CLEANLIST_STATE_DIR to a folder that can be written, {_RESTART}."
@@ -232,12 +241,27 @@ def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | No
             )
             return Finding("fault", "state folder", text, remedy), None
         if not journal.durable:
+            cause = _why_closed(folder / FILE_NAME)
             text = f"The journal in {name} is damaged or of a newer version. {consequence}"
-            remedy = f"Update cleanlist-mcp, or move the file away, or {remedy[0].lower()}{remedy[1:]}"
+            first = "Update cleanlist-mcp, or move the file away"
+            if cause:
+                text = f"The journal {_shown(folder / FILE_NAME)} cannot be opened ({cause}). {consequence}"
+                first = "Make it readable and writable, or move it away"
+            remedy = f"{first}, or {remedy[0].lower()}{remedy[1:]}"
             return Finding("fault", "state folder", text, remedy), None
         return Finding("ok", "state folder", f"{name} can be written."), journal.spent()
     finally:
         journal.close()
+
+
+def _why_closed(file: Path) -> str:
+    """Why the journal's file cannot be opened, in the system's words; empty where it is its content that is wrong."""
+    try:
+        file.chmod(0o600)  # as the journal does
+        with file.open("r+b"):
+            return ""
+    except OSError as exc:
+        return exc.strerror or type(exc).__name__
 
 
 async def _account(
@@ -280,7 +304,7 @@ def _scopes(settings: Settings, who: Whoami) -> list[Finding]:
             "fault",
             "scopes",
             f"The key lacks {', '.join(missing)}; {', '.join(stopped)} would be refused.",
-            f"Create a key with these scopes at {KEYS_PAGE}, put it in CLEANLIST_API_KEY, {_RESTART}.",
+            f"Create a key with these scopes at {KEYS_PAGE}, put it in {_KEYS_PLACE}, {_RESTART}.",
         )
     ]
 
@@ -310,7 +334,7 @@ def _api_fault(error: ApiError, settings: Settings) -> Finding:
     from cleanlist_mcp import errors
     from cleanlist_mcp.settings import KEYS_PAGE
 
-    new_key = f"a new one is made at {KEYS_PAGE}. Put it in CLEANLIST_API_KEY, {_RESTART}."
+    new_key = f"a new one is made at {KEYS_PAGE}. Put it in {_KEYS_PLACE}, {_RESTART}."
     if isinstance(error, errors.Unauthorized):
         return Finding("fault", "key", error.message, f"Check that all of it was copied; {new_key}")
     if isinstance(error, errors.InsufficientScope):
@@ -325,14 +349,20 @@ def _api_fault(error: ApiError, settings: Settings) -> Finding:
         )
     if isinstance(error, errors.ApiUnavailable) and error.__cause__ is not None:
         return _network_fault(error, urlsplit(settings.base_url).hostname or "the API")
+    if isinstance(error, errors.ApiUnavailable) and error.status is None:
+        # Nothing was tried: the client's cause for that are proxy settings that cannot be used.
+        remedy = "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY, then run doctor again."
+        return Finding("fault", "network", error.message, remedy)
     if isinstance(error, errors.BadResponse | errors.NotFound):
         remedy = "Check CLEANLIST_BASE_URL, and whether a proxy answers in the API's place."
         return Finding("fault", "API", error.message, remedy)
-    return Finding("fault", "API", error.message, "Wait a minute, then run doctor again.")
+    if isinstance(error, errors.ApiUnavailable | errors.RateLimited) or error.retryable:
+        return Finding("fault", "API", error.message, "Wait a minute, then run doctor again.")
+    return Finding("fault", "API", error.message, _sentence(error.next_step))
 
 
 def _network_fault(error: ApiError, host: str) -> Finding:
-    detail = str(error.__cause__)[:160]
+    detail = str(error.__cause__)[:160] or type(error.__cause__).__name__
     if "CERTIFICATE_VERIFY_FAILED" in detail:
         return Finding(
             "fault",
@@ -345,11 +375,18 @@ def _network_fault(error: ApiError, host: str) -> Finding:
         name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy") if os.environ.get(name)
     ]
     via = f" (a proxy is set in {', '.join(proxies)})" if proxies else ""
-    return Finding(
+    if error.certain:
+        return Finding(
+            "fault",
+            "network",
+            f"{host} cannot be reached{via}: {detail}",
+            "Check the network, the firewall and the proxy settings, then run doctor again.",
+        )
+    return Finding(  # it was reached, and the connection came to nothing
         "fault",
         "network",
-        f"{host} cannot be reached{via}: {detail or error.message}",
-        "Check the network, the firewall and the proxy settings, then run doctor again.",
+        f"{error.message.rstrip('.')}{via}: {detail}",
+        "Wait a minute, then run doctor again; if it stays, check the network, the firewall and the proxy settings.",
     )
 
 
@@ -366,12 +403,20 @@ def _verdict(findings: Sequence[Finding]) -> str:
 def _wrapped(mark: str, text: str) -> list[str]:
     return textwrap.wrap(
         text,
-        _WIDTH,
+        min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size((_WIDEST, 0)).columns)),
         initial_indent=mark,
-        subsequent_indent=" " * 9,
+        subsequent_indent=" " * len(mark),
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _sentence(advice: str) -> str:
+    """A next step that was written for an assistant, or to go on after "Ask the user to", for the user."""
+    for opening, other in _TO_AN_ASSISTANT.items():
+        if advice.startswith(opening):
+            advice = other + advice.removeprefix(opening)
+    return advice[0].upper() + advice[1:]
 
 
 def _shown(folder: Path) -> str:

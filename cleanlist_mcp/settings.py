@@ -26,7 +26,7 @@ CONFIRM_WORDS = ("auto", "always", "never")
 
 # Windows desktop hosts have handed over their own ciphertext instead of the secret.
 _HOST_CIPHERTEXT = "__encrypted__:"
-PLACEHOLDER = "${"
+UNFILLED = "${"
 """How a value begins that the host left unfilled."""
 
 VARIABLES = (
@@ -48,15 +48,16 @@ VARIABLES = (
 
 @dataclass(frozen=True)
 class KeyFault:
-    """Why there is no usable key, and what its owner can do: `remedy` goes on after "Ask the user to"."""
+    """Why there is no usable key, and what its owner can do: `remedy` goes on after "Ask the user to", and is a
+    sentence of its own once its first letter is large."""
 
     text: str
     remedy: str
 
 
 _NEW_KEY = (
-    f"create a key at {KEYS_PAGE}, put it in CLEANLIST_API_KEY in the env of this server's client configuration, "
-    "and restart the client"
+    f"create a key at {KEYS_PAGE}, enter it in the extension's settings or put it in CLEANLIST_API_KEY in the env "
+    "of this server's client configuration, and restart the client"
 )
 NO_KEY = KeyFault("No Cleanlist API key is set.", _NEW_KEY)
 
@@ -121,7 +122,8 @@ class Settings(BaseModel):
         if self.api_key is None:
             raise NotConfigured(
                 self.key_fault.text,
-                f"Ask the user to {self.key_fault.remedy}. Without a key, CLEANLIST_SANDBOX=true serves made-up data.",
+                f"Ask the user to {self.key_fault.remedy}. Without a key, the setting Sandbox "
+                "(CLEANLIST_SANDBOX=true) serves made-up data.",
             )
         return self.api_key.get_secret_value()
 
@@ -159,7 +161,7 @@ class _Reader:
 
     def _raw(self, name: str) -> str | None:
         value = self._environment.get(name, "").strip()
-        return None if not value or value.startswith(PLACEHOLDER) else value
+        return None if not value or value.startswith(UNFILLED) else value
 
     def boolean(self, name: str) -> bool:
         value = (self.text(name) or "false").casefold()
@@ -291,7 +293,7 @@ _CHECK_FILE = (
 def _still_encrypted(name: str) -> KeyFault:
     return KeyFault(
         f"The client passed {name} still encrypted, a fault of the host application.",
-        "enter it again in the extension's settings, and restart the client; if that does not help, to use the "
+        "enter it again in the extension's settings, and restart the client; if that does not help, use the "
         "snippet that `cleanlist-mcp config claude-desktop` prints",
     )
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # Journals wait for the disk before they spend; in memory that is no wait. No test cuts the power.
 if os.access("/dev/shm", os.W_OK):  # noqa: S108 - pytest makes folders of its own in it
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")  # noqa: S108
+
+# A shell starts what runs in the background without SIGINT, and the processes that tests interrupt inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Rules are tried on the same few examples here, and on many in scripts/check, which are others each time except
 # in CI: a gate must not fall by luck. None is timed, machines differ.

@@ -16,7 +16,9 @@ from cleanlist_mcp import __version__
 from cleanlist_mcp.cli import CLIENTS
 
 COMMAND = (sys.executable, "-m", "cleanlist_mcp")
-signals_exist = pytest.mark.skipif(sys.platform == "win32", reason="no signals to send there")
+posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="no signals to send, no such shell and devices there"
+)
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -30,16 +32,20 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+def buffered(**changes: str) -> dict[str, str]:
+    """The environment, in which output is kept back as it is for users."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | changes
+
+
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A command that runs on; what it starts holds its stderr too, so the end of that is the end of them all.
 
     Its stdout is buffered, as it is for users: then the interpreter flushes once more at its end.
     """
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(
         [*COMMAND, *arguments],
-        env=buffered,
+        env=buffered(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,13 +89,62 @@ def test_a_config_snippet_is_all_there_is_on_stdout() -> None:
     assert len(CLIENTS) == 8
 
 
-def test_the_sandbox_option_holds_for_the_doctor_and_for_snippets_too() -> None:
-    examined = run("--sandbox", "doctor")
-    snippet = json.loads(run("--sandbox", "config", "claude-desktop").stdout)
+@pytest.mark.parametrize("arguments", [("--sandbox", "doctor"), ("doctor", "--sandbox")])
+def test_the_sandbox_option_holds_for_the_doctor(arguments: tuple[str, ...]) -> None:
+    examined = run(*arguments)
 
     assert examined.returncode == 0
     assert "no key, network or folder is needed" in " ".join(examined.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--sandbox", "config", "claude-desktop"), ("config", "claude-desktop", "--sandbox")]
+)
+def test_the_sandbox_option_holds_for_snippets(arguments: tuple[str, ...]) -> None:
+    snippet = json.loads(run(*arguments).stdout)
+
     assert snippet["mcpServers"]["cleanlist"]["env"] == {"CLEANLIST_SANDBOX": "true"}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("arguments", "closed", "named"),
+    [
+        ((), ">&-", "stdout"),
+        ((), "<&-", "stdin"),
+        (("config", "cursor"), ">&-", "stdout"),
+        (("demo",), ">&-", "stdout"),
+    ],
+)
+def test_a_closed_stream_is_said_in_a_line_and_ends_with_one(
+    arguments: tuple[str, ...], closed: str, named: str
+) -> None:
+    line = ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments]
+    done = subprocess.run(line, capture_output=True, encoding="utf-8", timeout=30, check=False)
+
+    said = f"cleanlist-mcp: {named} is closed, so nothing was started.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [("config", "cursor"), ("--sandbox", "doctor"), ("demo",), ("sandbox", "--port", "0")]
+)
+def test_an_output_that_is_full_is_said_in_a_line_and_ends_with_one(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=buffered(),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=30,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "cleanlist-mcp: the output cannot be written: No space left on device.\n"
 
 
 def test_a_sandbox_whose_port_is_taken_says_so_and_ends_with_one() -> None:
@@ -102,7 +157,7 @@ def test_a_sandbox_whose_port_is_taken_says_so_and_ends_with_one() -> None:
 
 
 @pytest.mark.long
-@signals_exist
+@posix
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sandbox_says_where_it_is_and_a_signal_ends_it_quietly(number: int, status: int) -> None:
     with started("sandbox", "--port", "0") as sandbox:
@@ -116,7 +171,7 @@ def test_a_sandbox_says_where_it_is_and_a_signal_ends_it_quietly(number: int, st
 
 @pytest.mark.long
 def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
-    done = run("demo")
+    done = run("demo", env=buffered(COLUMNS="100"))
 
     assert done.returncode == 0, done.stdout + done.stderr
     for tool in (
@@ -152,7 +207,7 @@ def test_a_demo_that_nobody_reads_on_ends_quietly_with_all_that_it_started() -> 
 
 
 @pytest.mark.long
-@signals_exist
+@posix
 def test_a_demo_that_is_interrupted_says_so_in_a_line_and_ends_with_all_that_it_started() -> None:
     with started("demo") as demo:
         read_until(demo, "1. ")
@@ -160,6 +215,23 @@ def test_a_demo_that_is_interrupted_says_so_in_a_line_and_ends_with_all_that_it_
         _, complaints = demo.communicate(timeout=30)
 
     assert (demo.returncode, complaints) == (130, "cleanlist-mcp: stopped.\n")
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("20", 40), ("64", 64), ("500", 100)])
+def test_the_demo_is_as_wide_as_the_terminal_within_reason(
+    columns: str, widest: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    from cleanlist_mcp import demo
+
+    monkeypatch.setenv("COLUMNS", columns)
+    demo._say("")
+    demo._show("answer", "word " * 100)
+
+    empty, first, *later = capsys.readouterr().out.splitlines()
+    assert empty == ""
+    assert first.startswith("   answer   word")
+    assert all(line.startswith(" " * 12 + "word") for line in later)
+    assert widest - 5 < max(map(len, [first, *later])) <= widest
 
 
 def test_the_demo_ends_non_zero_where_a_step_fails(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -59,13 +59,14 @@ def ascii_of(text: str) -> str:
 
 
 class Unreachable(httpx.AsyncBaseTransport):
-    """A network on which no connection comes about."""
+    """A network on which no connection comes about, or, by its `kind`, none that lasts."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, kind: type[httpx.TransportError] = httpx.ConnectError) -> None:
         self.words = words
+        self.kind = kind
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError(self.words, request=request)
+        raise self.kind(self.words, request=request)
 
 
 async def test_a_sound_machine_has_no_fault_and_ends_with_zero(world: World) -> None:
@@ -155,6 +156,79 @@ async def test_no_network_is_told_with_the_host_and_the_cause(world: World) -> N
     assert "Name or service not known" in fault.text
 
 
+@pytest.mark.parametrize("kind", [httpx.ConnectTimeout, httpx.ProxyError])
+async def test_a_cause_without_words_is_named_by_its_kind(
+    world: World, kind: type[httpx.TransportError]
+) -> None:
+    fault = the_fault(await look(world, transport=Unreachable("", kind)))
+
+    assert f"cannot be reached: {kind.__name__}" in fault.text
+
+
+async def test_a_connection_that_broke_is_not_told_as_unreachable(world: World) -> None:
+    broken = Unreachable("Server disconnected without sending a response.", httpx.RemoteProtocolError)
+
+    fault = the_fault(await look(world, transport=broken))
+
+    assert fault.subject == "network"
+    assert "cannot be reached" not in fault.text
+    assert "broke the connection off" in fault.text
+    assert fault.text.endswith(": Server disconnected without sending a response.")
+    assert fault.remedy.startswith("Wait a minute, then run doctor again; if it stays, ")
+
+
+async def test_proxy_settings_that_cannot_be_used_are_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unusable(*args: Any, **kwargs: Any) -> None:
+        raise ValueError("Unknown scheme for proxy URL")
+
+    monkeypatch.setattr(httpx, "AsyncClient", unusable)
+
+    fault = the_fault(await look(world))
+
+    assert fault.subject == "network"
+    assert "proxy settings" in fault.text
+    assert fault.remedy == "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY, then run doctor again."
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "remedy"),
+    [
+        (
+            403,
+            {"code": "account_suspended"},
+            "See to what the API says; the same call will not succeed before that has changed.",
+        ),
+        (409, {"code": "busy", "retryable": True}, "Wait a minute, then run doctor again."),
+    ],
+)
+async def test_a_refusal_is_told_with_its_own_next_step(
+    world: World, status: int, error: dict[str, Any], remedy: str
+) -> None:
+    body = {"error": {**error, "problem": "The account is closed for now."}}
+    world.transport = Answering(world.transport, "/whoami", httpx.Response(status, json=body))
+
+    fault = the_fault(await look(world))
+
+    assert fault.subject == "API"
+    assert "The account is closed for now." in fault.text
+    assert fault.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("advice", "sentence"),
+    [
+        ("Ask the user to check the network.", "Check the network."),
+        ("Tell the user; if it stays, write to them.", "If it stays, write to them."),
+        ("enter it again", "Enter it again"),
+        ("Wait 3 seconds.", "Wait 3 seconds."),
+    ],
+)
+def test_a_step_for_an_assistant_becomes_a_sentence_for_the_user(advice: str, sentence: str) -> None:
+    assert doctor._sentence(advice) == sentence
+
+
 async def test_an_untrusted_certificate_is_told_apart_from_no_network(world: World) -> None:
     refused = Unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
 
@@ -203,6 +277,18 @@ async def test_a_journal_that_cannot_be_read_is_a_fault_with_a_daily_limit_named
     assert "CLEANLIST_DAILY_LIMIT" in fault.text
 
 
+async def test_a_journal_that_cannot_be_opened_is_told_with_the_systems_own_cause(world: World) -> None:
+    (world.folder / "journal.sqlite3").mkdir(parents=True)
+
+    fault = the_fault(await look(world))
+
+    assert fault.subject == "state folder"
+    assert "journal.sqlite3 cannot be opened (" in fault.text
+    assert "damaged" not in fault.text
+    assert fault.remedy.startswith("Make it readable and writable, or move it away")
+    assert "CLEANLIST_STATE_DIR" in fault.remedy
+
+
 async def test_an_old_python_is_named_with_the_version_that_is_needed(world: World) -> None:
     fault = the_fault(await look(world, python=(3, 10, 14)))
 
@@ -216,7 +302,7 @@ async def test_a_wrong_setting_is_the_fault_and_nothing_is_asked(world: World) -
     fault = the_fault(await look(world, doctor.read_settings(environment), environment))
 
     assert fault.text.startswith("CLEANLIST_DAILY_LIMIT")
-    assert "Accepted:" in fault.remedy
+    assert fault.remedy.startswith("Correct it, then restart the client. Accepted: 0 to")
     assert world.sandbox.requests == []
 
 
@@ -267,6 +353,17 @@ async def test_the_report_is_ascii_and_holds_neither_key_nor_person(world: World
     assert "Ada" not in text
     assert "@" not in text
     assert max(map(len, text.splitlines())) <= 96
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("20", 40), ("64", 64), ("500", 96)])
+async def test_the_report_is_as_wide_as_the_terminal_within_reason(
+    columns: str, widest: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    lines = doctor.report(await look(world, world.settings(api_key=None, state_dir=None)))
+
+    assert widest - 10 < max(map(len, lines.splitlines())) <= widest
 
 
 def test_a_folder_below_the_home_is_shown_without_the_users_name() -> None:

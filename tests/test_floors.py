@@ -18,7 +18,7 @@ FLOORS = (
     ("third", "watching workflows directory services quotes people reports results rows tallying importing"),
     ("fourth", "tools instructions resources prompts"),
     ("fifth", "server"),
-    ("top", "serving clients doctor demo cli __main__"),
+    ("top", "serving snippets doctor demo cli __main__"),
 )
 FLOOR = {room: number for number, (_, rooms) in enumerate(FLOORS) for room in rooms.split()}
 ANNEXE = "sandbox"

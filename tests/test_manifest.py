@@ -7,7 +7,10 @@ import json
 import os
 import re
 import runpy
+import shutil
 import struct
+import subprocess
+import sys
 import tomllib
 import zlib
 from pathlib import Path
@@ -22,6 +25,7 @@ from cleanlist_mcp.server import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "cleanlist_mcp"
 PATH = ROOT / "manifest.json"
 MANIFEST: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
 LAUNCH: dict[str, Any] = MANIFEST["server"]["mcp_config"]
@@ -81,6 +85,12 @@ def test_the_form_shows_four_fields_and_each_reaches_a_setting() -> None:
     assert set(LAUNCH["env"]) <= set(VARIABLES)
 
 
+def test_a_blank_key_is_promised_to_work_with_the_sandbox_alone() -> None:
+    assert FORM["api_key"]["description"].endswith(
+        f"Blank only if {FORM['sandbox']['title']} is switched on."
+    )
+
+
 def test_only_the_key_is_a_secret_and_the_server_starts_without_it() -> None:
     assert [name for name, field in FORM.items() if field.get("sensitive")] == ["api_key"]
     assert FORM["api_key"]["default"] == ""
@@ -115,15 +125,48 @@ def test_a_checkout_without_a_lock_file_starts_too() -> None:
 def test_every_file_that_the_manifest_or_the_build_needs_goes_in() -> None:
     allowed = (ROOT / ".mcpbignore").read_text("utf-8").split()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    packages = [path.relative_to(ROOT).parent.as_posix() for path in PACKAGE.rglob("__init__.py")]
     needed = {
-        *("manifest.json", "pyproject.toml", "uv.lock", "cleanlist_mcp", "cleanlist_mcp/**"),
-        *(MANIFEST["icon"], project["readme"], *project["license-files"]),
-        *("server", "server/**"),
+        *("manifest.json", "pyproject.toml", "uv.lock", "cleanlist_mcp/py.typed"),
+        *(MANIFEST["icon"], project["readme"], *project["license-files"], "PRIVACY.md"),
+        *packages,
+        *(f"{package}/*.py" for package in packages),
+        *("server", "server/main.py"),
     }
 
     assert allowed[0] == "*"
     assert {line[1:] for line in allowed if line.startswith("!")} == needed
     assert (ROOT / MANIFEST["server"]["entry_point"]).is_file()
+
+
+def test_a_bundle_outside_a_clone_is_refused_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    for name in ("scripts/bundle", ".mcpbignore", "manifest.json"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+
+    done = subprocess.run(
+        [sys.executable, tmp_path / "scripts" / "bundle", "--uv", sys.executable],
+        env=os.environ | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "in a git clone" in line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="programs are known by their suffix there")
+def test_a_program_of_this_folder_is_named_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = runpy.run_path(str(ROOT / "scripts" / "bundle"))["program"]
+    (tmp_path / "uv").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+
+    assert program("./uv") == str(tmp_path / "uv")
 
 
 def test_the_python_that_is_asked_for_is_the_projects() -> None:

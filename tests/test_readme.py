@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_mcp import clients, errors
+from cleanlist_mcp import errors, snippets
 from cleanlist_mcp.cli import CLIENTS
 from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.server import build_server
-from cleanlist_mcp.settings import VARIABLES, Settings
+from cleanlist_mcp.settings import VARIABLES, Settings, unknown_variables
 from cleanlist_mcp.spend import PRICES
 from tests.test_floors import FLOORS
 
@@ -26,8 +26,12 @@ TEST = (
     "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[test]' && .venv/bin/python -m pytest"
 )
 
-THE_WORDS_OF_OTHERS = {"spawn … ENOENT", "Package 'cleanlist-mcp' requires a different Python"}
-"""A host's and pip's."""
+THE_WORDS_OF_OTHERS = {
+    "spawn … ENOENT",
+    "Package 'cleanlist-mcp' requires a different Python",
+    "MCP server cleanlist already exists in user config",
+}
+"""A host's, pip's and Claude Code's."""
 
 
 def section(title: str) -> str:
@@ -56,7 +60,7 @@ def test_the_first_screen_holds_the_sentence_the_command_the_snippet_and_the_pri
 
 
 def test_the_snippet_comes_from_the_one_place_for_snippets() -> None:
-    snippet = clients.snippet("claude-code", command=["COMMAND"])
+    snippet = snippets.snippet("claude-code", command=["COMMAND"])
 
     assert snippet.replace("COMMAND", '"$PWD/.venv/bin/cleanlist-mcp"') in README
 
@@ -89,14 +93,14 @@ def test_every_error_code_is_explained_and_every_explained_one_exists() -> None:
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, errors.CleanlistError)
     }
-    explained = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", " ".join(first_cells(section("Troubleshooting")))))
+    explained = set(re.findall(r"`([a-z_]+)`", " ".join(first_cells(section("Troubleshooting")))))
 
-    # A status of ours, and a code that the API gives.
-    assert explained - codes == {"not_confirmed", "quote_used"}
-    # These teach the assistant, which mends them without the user; a wrong setting is told in words, no code.
-    assert codes - explained - {"unauthorized", errors.SettingsError.code} <= {
-        *("invalid_arguments", "ambiguous_list", "not_found", "read_only"),
-        *("internal_error", "api_error"),
+    # A status of ours, a code that the API gives, and an argument.
+    assert explained - codes == {"not_confirmed", "quote_used", "csv_path"}
+    assert codes - explained == {
+        *("invalid_arguments", "ambiguous_list", "not_found"),  # the assistant mends these without the user
+        errors.SettingsError.code,  # stops the start, with words and no code
+        errors.ApiError.code,  # of the base class: whatever is raised has another
     }
 
 
@@ -109,7 +113,7 @@ def test_every_sentence_that_is_explained_is_said_somewhere() -> None:
     ]
     with pytest.raises(errors.SettingsError) as wrong:
         Settings.from_environment({"CLEANLIST_DAILY_LIMIT": "ten"})
-    said.append(wrong.value.message)
+    said += [wrong.value.message, *unknown_variables(["CLEANLIST_DAILY_LIMT"])]
 
     explained = re.findall(r"`([^`]+)`", " ".join(first_cells(section("Troubleshooting"))))
     sentences = {words for words in explained if " " in words}
@@ -141,5 +145,5 @@ def test_pages_name_only_tools_settings_and_commands_that_exist(page: Path) -> N
     text = page.read_text("utf-8")
 
     assert set(re.findall(r"CLEANLIST_[A-Z_]+", text)) <= set(VARIABLES)
-    for command in re.findall(r"`cleanlist-mcp ([a-z]+)", text):
+    for command in re.findall(r"`(?:\.venv/bin/)?cleanlist-mcp ([a-z]+)", text):
         assert command in {"demo", "doctor", "config", "sandbox"}

@@ -103,6 +103,17 @@ def test_a_key_that_cannot_work_stops_calls_and_not_the_start(value: str, named:
     assert remedy in caught.value.next_step
 
 
+def test_a_missing_key_is_advised_to_users_of_the_extension_and_of_a_configuration() -> None:
+    with pytest.raises(NotConfigured) as caught:
+        Settings().require_key()
+
+    for words in (
+        "enter it in the extension's settings or put it in CLEANLIST_API_KEY in the env",
+        "the setting Sandbox (CLEANLIST_SANDBOX=true)",
+    ):
+        assert words in caught.value.next_step
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

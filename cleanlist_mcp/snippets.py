@@ -1,4 +1,4 @@
-"""How each client is told to start this server: the one home of its snippets and install links.
+"""`cleanlist-mcp config`: how each client is told to start this server, as a snippet or an install link.
 
 A snippet never holds a key, only `PLACEHOLDER`, which the server recognises as no key at all.
 """
@@ -6,9 +6,9 @@ A snippet never holds a key, only `PLACEHOLDER`, which the server recognises as 
 import base64
 import json
 import os
+import re
 import shlex
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
@@ -54,8 +54,15 @@ def main(client: str, *, sandbox: bool = False) -> int:
     if not words:
         sys.stderr.write(_NOT_HERE_FOR_LONG)
         return 1
-    sys.stdout.write(snippet(client, command=words, sandbox=sandbox) + "\n")
-    sys.stderr.write(f"Goes to: {CLIENTS[client].place}. {_about_the_key(client, sandbox=sandbox)}\n")
+    text = snippet(client, command=words, sandbox=sandbox)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # nothing is said about a snippet that did not come out
+    sentences = (
+        f"Goes to: {CLIENTS[client].place}.",
+        _about_the_file(text),
+        _about_the_key(client, sandbox=sandbox),
+    )
+    sys.stderr.write(" ".join(filter(None, sentences)) + "\n")
     link = install_link(client, command=words, sandbox=sandbox)
     if link is not None:
         sys.stderr.write(f"Or open this link, which adds the same: {link}\n")
@@ -110,11 +117,27 @@ def _uvx_command() -> tuple[str, ...]:
 
 def shell_line(words: Sequence[str], *, windows: bool = os.name == "nt") -> str:
     """`words` as one line that this system's shell takes apart into the same words."""
-    return subprocess.list2cmdline(words) if windows else shlex.join(words)
+    return " ".join(map(_windows_word, words)) if windows else shlex.join(words)
+
+
+def _windows_word(word: str) -> str:
+    """`word`, in quotes where PowerShell or cmd could see more than a word in it."""
+    if re.fullmatch(r"[\w.:\\/=-]+", word):
+        return word
+    # Backslashes are themselves, except before a quote.
+    return '"' + re.sub(r'(\\*)("|$)', lambda end: end[1] * 2 + end[2].replace('"', '\\"'), word) + '"'
 
 
 def _environment(*, sandbox: bool) -> dict[str, str]:
     return {"CLEANLIST_SANDBOX": "true"} if sandbox else {"CLEANLIST_API_KEY": PLACEHOLDER}
+
+
+def _about_the_file(text: str) -> str:
+    """A JSON file may have the snippet's outer keys already, and must not have them twice."""
+    if not text.startswith("{"):
+        return ""
+    keys = " or ".join(f'"{key}"' for key in json.loads(text))
+    return f"Where the file already has {keys}, add only the entry inside it."
 
 
 def _about_the_key(client: str, *, sandbox: bool) -> str:
@@ -137,9 +160,10 @@ def _under(key: str) -> Writer:
 
 
 def _claude_code(words: Sequence[str], environment: Mapping[str, str]) -> str:
-    # --env takes every word up to the next option, so the name comes before it; -- keeps our own options ours.
+    # --env takes every word up to the next option, so the name comes before it and --scope behind: PowerShell
+    # may swallow the --, which keeps our own options ours.
     settings = [f"{name}={value}" for name, value in environment.items()]
-    return shell_line(["claude", "mcp", "add", NAME, "--scope", "user", "--env", *settings, "--", *words])
+    return shell_line(["claude", "mcp", "add", NAME, "--env", *settings, "--scope", "user", "--", *words])
 
 
 def _codex(words: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -195,7 +219,9 @@ CLIENTS: Mapping[str, Client] = {
         "(macOS) or %APPDATA%\\Claude (Windows)",
         _under("mcpServers"),
     ),
-    "claude-code": Client("a terminal", _claude_code),
+    "claude-code": Client(
+        f"a terminal, after `claude mcp remove {NAME} --scope user` if it is there already", _claude_code
+    ),
     "cursor": Client(
         "~/.cursor/mcp.json, or .cursor/mcp.json in a project", _under("mcpServers"), _cursor_link
     ),

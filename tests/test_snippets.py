@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from cleanlist_mcp import cli, clients
+from cleanlist_mcp import cli, snippets
 from cleanlist_mcp.settings import Settings
 
 COMMAND = ["/opt/cleanlist/bin/cleanlist-mcp", "--verbose"]
@@ -39,33 +39,34 @@ def claude_reads(words: list[str]) -> dict[str, Any]:
     assert words[:3] == ["claude", "mcp", "add"]
     own, command = words[3 : words.index("--")], words[words.index("--") + 1 :]
     position = own.index("--env")
-    swallowed = own[position + 1 :]
+    swallowed = own[position + 1 : own.index("--scope")]
     assert all("=" in word for word in swallowed)
-    assert own[:position] == ["cleanlist", "--scope", "user"]
+    assert own[:position] == ["cleanlist"]
+    assert own[-2:] == ["--scope", "user"]  # ends the environment where a shell swallowed the --
     environment = dict(word.split("=", 1) for word in swallowed)
     return {"command": command[0], "args": command[1:], "env": environment}
 
 
-@pytest.mark.parametrize("client", clients.CLIENTS)
+@pytest.mark.parametrize("client", snippets.CLIENTS)
 def test_every_client_gets_the_same_command_and_a_placeholder_for_the_key(client: str) -> None:
-    entry = parsed(client, clients.snippet(client, command=COMMAND))
+    entry = parsed(client, snippets.snippet(client, command=COMMAND))
 
     assert [entry["command"], *entry["args"]] == COMMAND
-    expected = "${input:cleanlist_api_key}" if client == "vscode" else clients.PLACEHOLDER
+    expected = "${input:cleanlist_api_key}" if client == "vscode" else snippets.PLACEHOLDER
     assert entry["env"] == {"CLEANLIST_API_KEY": expected}
 
 
-@pytest.mark.parametrize("client", clients.CLIENTS)
+@pytest.mark.parametrize("client", snippets.CLIENTS)
 @pytest.mark.parametrize("path", AWKWARD)
 def test_a_path_with_spaces_and_backslashes_survives(client: str, path: str) -> None:
-    entry = parsed(client, clients.snippet(client, command=[path]))
+    entry = parsed(client, snippets.snippet(client, command=[path]))
 
     assert [entry["command"], *entry["args"]] == [path]
 
 
-@pytest.mark.parametrize("client", clients.CLIENTS)
+@pytest.mark.parametrize("client", snippets.CLIENTS)
 def test_the_sandbox_snippet_asks_for_no_key(client: str) -> None:
-    text = clients.snippet(client, command=COMMAND, sandbox=True)
+    text = snippets.snippet(client, command=COMMAND, sandbox=True)
 
     entry = parsed(client, text)
     assert [entry["command"], *entry["args"]] == COMMAND
@@ -75,14 +76,14 @@ def test_the_sandbox_snippet_asks_for_no_key(client: str) -> None:
 
 
 def test_a_placeholder_that_was_never_replaced_is_recognised_as_no_key() -> None:
-    settings = Settings.from_environment({"CLEANLIST_API_KEY": clients.PLACEHOLDER})
+    settings = Settings.from_environment({"CLEANLIST_API_KEY": snippets.PLACEHOLDER})
 
     assert settings.api_key is None
     assert "CLEANLIST_API_KEY" in settings.key_fault.text
 
 
 def test_vs_code_asks_for_the_key_and_hides_it() -> None:
-    data = json.loads(clients.snippet("vscode", command=COMMAND))
+    data = json.loads(snippets.snippet("vscode", command=COMMAND))
 
     (asked,) = data["inputs"]
     assert asked["password"] is True
@@ -92,21 +93,21 @@ def test_vs_code_asks_for_the_key_and_hides_it() -> None:
 @pytest.mark.parametrize("sandbox", [False, True])
 @pytest.mark.parametrize("path", AWKWARD)
 def test_cursors_link_carries_the_entry_itself_and_not_the_file(path: str, sandbox: bool) -> None:
-    url = urlsplit(clients.install_link("cursor", command=[path], sandbox=sandbox) or "")
+    url = urlsplit(snippets.install_link("cursor", command=[path], sandbox=sandbox) or "")
     query = parse_qs(url.query, strict_parsing=True)
 
     assert (url.scheme, url.path) == ("cursor", "/mcp/install")
     assert query["name"] == ["cleanlist"]
     entry = json.loads(base64.b64decode(query["config"][0], validate=True))
-    assert entry == parsed("cursor", clients.snippet("cursor", command=[path], sandbox=sandbox))
+    assert entry == parsed("cursor", snippets.snippet("cursor", command=[path], sandbox=sandbox))
 
 
 @pytest.mark.parametrize("sandbox", [False, True])
 @pytest.mark.parametrize("path", AWKWARD)
 def test_vs_codes_link_carries_what_its_snippet_does(path: str, sandbox: bool) -> None:
-    url = urlsplit(clients.install_link("vscode", command=[path], sandbox=sandbox) or "")
+    url = urlsplit(snippets.install_link("vscode", command=[path], sandbox=sandbox) or "")
     carried = json.loads(unquote(url.query))
-    snippet = json.loads(clients.snippet("vscode", command=[path], sandbox=sandbox))
+    snippet = json.loads(snippets.snippet("vscode", command=[path], sandbox=sandbox))
 
     assert (url.scheme, url.path) == ("vscode", "mcp/install")
     inputs, name = carried.pop("inputs"), carried.pop("name")
@@ -114,17 +115,29 @@ def test_vs_codes_link_carries_what_its_snippet_does(path: str, sandbox: bool) -
 
 
 def test_a_client_without_install_links_has_none() -> None:
-    assert clients.install_link("zed", command=COMMAND) is None
+    assert snippets.install_link("zed", command=COMMAND) is None
 
 
-def test_windows_quotes_with_double_quotes() -> None:
-    line = clients.shell_line(["C:\\My Tools\\cleanlist-mcp.exe", "a"], windows=True)
-
-    assert line == '"C:\\My Tools\\cleanlist-mcp.exe" a'
+@pytest.mark.parametrize(
+    ("word", "written"),
+    [
+        ("C:\\Tools\\Zoë\\cleanlist-mcp.exe", "C:\\Tools\\Zoë\\cleanlist-mcp.exe"),
+        ("C:\\My Tools\\cleanlist-mcp.exe", '"C:\\My Tools\\cleanlist-mcp.exe"'),
+        ("C:\\R&D (new)\\cleanlist-mcp.exe", '"C:\\R&D (new)\\cleanlist-mcp.exe"'),
+        ("file:///C:/my%20tools", '"file:///C:/my%20tools"'),
+        ("C:\\My Tools\\", '"C:\\My Tools\\\\"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("", '""'),
+        ("--sandbox", "--sandbox"),
+        ("CLEANLIST_SANDBOX=true", "CLEANLIST_SANDBOX=true"),
+    ],
+)
+def test_windows_quotes_whatever_is_more_than_a_plain_word(word: str, written: str) -> None:
+    assert snippets.shell_line([word, "a"], windows=True) == f"{written} a"
 
 
 def test_the_running_installation_is_named_by_its_whole_path_and_starts() -> None:
-    words = clients.running_command()
+    words = snippets.running_command()
 
     assert Path(words[0]).is_absolute()
     ended = subprocess.run([*words, "--version"], capture_output=True, text=True, timeout=30, check=False)
@@ -134,7 +147,7 @@ def test_the_running_installation_is_named_by_its_whole_path_and_starts() -> Non
 def test_an_installation_without_its_script_is_started_as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysconfig, "get_path", lambda name: "/nowhere")
 
-    assert clients.running_command() == (sys.executable, "-m", "cleanlist_mcp")
+    assert snippets.running_command() == (sys.executable, "-m", "cleanlist_mcp")
 
 
 FOLDER = {"url": "file:///home/ada/my%20tools/cleanlist-mcp", "dir_info": {}}
@@ -156,13 +169,13 @@ def test_a_run_from_uvs_cache_is_told_as_uvx_with_its_source(
 ) -> None:
     (in_uvs_cache / "direct_url.json").write_text(json.dumps(recorded), "utf-8")
 
-    assert clients.running_command() == ("/usr/bin/uvx", "--from", source, "cleanlist-mcp")
+    assert snippets.running_command() == ("/usr/bin/uvx", "--from", source, "cleanlist-mcp")
 
 
 def test_a_run_from_uvs_cache_without_a_source_is_refused_with_what_to_do(
     in_uvs_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clients.main("cursor") == 1
+    assert snippets.main("cursor") == 1
 
     out, aside = capsys.readouterr()
     assert out == ""
@@ -176,40 +189,59 @@ def test_a_run_from_uvs_cache_that_is_no_package_at_all_is_refused_too(
     def missing(name: str) -> Distribution:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(clients, "distribution", missing)
+    monkeypatch.setattr(snippets, "distribution", missing)
 
-    assert clients.running_command() == ()
+    assert snippets.running_command() == ()
 
 
 @pytest.fixture
 def in_uvs_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """This process as uvx starts it; gives the folder in which the installer would have recorded the source."""
     monkeypatch.setattr(sys, "prefix", "/home/ada/.cache/uv/archive-v0/Xb2mQ")
-    monkeypatch.setattr(clients, "distribution", lambda name: Distribution.at(tmp_path))
+    monkeypatch.setattr(snippets, "distribution", lambda name: Distribution.at(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/uvx")
     return tmp_path
 
 
 def test_the_command_line_knows_the_same_clients() -> None:
-    assert list(clients.CLIENTS) == list(cli.CLIENTS)
+    assert list(snippets.CLIENTS) == list(cli.CLIENTS)
 
 
 def test_the_command_prints_the_snippet_alone_and_says_aside_where_it_goes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert clients.main("cursor") == 0
+    assert snippets.main("cursor") == 0
 
     out, aside = capsys.readouterr()
     entry = parsed("cursor", out)
-    assert [entry["command"], *entry["args"]] == list(clients.running_command())
+    assert [entry["command"], *entry["args"]] == list(snippets.running_command())
     assert "~/.cursor/mcp.json" in aside
-    assert clients.PLACEHOLDER in aside
+    assert snippets.PLACEHOLDER in aside
     assert "cursor://" in aside
 
 
+@pytest.mark.parametrize(
+    ("client", "keys"),
+    [("gemini", '"mcpServers"'), ("zed", '"context_servers"'), ("vscode", '"inputs" or "servers"')],
+)
+def test_whoever_has_such_a_file_already_is_told_to_add_the_entry_alone(
+    client: str, keys: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snippets.main(client)
+
+    assert f"Where the file already has {keys}, add only the entry inside it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("client", ["claude-code", "codex"])
+def test_a_snippet_that_is_no_json_has_no_outer_key(client: str, capsys: pytest.CaptureFixture[str]) -> None:
+    snippets.main(client)
+
+    assert "already has" not in capsys.readouterr().err
+
+
 def test_whoever_tries_the_sandbox_is_not_told_to_fill_in_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    clients.main("zed", sandbox=True)
+    snippets.main("zed", sandbox=True)
 
     aside = capsys.readouterr().err
     assert "No key is needed" in aside
-    assert clients.PLACEHOLDER not in aside
+    assert snippets.PLACEHOLDER not in aside
