@@ -465,14 +465,11 @@ async def test_an_empty_list_is_filled_first_whichever_tool_meets_it(world: Worl
     assert f'add_leads(list_id="{list_id}"' in error["next_step"]
 
 
-@pytest.mark.parametrize(
-    ("limit", "tool"), [("daily_limit", "estimate"), ("person_allowance", "enrich_person")]
-)
-async def test_a_limit_that_waiting_cannot_help_is_said_so(world: World, limit: str, tool: str) -> None:
-    async with world.connect(**{limit: 0}) as session:
-        if tool == "estimate":
-            told = (await session.call("estimate", list_id="Q3 Prospects"))["next_step"]
-        else:
-            told = (await session.error("enrich_person", **ADA))["next_step"]
+async def test_a_limit_that_waiting_cannot_help_is_said_so(world: World) -> None:
+    async with world.connect(daily_limit=0) as session:
+        quote = await session.call("estimate", list_id="Q3 Prospects")
+    async with world.connect(person_allowance=0) as session:
+        error = await session.error("enrich_person", **ADA)
 
-    assert "is smaller than" in told and "roll" not in told
+    for told in (quote["next_step"], error["next_step"]):
+        assert "is smaller than" in told and "roll" not in told
