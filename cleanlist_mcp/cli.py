@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from cleanlist_mcp import __version__
@@ -107,6 +108,8 @@ def _port(text: str) -> int:
 
 
 def _serve(environment: Mapping[str, str]) -> None:
+    # While modules load, an interrupt can surface as anybody's error; nothing is lost by leaving at once.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
     # A collection while thousands of classes are made finds nothing; frozen, they are never looked at again.
     gc.disable()
     from cleanlist_mcp.errors import SettingsError
@@ -120,7 +123,7 @@ def _serve(environment: Mapping[str, str]) -> None:
 
     log_to_stderr(settings.log_level)
     for line in unknown_variables(environment):
-        sys.stderr.write(f"cleanlist-mcp WARNING: {line}\n")
+        _complain(f"WARNING: {line}")
     gc.enable()
     gc.freeze()
     serve(settings)
@@ -140,5 +143,7 @@ def _refuse(line: str) -> NoReturn:
 
 
 def _complain(line: str) -> None:
-    if sys.stderr is not None:
+    """One line on stderr, where there is one that takes it."""
+    with suppress(AttributeError, OSError):
         sys.stderr.write(f"cleanlist-mcp: {line}\n")
+        sys.stderr.flush()

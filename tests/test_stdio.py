@@ -611,3 +611,20 @@ def a_call(number: int) -> dict[str, Any]:
     if number % 5 == 2:
         return call(number, "estimate", list_id="")
     return call(number, "whoami" if number % 5 == 3 else "credits_balance")
+
+
+@posix
+@pytest.mark.long
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_misspelt_setting_that_cannot_be_told_does_not_stop_the_start(tmp_path: Path, stderr: str) -> None:
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HANDSHAKE}
+    served = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m cleanlist_mcp --sandbox {stderr}', sys.executable],
+        input=json.dumps(hello).encode() + b"\n",
+        stdout=subprocess.PIPE,
+        env=variables(tmp_path, CLEANLIST_DAILY_LIMT="5"),
+        timeout=PATIENCE,
+    )
+
+    assert served.returncode == 0
+    assert json.loads(served.stdout)["id"] == 1
