@@ -11,11 +11,13 @@ from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.normal_forms import (
     MAX_DOMAIN,
     MAX_EMAIL,
+    is_profile_page,
     normal_domain,
     normal_email,
     normal_linkedin,
     normal_name,
     normal_person_id,
+    normal_person_name,
 )
 
 MAX_CELL = 4_000
@@ -53,12 +55,30 @@ class Person:
     title: str | None = None
 
 
-_NORMAL_FORMS: Mapping[str, tuple[Callable[[str], str | None], str]] = {
-    "email": (normal_email, "is not an e-mail address"),
-    "linkedin_url": (normal_linkedin, "is not a LinkedIn profile address (linkedin.com/in/…)"),
-    "person_id": (normal_person_id, "is not an id"),
-    "domain": (normal_domain, "is not a domain name or web address"),
+NOTHING = "nothing identifies a person"
+"""Why nobody is meant where nothing was given that something could be missing from."""
+
+_NORMAL_FORMS: Mapping[str, Callable[[str], str | None]] = {
+    "email": normal_email,
+    "linkedin_url": normal_linkedin,
+    "person_id": normal_person_id,
+    "first_name": normal_person_name,
+    "last_name": normal_person_name,
+    "domain": normal_domain,
 }
+# A name without a letter only marks a gap, so no fault is found with it.
+_FAULTS: Mapping[str, str] = {
+    "email": "is not an e-mail address",
+    "linkedin_url": "is not a LinkedIn profile address (linkedin.com/in/…)",
+    "person_id": "is not an id",
+    "domain": "is not a domain name or web address",
+}
+
+
+def normal_value(field: str, text: str) -> str | None:
+    """Return a field's text in its normal form, or None where it marks a gap or cannot be that field."""
+    plain = normal_name(text)
+    return None if plain is None else _NORMAL_FORMS.get(field, normal_name)(plain)
 
 
 def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
@@ -71,12 +91,9 @@ def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
     problems = []
     for name, limit in LIMITS.items():
         text = _cell(name, record.get(name))
-        if text is None:
-            continue
-        normal_form, fault = _NORMAL_FORMS.get(name, (None, ""))
-        value = normal_form(text) if normal_form else text
+        value = normal_value(name, text)
         if value is None:
-            problems.append(f"{name} {fault}")
+            problems.extend(_faults(name, text))
         elif len(value) > limit:
             raise _too_long(name)
         else:
@@ -84,15 +101,24 @@ def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
     return Person(**values), tuple(problems)
 
 
-def _cell(name: str, value: object) -> str | None:
+def _cell(name: str, value: object) -> str:
     """Return the cell's text; its size is checked before anything looks at each character."""
     if value is None:
-        return None
+        return ""
     if not isinstance(value, str):
         raise InvalidArguments(f"{name} is not text", f"Send {name} as a string.")
     if len(value) > MAX_CELL:
         raise _too_long(name)
-    return normal_name(value)
+    return value
+
+
+def _faults(name: str, text: str) -> list[str]:
+    """Say what is wrong with a cell that has no normal form; a gap is no fault."""
+    if name not in _FAULTS or normal_name(text) is None:
+        return []
+    if name == "domain" and is_profile_page(text):
+        return ["domain is a profile page, not the company's own site"]
+    return [f"{name} {_FAULTS[name]}"]
 
 
 def _too_long(name: str) -> InvalidArguments:
@@ -108,7 +134,7 @@ def why_nobody(person: Person) -> str | None:
     if not (person.company_name or person.domain):
         missing.append("company_name or domain")
     if len(missing) == 3:
-        return "nothing identifies a person"
+        return NOTHING
     if missing:
         return f"missing {', '.join(missing)} (or an email, linkedin_url or person_id)"
     return None

@@ -242,7 +242,7 @@ async def test_an_argument_that_is_null_counts_as_left_out(world: World) -> None
     assert report["finished"]
 
 
-@pytest.mark.parametrize("name", ["Null", "True", "123", "[1]"])
+@pytest.mark.parametrize("name", ["Null", "True", "1e5", '["Bo"]'])
 async def test_a_name_that_looks_like_json_stays_a_name(world: World, name: str) -> None:
     async with world.connect() as session:
         await session.call("enrich_person", **(ADA | {"last_name": name}))

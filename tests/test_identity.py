@@ -60,6 +60,18 @@ def test_different_people_have_different_identities() -> None:
     assert len(set(people)) == len(people)
 
 
+def test_a_name_without_a_letter_is_a_missing_one() -> None:
+    assert person_of({"first_name": "🚀", "last_name": "12345", "company_name": "4711"}) == (
+        Person(company_name="4711"),
+        (),
+    )
+
+
+def test_a_profile_page_is_named_as_what_is_wrong_with_a_domain() -> None:
+    _, problems = person_of({"domain": "https://www.linkedin.com/company/northwind"})
+    assert problems == ("domain is a profile page, not the company's own site",)
+
+
 @rules
 @given(records)
 def test_whoever_is_accepted_has_an_identity(record: dict[str, object]) -> None:

@@ -207,7 +207,7 @@ def test_the_titles_of_a_csv_count_towards_its_size(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_fullest_row_that_prepare_accepts_fits_one_csv() -> None:
-    widest = {name: '"' * (LIMITS[name] - 1) + "😀" for name in ("first_name", "last_name", "title")}
+    widest = {name: '"' * (LIMITS[name] - 1) + "\U00020000" for name in ("first_name", "last_name", "title")}
     (lead,) = prepared({**widest, "company_name": "😀" * 200, "domain": "x.example"}).accepted
     (chunk,) = to_csv_chunks([lead], "list-1")
     assert len(chunk.content) < leads.MAX_CHUNK_BYTES / 10

@@ -3,7 +3,15 @@
 import pytest
 from hypothesis import given
 
-from cleanlist_mcp.normal_forms import normal_domain, normal_email, normal_linkedin, normal_name, split_name
+from cleanlist_mcp.normal_forms import (
+    is_profile_page,
+    normal_domain,
+    normal_email,
+    normal_linkedin,
+    normal_name,
+    normal_person_name,
+    split_name,
+)
 from tests.people_written import cells, full_width, rules
 
 SCRIPTS = ["Zoë", "Łukasz", "Ольга", "محمد", "יעל", "田中", "สมชาย", "O'Brien", "Jean-Luc", "李 小龙"]
@@ -46,6 +54,13 @@ def test_a_surname_that_looks_like_no_value_is_a_surname(surname: str) -> None:
         full_width("ada@northwind.example"),
         "ada@northwind。example",
         "ada@northwind.example.;",
+        "mailto:ada@northwind.example?subject=hi",
+        "'ada@northwind.example'",
+        '"ada@northwind.example"',
+        "ada@northwind.example (work)",
+        "ada@northwind.example; bo@northwind.example",
+        "ada@northwind.example,bo@northwind.example",
+        '"Lovelace, Ada" <ada@northwind.example>; Bo <bo@northwind.example>',
     ],
 )
 def test_an_address_has_one_normal_form(written: str) -> None:
@@ -66,7 +81,8 @@ def test_an_address_has_one_normal_form(written: str) -> None:
         ".ada@northwind.example",
         "ada@north_wind.example",
         "ada@10.0.0.1",
-        "a@b.example, c@d.example",
+        "ada,lovelace@northwind.example",
+        "ada@northwind.co,example",
         f"{'a' * 65}@northwind.example",
         f"ada@{'a.' * 130}example",
     ],
@@ -90,6 +106,7 @@ def test_an_address_may_be_international() -> None:
         "www.northwind.example.",
         "north\u200bwind.example",
         "northwind.example/path with spaces",
+        "@northwind.example",
     ],
 )
 def test_a_domain_has_one_normal_form(written: str) -> None:
@@ -125,6 +142,36 @@ def test_what_is_no_domain_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "page",
+    [
+        "https://www.linkedin.com/sales/company/123",
+        "de.linkedin.com/company/northwind",
+        "FACEBOOK.com/northwind?x=1",
+        "x.com/northwind",
+        "https://linktr.ee/northwind#top",
+    ],
+)
+def test_a_companys_page_elsewhere_is_not_its_domain(page: str) -> None:
+    assert normal_domain(page) is None
+    assert is_profile_page(page)
+
+
+@pytest.mark.parametrize(
+    ("written", "domain"),
+    [
+        ("https://www.linkedin.com/", "linkedin.com"),
+        ("x.com?lang=en", "x.com"),
+        ("netx.com/about", "netx.com"),
+    ],
+)
+def test_a_site_of_profiles_is_a_domain_itself_and_others_only_look_like_it(
+    written: str, domain: str
+) -> None:
+    assert normal_domain(written) == domain
+    assert not is_profile_page(written)
+
+
+@pytest.mark.parametrize(
     "written",
     [
         "https://www.linkedin.com/in/ada-lovelace",
@@ -134,6 +181,8 @@ def test_what_is_no_domain_is_none(text: str) -> None:
         "HTTPS://LINKEDIN.COM/IN/ADA-LOVELACE/",
         "//www.linkedin.com/in/ada%2Dlovelace",
         "https://www.linkedin.com/mwlite/in/ada-lovelace",
+        "https://www.linkedin.com/comm/in/ada-lovelace?midToken=x",
+        *(f"linkedin.com/in/ada-lovelace{mark}" for mark in (",", ";", ")", ".", ").", "%2E", ", see there")),
         "/in/ada-lovelace",
         "in/ada-\u200blovelace",
     ],
@@ -152,6 +201,12 @@ def test_a_linkedin_slug_in_any_script_is_percent_encoded_once() -> None:
 def test_a_linkedin_member_id_keeps_its_case() -> None:
     address = "https://www.linkedin.com/in/ACoAAB1cD2eF3gH4iJ5kL6"
     assert normal_linkedin(f"{address}?x=1") == address
+
+
+def test_a_lead_of_the_sales_navigator_has_the_profile_of_its_member_id() -> None:
+    address = "https://www.linkedin.com/in/ACwAAB1cD2eF3gH4iJ5kL6"
+    for path in ("lead/ACwAAB1cD2eF3gH4iJ5kL6,NAME_SEARCH,x", "people/ACwAAB1cD2eF3gH4iJ5kL6"):
+        assert normal_linkedin(f"https://www.linkedin.com/sales/{path}") == address
 
 
 def test_direction_tricks_inside_percent_encoding_go() -> None:
@@ -173,16 +228,22 @@ def test_direction_tricks_inside_percent_encoding_go() -> None:
         "linkedin.com/in/..",
         "linkedin.com/in/ada%2525",
         "linkedin.com/in/a=b",
+        "linkedin.com/sales/lead/acwaab1cd2ef3gh4ij5kl6,name_search,x",
     ],
 )
 def test_what_is_no_linkedin_profile_is_none(text: str) -> None:
     assert normal_linkedin(text) is None
 
 
+@pytest.mark.parametrize("text", ["🚀", "12345", "(+49) 30", "-"])
+def test_what_has_no_letter_is_nobodys_name(text: str) -> None:
+    assert normal_person_name(text) is None
+
+
 @rules
 @given(cells)
 def test_normalising_twice_changes_nothing(text: str) -> None:
-    for normal in (normal_name, normal_email, normal_domain, normal_linkedin):
+    for normal in (normal_name, normal_person_name, normal_email, normal_domain, normal_linkedin):
         once = normal(text)
         assert once is None or normal(once) == once
 
@@ -198,7 +259,11 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
         ("田中 太郎", ("太郎", "田中")),
         ("김 민준", ("민준", "김")),
         ("Ольга Иванова", ("Ольга", "Иванова")),
-        ("山田太郎", ("山田太郎", "")),
+        ("山田太郎", ("太郎", "山田")),
+        ("王小明", ("小明", "王")),
+        ("김민준", ("민준", "김")),
+        ("佐々木", ("佐々木", "")),
+        ("さくら", ("さくら", "")),
         ("Cher", ("Cher", "")),
         ("Smith,", ("Smith", "")),
         ("Jane Doe, MBA", ("Jane", "Doe")),
@@ -207,7 +272,45 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
         ("John Smith III", ("John", "Smith")),
         ("Rahman, Md", ("Md", "Rahman")),
         (" - ", ("", "")),
+        ("Ada Fable, CISSP", ("Ada", "Fable")),
+        ("Ada Fable, M.A.", ("Ada", "Fable")),
+        ("Ada Fable, SHRM-CP, PMP", ("Ada", "Fable")),
+        ("Fable, Ada, CISSP", ("Ada", "Fable")),
+        ("Ada Fable, Head of Sales", ("Ada", "Fable")),
+        ("Ada Fable, CEO & Founder", ("Ada", "Fable")),
+        ("Ada Fable | CEO", ("Ada", "Fable")),
+        ("Ada Fable - we are hiring", ("Ada", "Fable")),
+        ("Ada Fable 🚀", ("Ada", "Fable")),
+        ("Ada Fable MD", ("Ada", "Fable")),
+        ("Prof. Dr. Max Müller", ("Max", "Müller")),
+        ("Mr. Bo Fable", ("Bo", "Fable")),
+        ("Fable, Dr. Ada", ("Ada", "Fable")),
+        ("Frau Müller", ("", "Müller")),
+        ("12345", ("", "")),
     ],
 )
 def test_a_full_name_is_split(full: str, parts: tuple[str, str]) -> None:
     assert split_name(full) == parts
+
+
+@pytest.mark.parametrize(
+    ("full", "parts"),
+    [
+        ("García Márquez, Gabriel José", ("Gabriel José", "García Márquez")),
+        ("VAN DYKE, MARIA", ("MARIA", "VAN DYKE")),
+        ("van der Berg, J.P.", ("J.P.", "van der Berg")),
+        ("García Márquez, J.", ("J.", "García Márquez")),
+        ("Rahman Khan Md", ("Rahman Khan", "Md")),
+        ("ADA FABLE MD", ("ADA FABLE", "MD")),
+        ("Jean-Luc Fable", ("Jean-Luc", "Fable")),
+    ],
+)
+def test_what_may_be_a_name_is_not_taken_for_a_remark(full: str, parts: tuple[str, str]) -> None:
+    assert split_name(full) == parts
+
+
+@rules
+@given(cells)
+def test_both_parts_of_a_split_name_come_from_it(full: str) -> None:
+    whole = normal_name(full) or ""
+    assert all(word in whole for part in split_name(full) for word in part.split())
