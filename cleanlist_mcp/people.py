@@ -27,7 +27,10 @@ def read_person(**fields: str) -> identity.Person:
     Raises:
         InvalidArguments: naming each field that is wrong, or what is missing.
     """
-    person, problems = identity.person_of(fields)
+    try:
+        person, problems = identity.person_of(fields)
+    except InvalidArguments as error:
+        person, problems = identity.Person(), (error.message,)
     if problems:
         errors = [_field_error(problem) for problem in problems]
         named = ", ".join(error["field"] for error in errors)
@@ -36,7 +39,9 @@ def read_person(**fields: str) -> identity.Person:
         )
     missing = identity.why_nobody(person)
     if missing is not None:
-        raise InvalidArguments(f"This identifies nobody: {missing}.", f"Give {identity.WAYS}.")
+        nothing = missing == identity.NOTHING
+        fault = "No person is named." if nothing else f"This identifies nobody: {missing}."
+        raise InvalidArguments(fault, f"Give {identity.WAYS}.")
     return person
 
 
