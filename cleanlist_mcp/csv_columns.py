@@ -5,10 +5,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import LIMITS, Person, why_nobody
+from cleanlist_mcp.identity import LIMITS, NOTHING, Person, why_nobody
 from cleanlist_mcp.text import clean
 
 MAX_FILE_COLUMNS = 200
+
+NAMED_TITLES = 10
+"""Titles that are not understood, as many as a refusal names."""
 
 # Titles as people and the common tools write them, in English, German, French and Spanish. Case,
 # accents, spaces and punctuation do not matter.
@@ -16,6 +19,7 @@ _TITLES: Mapping[str, tuple[str, ...]] = {
     "email": (
         "email", "email address", "mail", "work email", "work email address", "business email",
         "professional email", "contact email", "primary email", "personal email", "email 1 value",
+        "emails", "person email", "person email work",
         "mail address", "e-mail-adresse", "mailadresse", "geschäftliche e-mail", "courriel",
         "adresse email", "adresse mail", "mail professionnel", "email professionnel", "correo",
         "correo electrónico", "dirección de correo", "dirección de correo electrónico",
@@ -23,10 +27,10 @@ _TITLES: Mapping[str, tuple[str, ...]] = {
     "linkedin_url": (
         "linkedin", "linkedin url", "linkedin profile", "linkedin profile url", "linkedin link",
         "linkedin address", "person linkedin", "person linkedin url", "contact linkedin url",
-        "linkedin contact profile url", "linkedin-profil", "profil linkedin", "perfil de linkedin",
-        "perfil linkedin", "url linkedin",
+        "linkedin contact profile url", "linkedin url public", "profile url", "sales navigator url",
+        "linkedin-profil", "profil linkedin", "perfil de linkedin", "perfil linkedin", "url linkedin",
     ),
-    "person_id": ("person id", "cleanlist person id"),
+    "person_id": ("cleanlist person id",),
     "first_name": (
         "first name", "first", "given name", "forename", "vorname", "prénom", "nombre de pila",
     ),
@@ -41,7 +45,8 @@ _TITLES: Mapping[str, tuple[str, ...]] = {
     ),
     "company_name": (
         "company", "company name", "organization", "organization name", "organisation",
-        "organisation name", "account name", "employer", "current company", "firma",
+        "organisation name", "person organization", "organization 1 name", "account name",
+        "company / account", "associated company", "employer", "current company", "firma",
         "firmenname", "unternehmen", "unternehmensname", "société", "entreprise",
         "nom de l'entreprise", "nom de la société", "empresa", "compañía", "nombre de la empresa",
     ),
@@ -53,7 +58,8 @@ _TITLES: Mapping[str, tuple[str, ...]] = {
     ),
     "title": (
         "title", "job title", "job", "position", "role", "designation", "job position",
-        "organization title", "funktion", "berufsbezeichnung", "stellenbezeichnung", "poste",
+        "organization title", "organization 1 title", "jobtitel", "funktion", "berufsbezeichnung",
+        "stellenbezeichnung", "poste",
         "fonction", "intitulé du poste", "cargo", "puesto",
     ),
 }  # fmt: skip
@@ -76,14 +82,20 @@ _FIELD_OF_TITLE = {title_key(title): name for name, titles in _TITLES.items() fo
 
 def is_known_title(title: str) -> bool:
     """Whether a title names a field, or part of a name."""
-    key = title_key(title)
-    return key in _FIELD_OF_TITLE or key in _AMBIGUOUS_NAMES
+    return _known_field(title) is not None or title_key(title) in _AMBIGUOUS_NAMES
 
 
-def columns_of(titles: Sequence[str]) -> tuple[dict[str, list[int]], tuple[str, ...]]:
-    """Return the columns of each field found (`full_name` is one here), and the titles that are not used.
+def _known_field(title: str) -> str | None:
+    # Every CRM has a "Person ID" of its own. Spelled like the API's field it is Cleanlist's.
+    is_the_apis = clean(title).casefold() == "person_id"
+    return "person_id" if is_the_apis else _FIELD_OF_TITLE.get(title_key(title))
 
-    Where several columns are one field, the first that is filled in a row is meant.
+
+def columns_of(titles: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
+    """Return the columns of each field found (`full_name` is one here), and those with any other title.
+
+    A column without a title is among neither. Where several columns are one field, the first that can be
+    used in a row is meant.
 
     Raises:
         InvalidArguments: if there are no titles, too many, or none that identify a person.
@@ -101,12 +113,15 @@ def columns_of(titles: Sequence[str]) -> tuple[dict[str, list[int]], tuple[str, 
     # Ambiguous names last: what they mean depends on the other columns.
     for index in sorted(range(len(titles)), key=lambda i: title_key(titles[i]) in _AMBIGUOUS_NAMES):
         name = _field_of(titles[index], at, is_linkedins=is_linkedins)
-        if name is None:
-            unclear.append(index)
-        else:
+        if name is not None:
             at.setdefault(name, []).append(index)
-    _require_identifying(at)
-    return at, tuple(shown_title(titles[index], index) for index in sorted(unclear))
+        elif title_key(titles[index]):
+            unclear.append(index)
+    unclear.sort()
+    # Where the first row holds an address or a number, it may well be a person and not titles.
+    may_show = at or not any(map(_looks_like_data, titles))
+    _require_identifying(at, [shown_title(titles[index], index) for index in unclear if may_show])
+    return at, unclear
 
 
 def _field_of(title: str, found: Mapping[str, object], *, is_linkedins: bool) -> str | None:
@@ -114,7 +129,7 @@ def _field_of(title: str, found: Mapping[str, object], *, is_linkedins: bool) ->
     if key == "url" and is_linkedins:
         return "linkedin_url"
     if key not in _AMBIGUOUS_NAMES:
-        return _FIELD_OF_TITLE.get(key)
+        return _known_field(title)
     if "first_name" in found and "last_name" not in found:
         return "last_name"
     return "first_name" if "last_name" in found and "first_name" not in found else "full_name"
@@ -122,19 +137,37 @@ def _field_of(title: str, found: Mapping[str, object], *, is_linkedins: bool) ->
 
 def shown_title(title: str, index: int) -> str:
     """Return a title as it may be shown: in a file without titles it can be somebody's data."""
-    text = clean(title, 40)
-    if not text:
+    if not title_key(title):
         return f"column {index + 1} (no title)"
-    return f"column {index + 1}" if re.search(r"@|://|\d{4}", text) else text
+    text = clean(title, 40)
+    return f"column {index + 1}" if _looks_like_data(text) else text
 
 
-def _require_identifying(at: Mapping[str, object]) -> None:
+def _looks_like_data(title: str) -> bool:
+    return re.search(r"@|://|\d{4}", title) is not None
+
+
+def _require_identifying(at: Mapping[str, object], not_understood: Sequence[str]) -> None:
     advice = (
         "Give the first row titles such as Email, LinkedIn URL, First Name, Last Name, Company and Website."
     )
     if not at:
-        raise InvalidArguments("No title in the title row of the CSV file is a known one.", advice)
+        message = f"No title in the title row of the CSV file is a known one.{_named(not_understood)}"
+        raise InvalidArguments(message, advice)
     names = ("first_name", "last_name") if "full_name" in at else ()
     why = why_nobody(Person(**{name: name for name in (*at, *names) if name in LIMITS}))
+    if why == NOTHING:
+        raise InvalidArguments(
+            f"No column of the CSV file says who is meant.{_named(not_understood)}", advice
+        )
     if why:
-        raise InvalidArguments(f"The columns of the CSV file identify nobody: {why}.", advice)
+        message = f"The columns of the CSV file identify nobody: {why}.{_named(not_understood)}"
+        raise InvalidArguments(message, advice)
+
+
+def _named(not_understood: Sequence[str]) -> str:
+    if not not_understood:
+        return ""
+    more = len(not_understood) - NAMED_TITLES
+    titles = ", ".join(not_understood[:NAMED_TITLES]) + (f" and {more} more" if more > 0 else "")
+    return f" Not understood: {titles}."

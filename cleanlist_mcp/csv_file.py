@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from cleanlist_mcp.csv_columns import columns_of, is_known_title, title_key
+from cleanlist_mcp.csv_columns import columns_of, is_known_title, shown_title, title_key
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import MAX_CELL
+from cleanlist_mcp.identity import MAX_CELL, normal_value
 from cleanlist_mcp.leads import RowNote
 from cleanlist_mcp.normal_forms import split_name
 
@@ -162,7 +162,8 @@ def _start(text: io.TextIOWrapper) -> str:
     """Return the delimiter, and leave `text` at its beginning, past a `sep=` line of Excel's."""
     sample = text.read(65_536)
     text.seek(0)
-    declared = re.match(r'"?sep=([,;\t|])"?\r?\n', sample)
+    # Programs that save the file again put quotation marks or delimiters around that line.
+    declared = re.match(r'"?sep=([,;\t|])[",;\t|]*(?:\r|\n)', sample, re.IGNORECASE)
     if declared:
         text.readline()
         return declared[1]
@@ -170,7 +171,7 @@ def _start(text: io.TextIOWrapper) -> str:
 
 
 def _title_score(sample: str, delimiter: str) -> tuple[int, int]:
-    records = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    records = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
     first = list(islice((record for record in records if any(map(title_key, record))), TITLES_WITHIN))
     titles = first[_title_row(first)] if first else []
     return _known_titles(titles), len(titles)
@@ -190,7 +191,7 @@ def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[st
     """Yield each record that is not blank, with its number as a spreadsheet counts rows."""
     number = 0
     try:
-        for cells in csv.reader(text, delimiter=delimiter, strict=True):
+        for cells in csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True):
             number += 1
             if any(cell.strip() for cell in cells):
                 yield number, cells
@@ -204,17 +205,22 @@ def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[st
 def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
     first = list(islice(records, TITLES_WITHIN))
     above = _title_row([cells for _, cells in first])
-    titles = list(first[above][1]) if first else []
+    header = first[above][1] if first else []
+    titles = list(header)
+    # A spreadsheet may add empty columns by the hundred.
     while titles and not title_key(titles[-1]):
         titles.pop()
     at, unclear = columns_of(titles)
+    untitled = [index for index, title in enumerate(header) if not title_key(title)]
+    unused = set(unclear)
     rows: list[tuple[int, Mapping[str, str]]] = []
     skipped: list[RowNote] = []
     short = split = 0
     for number, cells in chain(first[above + 1 :], records):
         if len(rows) + len(skipped) == MAX_FILE_ROWS:
             raise _too_many_rows()
-        if any(cell.strip() for cell in cells[len(titles) :]):
+        unused.update(index for index in untitled if index < len(cells) and cells[index].strip())
+        if any(cell.strip() for cell in cells[len(header) :]):
             skipped.append(RowNote(number, "more cells than titles (an unquoted delimiter?)"))
             continue
         record = _record(cells, at)
@@ -224,7 +230,8 @@ def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
     if not rows and not skipped:
         raise InvalidArguments("The CSV file has titles but no rows.", "Add people below the titles.")
     doubled = [name for name, columns in at.items() if len(columns) > 1]
-    return CsvPeople(tuple(rows), tuple(skipped), unclear, _notes(above, doubled, short, split))
+    shown = tuple(shown_title(header[index], index) for index in sorted(unused))
+    return CsvPeople(tuple(rows), tuple(skipped), shown, _notes(above, doubled, short, split))
 
 
 def _too_many_rows() -> InvalidArguments:
@@ -240,7 +247,7 @@ def _notes(above: int, doubled: Sequence[str], short: int, split: int) -> tuple[
         notes.append(f"Rows above the titles, not read: {above}.")
     if doubled:
         notes.append(
-            f"More than one column is {', '.join(doubled)}: in each row the first filled one counts."
+            f"More than one column is {', '.join(doubled)}: in each row the first one that can be used counts."
         )
     if short:
         notes.append(f"Rows with fewer cells than the title row: {short}; what is missing is empty.")
@@ -254,22 +261,32 @@ def _notes(above: int, doubled: Sequence[str], short: int, split: int) -> tuple[
 
 def _record(cells: Sequence[str], at: Mapping[str, Sequence[int]]) -> dict[str, str]:
     """Return the filled cells by field, cut where `prepare` sees that they are too long anyway."""
-    here = {
-        name: next((cells[index] for index in columns if index < len(cells) and cells[index].strip()), "")
-        for name, columns in at.items()
-    }
-    return {name: cell[: MAX_CELL + 1] for name, cell in here.items() if cell}
+    record = {}
+    for name, columns in at.items():
+        filled = [cells[i][: MAX_CELL + 1] for i in columns if i < len(cells) and cells[i].strip()]
+        if filled:
+            record[name] = filled[0] if len(filled) == 1 else _first_usable(name, filled)
+    return record
+
+
+def _first_usable(field: str, cells: Sequence[str]) -> str:
+    """Return the first cell that can be the field, else the first, for its fault to be named."""
+    usable = (cell for cell in cells if len(cell) <= MAX_CELL and normal_value(field, cell) is not None)
+    return next(usable, cells[0])
 
 
 def _split_into(record: dict[str, str]) -> bool:
     """Replace a full name by the first and last name, where these are not given; True if it was."""
     full = record.pop("full_name", None)
-    if full is None or ("first_name" in record and "last_name" in record):
+    if full is None:
+        return False
+    missing = [name for name in ("first_name", "last_name") if not normal_value(name, record.get(name, ""))]
+    if not missing:
         return False
     if len(full) > MAX_CELL:
         record["first_name"] = full
         return False
     first, last = split_name(full)
-    record.setdefault("first_name", first)
-    record.setdefault("last_name", last)
+    parts = {"first_name": first, "last_name": last}
+    record.update({name: parts[name] for name in missing})
     return bool(last)

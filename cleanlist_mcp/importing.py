@@ -83,7 +83,7 @@ async def _add(
     prepared = await anyio.to_thread.run_sync(leads.prepare, rows)
     tally = Tally(skipped=[*skipped, *prepared.skipped])
     if not prepared.accepted:
-        raise nobody(tally.skipped)
+        raise nobody(tally.skipped, unused)
     list_id, name = await services.directory.resolve(id_or_name)
     there = services.journal.people_added(list_id)
     for chunk in leads.to_csv_chunks(prepared.accepted, list_id):

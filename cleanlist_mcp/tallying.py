@@ -79,10 +79,11 @@ class Tally:
         return len(self.skipped) + self.skipped_unnamed
 
 
-def nobody(skipped: Sequence[RowNote]) -> InvalidArguments:
+def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArguments:
     """The error where no row is left to send."""
+    columns = f" Columns not used: {', '.join(unused[:NAMED_COLUMNS])}." if unused else ""
     return InvalidArguments(
-        "No row identifies anybody, so nothing was sent.",
+        f"No row identifies anybody, so nothing was sent.{columns}",
         f"Give each row {WAYS}.",
         field_errors=[
             {"field": f"row {note.row}", "problem": note.reason}

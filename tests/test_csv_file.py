@@ -16,6 +16,7 @@ from cleanlist_mcp.csv_file import CsvPeople, read_csv
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.identity import Person
 from cleanlist_mcp.leads import prepare
+from cleanlist_mcp.tallying import nobody
 from tests.people_written import rules
 
 
@@ -63,14 +64,20 @@ def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path:
         ("Nombre,Apellidos,Empresa,Correo", "first_name last_name company_name email"),
         ("Correo electro\u0301nico,Puesto", "email title"),
         ("Name,Company Name", "full_name company_name"),
-        ("Person ID,Full Name", "person_id full_name"),
+        ("person_id,Full Name", "person_id full_name"),
+        ("Cleanlist Person ID,Emails", "person_id email"),
+        ("Company / Account,Emails,Jobtitel", "company_name email title"),
+        ("Associated Company,Profile URL", "company_name linkedin_url"),
+        ("Person - Name,Person - Organization,Person - Email - Work", "full_name company_name email"),
+        ("Organization 1 - Name,Organization 1 - Title,Email", "company_name title email"),
+        ("profileUrl,companyUrl", "linkedin_url domain"),
         ("Vorname,Nachname,Name,Firma", "first_name last_name full_name company_name"),
     ],
 )
 def test_titles_as_people_write_them_are_understood(titles: str, fields: str) -> None:
     columns, unclear = columns_of(titles.split(","))
     assert columns == {field: [index] for index, field in enumerate(fields.split())}
-    assert unclear == ()
+    assert unclear == []
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -86,10 +93,16 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     }
 
 
-def test_the_line_that_declares_the_delimiter_is_no_row(tmp_path: Path) -> None:
-    for mark in (b"", b"\xef\xbb\xbf"):
-        found = people_in(tmp_path, mark + b"sep=;\r\nEmail;Title\r\na@b.example;x, y\r\n")
-        assert found.rows == ((2, {"email": "a@b.example", "title": "x, y"}),)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;", '"sep=;";;'])
+def test_the_line_that_declares_the_delimiter_is_no_row(tmp_path: Path, line: str, mark: str) -> None:
+    found = people_in(tmp_path, f"{mark}{line}\r\nEmail;Title\r\na@b.example;x, y\r\n")
+    assert found.rows == ((2, {"email": "a@b.example", "title": "x, y"}),)
+
+
+def test_spaces_after_the_delimiter_do_not_count(tmp_path: Path) -> None:
+    found = people_in(tmp_path, 'Email, "First Name", Company\na@b.example, "Ada, B", N\n')
+    assert found.rows[0][1] == {"email": "a@b.example", "first_name": "Ada, B", "company_name": "N"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -142,20 +155,76 @@ def test_a_file_without_titles_is_refused_without_naming_anyone(tmp_path: Path) 
     assert "First Name" in error.next_step
 
 
-def test_columns_that_identify_nobody_are_refused(tmp_path: Path) -> None:
-    error = refusal_of(tmp_path, "First Name,Company\nAda,Northwind\n")
+def test_titles_of_which_none_is_known_are_named(tmp_path: Path) -> None:
+    error = refusal_of(tmp_path, "Kontakt;Person ID\nAda;7\n")
+    assert error.message.endswith("is a known one. Not understood: Kontakt, Person ID.")
+
+
+def test_columns_that_identify_nobody_are_refused_with_those_not_understood(tmp_path: Path) -> None:
+    error = refusal_of(tmp_path, "First Name,Company,Sirname,x@y.example\nAda,Northwind,Fable,1\n")
     assert "missing last_name" in error.message
+    assert error.message.endswith("Not understood: Sirname, column 4.")
+    assert "understood" not in refusal_of(tmp_path, "First Name,Company\nAda,Northwind\n").message
+
+
+def test_columns_that_say_nothing_of_a_person_are_refused_in_plain_words(tmp_path: Path) -> None:
+    unknown = ",".join(f"field {n}" for n in range(12))
+    error = refusal_of(tmp_path, f"Job Title,{unknown}\nEngineer\n")
+    assert error.message.startswith("No column of the CSV file says who is meant. Not understood: field 0, ")
+    assert error.message.endswith("field 9 and 2 more.")
+
+
+def test_a_file_whose_rows_identify_nobody_is_refused_with_the_columns_that_were_not_used(
+    tmp_path: Path,
+) -> None:
+    found = people_in(tmp_path, "Email,Mail 2\n-,a@b.example\n")
+    error = nobody(prepare(found.rows).skipped, found.unclear)
+    assert error.message == "No row identifies anybody, so nothing was sent. Columns not used: Mail 2."
+
+
+def test_an_id_of_another_system_identifies_nobody(tmp_path: Path) -> None:
+    assert refusal_of(tmp_path, "Person ID,Company\n7,Northwind\n").message.endswith("understood: Person ID.")
+    assert people_in(tmp_path, "Person ID,Email\n7,a@b.example\n").unclear == ("Person ID",)
 
 
 def test_of_two_columns_of_a_field_the_first_that_is_filled_counts(tmp_path: Path) -> None:
     found = people_in(tmp_path, "Email,Work Email\na@b.example,c@d.example\n ,e@f.example\n")
     assert [record for _, record in found.rows] == [{"email": "a@b.example"}, {"email": "e@f.example"}]
-    assert found.notes == ("More than one column is email: in each row the first filled one counts.",)
+    assert found.notes == (
+        "More than one column is email: in each row the first one that can be used counts.",
+    )
+
+
+def test_a_gap_or_rubbish_does_not_hide_what_another_column_of_the_field_has(tmp_path: Path) -> None:
+    rows = "N/A,ada@fable.example\nask Bo,bo@fable.example\nask Cy,none\n"
+    found = people_in(tmp_path, f"Email,Work Email\n{rows}")
+    assert [record["email"] for _, record in found.rows] == [
+        "ada@fable.example",
+        "bo@fable.example",
+        "ask Cy",
+    ]
+
+
+def test_a_gap_in_a_name_does_not_hide_the_full_name(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "First Name,Last Name,Full Name,Company\n-,Fable,Ada Fabel,N\n")
+    assert found.rows[0][1] == {"first_name": "Ada", "last_name": "Fable", "company_name": "N"}
+
+
+def test_a_companys_page_in_a_column_of_addresses_is_no_domain(tmp_path: Path) -> None:
+    found = prepare(people_in(tmp_path, "Email,companyUrl\na@b.example,linkedin.com/company/1\n").rows)
+    assert found.accepted[0].person == Person(email="a@b.example")
+    assert "profile page" in found.notes[0].reason
 
 
 def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
     found = people_in(tmp_path, "Email,Notes,,x@y.example,\na@b.example,n,1,2,\n")
     assert found.unclear == ("Notes", "column 3 (no title)", "column 4")
+
+
+def test_a_column_without_a_title_is_named_where_it_holds_something_and_costs_no_row(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email,,Company,#, \na@b.example,,N,x,\nc@d.example,,N,,\n")
+    assert len(found.rows) == 2
+    assert found.unclear == ("column 4 (no title)",)
 
 
 def test_linkedins_own_export_is_understood(tmp_path: Path) -> None:
