@@ -53,7 +53,8 @@ def read_csv(path: str, folder: Path | None) -> CsvPeople:
     # A cell may be as big as the file: the row is then skipped, and quoting around it stays right.
     # Only ever raised, so a second reader at the same time is not disturbed.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FILE_BYTES))
-    with io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="") as text:
+    # A byte that is not UTF-8 costs its row, so it has to come through as something that can be found.
+    with io.TextIOWrapper(io.BytesIO(data), encoding, "surrogateescape", newline="") as text:
         people = _people(_records(text, _start(text)))
     if encoding != "cp1252":
         return people
@@ -130,20 +131,67 @@ _BYTE_ORDER_MARKS = (
 )
 
 
+_SMALL = "ß-öø-ÿšœž"
+_ACCENTED = "À-ÖØ-ÞŠŒŽŸ" + _SMALL
+_SIGNS = r"\xa0\xad¡£§©«®°²\xb4·»¿ªº\u2013\u2014\u2018\u2019“”„•…€™"
+# What Western text hardly has, and text in another encoding soon has when it is read as Windows-1252.
+# Guessing which encoding it is instead works for longer texts: on names, charset-normalizer takes Western
+# ones for Polish, and Cyrillic for a Mac's.
+_IMPLAUSIBLE = re.compile(
+    # Anything but letters and common signs.
+    rf"[^\x00-\x7f{_ACCENTED}{_SIGNS}]"
+    # A word of accented letters alone, or four in a row: Cyrillic, Greek, Chinese, Korean.
+    rf"|(?<![A-Za-z{_ACCENTED}])[{_ACCENTED}]{{2,}}(?![A-Za-z{_ACCENTED}])|[{_ACCENTED}]{{4}}"
+    # A sign or one of these capitals within a word ("C™te", "JosŽ"): a Mac's own encoding, or that of DOS.
+    rf"|(?<=[A-Za-z{_ACCENTED}])[¡£§©«®°»¿\u2013“”„•€™ŠŒŽŸ](?=[a-z{_SMALL}])|(?<=[a-z{_SMALL}])[ŠŒŽŸ]"
+    # "Dvoøák", "Nìmec", "£ukasz": Czech and Polish.
+    rf"|ø(?=[áíý])|[ìù](?=[a-z])|£(?=[a-z{_SMALL}]{{3}})"
+    # "JosÃ©": UTF-8.
+    r"|[ÂÃ][\xa1-\xbf]"
+)
+_BAD_BYTE = re.compile("[\udc80-\udcff]")
+
+
 def _encoding(data: bytes) -> str:
-    marked = [encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)]
+    mark = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     # Without a mark, many NULs mean a spreadsheet's own format or UTF-16, never text to guess at.
     is_binary = data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or (
         data[:1_000].count(0) * 4 > len(data[:1_000])
     )
-    candidates = marked[:1] or ([] if is_binary else ["utf-8", "cp1252"])
-    for encoding in candidates:
-        if _decodes(data, encoding):
-            return encoding
+    if mark in (None, "utf-8-sig"):
+        if not is_binary and _is_mostly_utf8(data):
+            return "utf-8-sig"
+    elif _decodes(data, mark):
+        return mark
+    if mark is None and not is_binary and _is_plausible_cp1252(data):
+        return "cp1252"
     raise InvalidArguments(
         "The file is not text in a known encoding (a spreadsheet file is not CSV).",
-        "Open it in the spreadsheet and save it as CSV UTF-8.",
+        'Open it in the spreadsheet and save it as "CSV UTF-8".',
     )
+
+
+def _is_mostly_utf8(data: bytes) -> bool:
+    """Whether more characters beyond ASCII are valid UTF-8 than there are bytes that are not.
+
+    In other encodings hardly any are, since such bytes follow one another as UTF-8 by chance only.
+    """
+    valid = bad = 0
+    for line in io.BytesIO(data):
+        if not line.isascii():
+            text = line.decode("utf-8", "ignore")
+            valid += len(text) - len(text.encode("ascii", "ignore"))
+            bad += len(line) - len(text.encode())
+    return valid > bad or not bad
+
+
+def _is_plausible_cp1252(data: bytes) -> bool:
+    """Whether a reader of Western languages would take the text for text."""
+    lines = (line for line in io.BytesIO(data) if not line.isascii())
+    try:
+        return not any(_IMPLAUSIBLE.search(line.decode("cp1252")) for line in lines)
+    except UnicodeError:
+        return False
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
@@ -224,6 +272,9 @@ def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
             skipped.append(RowNote(number, "more cells than titles (an unquoted delimiter?)"))
             continue
         record = _record(cells, at)
+        if any(map(_BAD_BYTE.search, record.values())):
+            skipped.append(RowNote(number, "has bytes that are not UTF-8"))
+            continue
         short += len(cells) < len(titles)
         split += _split_into(record)
         rows.append((number, record))

@@ -124,6 +124,67 @@ def test_windows_1252_is_read_and_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "José Muñoz,Société Générale de l\u2019Été \u2013 Büro 200 m²",
+        "Søren Ångström,Œuvres & Fils « à côté »",
+        "Þórður Sæþórsson,Íslensk erfðagreining",
+        "RENÉE MÜLLER,GRÖSSE & SÖHNE 5 €",
+        "Tõnu Kõiv,Vão João Conceição",
+        "Gesù Forlì,Più £5m",
+    ],
+)
+def test_western_text_is_plausible_as_windows_1252(tmp_path: Path, text: str) -> None:
+    found = people_in(tmp_path, f"Email,First Name,Company\na@b.example,{text}\n".encode("cp1252"))
+    first, company = text.split(",")
+    assert found.rows[0][1] == {"email": "a@b.example", "first_name": first, "company_name": company}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("cp1251", "Иван Петров"),
+        ("cp1251", "Ли"),
+        ("koi8-r", "Иван Петров"),
+        ("cp1253", "Νίκος"),
+        ("gbk", "王小明"),
+        ("big5", "王小明"),
+        ("shift_jis", "さくら"),
+        ("shift_jis", "山田太郎"),
+        ("euc-kr", "김민준"),
+        ("mac_roman", "José"),
+        ("mac_roman", "Müller"),
+        ("mac_roman", "Muñoz"),
+        ("cp850", "Jürgen Müller"),
+        ("cp1250", "Łukasz Zięba"),
+        ("cp1250", "Paweł"),
+        ("cp1250", "Jiří Dvořák"),
+    ],
+)
+def test_text_in_another_encoding_is_refused_and_not_imported_wrongly(
+    tmp_path: Path, encoding: str, name: str
+) -> None:
+    error = refusal_of(tmp_path, f"Email,First Name\na@b.example,{name}\n".encode(encoding))
+    assert "known encoding" in error.message
+    assert '"CSV UTF-8"' in error.next_step
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_that_is_not_utf_8_costs_its_row_alone(tmp_path: Path, mark: bytes) -> None:
+    rows = "a@b.example,Zoë,x\nc@d.example,Jürgën,x\n".encode()
+    bad = b"e@f.example,Jos\xe9,x\ng@h.example,Bo,\xe9\n"
+    found = people_in(tmp_path, mark + b"Email,First Name,Notes\n" + rows + bad)
+    assert [row["first_name"] for _, row in found.rows] == ["Zoë", "Jürgën", "Bo"]
+    assert [(note.row, note.reason) for note in found.skipped] == [(4, "has bytes that are not UTF-8")]
+    assert found.notes == ()
+
+
+def test_text_that_is_half_utf_8_is_refused(tmp_path: Path) -> None:
+    rows = "a@b.example,José\n".encode() + "c@d.example,José\n".encode("cp1252")
+    assert "known encoding" in refusal_of(tmp_path, b"Email,First Name\n" + rows).message
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"PK\x03\x04 a spreadsheet",
