@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,10 +17,17 @@ from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.identity import MAX_CELL, normal_value
 from cleanlist_mcp.leads import RowNote
 from cleanlist_mcp.normal_forms import split_name
+from cleanlist_mcp.text import quoted
 
 # Ours: 10,000 rows are 17 imports, which the API's 30 requests a minute allow in one go.
 MAX_FILE_BYTES = 10_000_000
 MAX_FILE_ROWS = 10_000
+
+NAMED_FILES = 10
+"""CSV files of the folder that are named where csv_path names none."""
+
+NAME_LENGTH = 255
+"""Longest name of a file on the usual systems."""
 
 TITLES_WITHIN = 10
 """Rows among which the titles are looked for."""
@@ -48,7 +56,12 @@ def read_csv(path: str, folder: Path | None) -> CsvPeople:
     titles in several languages; full names are split. Raises `InvalidArguments` where reading is off
     (no folder), the file is elsewhere, no plain file, too big, or not to be understood as a whole.
     """
-    data = _bytes_of(_inside(path, folder))
+    if folder is None:
+        raise InvalidArguments(
+            "Reading CSV files is switched off.",
+            "Send the people in `people`, or set CLEANLIST_CSV_DIR to the folder of the file.",
+        )
+    data = _bytes_of(path, folder)
     encoding = _encoding(data)
     # A cell may be as big as the file: the row is then skipped, and quoting around it stays right.
     # Only ever raised, so a second reader at the same time is not disturbed.
@@ -62,12 +75,7 @@ def read_csv(path: str, folder: Path | None) -> CsvPeople:
     return replace(people, notes=(guess, *people.notes))
 
 
-def _inside(path: str, folder: Path | None) -> Path:
-    if folder is None:
-        raise InvalidArguments(
-            "Reading CSV files is switched off.",
-            "Send the people in `people`, or set CLEANLIST_CSV_DIR to the folder of the file.",
-        )
+def _inside(path: str, folder: Path) -> Path:
     try:
         root = folder.resolve(strict=True)
     except (OSError, RuntimeError) as error:
@@ -78,34 +86,58 @@ def _inside(path: str, folder: Path | None) -> Path:
     try:
         target = (root / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise _unreadable() from error
+        raise _unreadable(path, folder) from error
     # Decided before anything is opened, so that the answer does not tell what exists elsewhere.
     if not target.is_relative_to(root):
         raise InvalidArguments(
             "The CSV file is not inside the folder that CLEANLIST_CSV_DIR names.",
-            "Copy the file into that folder and give its name as csv_path.",
+            f"Copy the file into that folder and give its name as csv_path. {_csv_files(path, folder)}",
         )
     return target
 
 
-def _unreadable() -> InvalidArguments:
+def _unreadable(path: str, folder: Path) -> InvalidArguments:
     return InvalidArguments(
         "There is no CSV file at csv_path that can be read.",
-        "Check the file's name and permissions in the folder that CLEANLIST_CSV_DIR names.",
+        "Check the file's name and permissions in the folder that CLEANLIST_CSV_DIR names. "
+        + _csv_files(path, folder),
     )
 
 
-def _bytes_of(target: Path) -> bytes:
+def _csv_files(path: str, folder: Path) -> str:
+    """Say which CSV files the folder has, the names most like the wanted one first."""
     try:
-        with open(target, "rb", opener=_open_at_once) as file:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.lower().endswith(".csv")]
+    except OSError:
+        names = []
+    if not names:
+        return "It has no CSV files."
+    wanted = SequenceMatcher(b=os.path.basename(path)[:NAME_LENGTH].casefold())
+    names.sort(key=lambda name: (-_likeness(wanted, name), name))
+    more = f" and {len(names) - NAMED_FILES} more" if len(names) > NAMED_FILES else ""
+    return f"It has these CSV files: {', '.join(map(quoted, names[:NAMED_FILES]))}{more}."
+
+
+def _likeness(wanted: SequenceMatcher[str], name: str) -> float:
+    wanted.set_seq1(name.casefold())
+    return wanted.ratio()
+
+
+def _bytes_of(path: str, folder: Path) -> bytes:
+    try:
+        with open(_inside(path, folder), "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _unreadable()
+            # A folder on the way may have become a link outside since it was resolved: what is open has to
+            # be what the path leads to when it is resolved again.
+            is_same = os.path.samestat(status, os.stat(_inside(path, folder)))
+            if not stat.S_ISREG(status.st_mode) or not is_same:
+                raise _unreadable(path, folder)
             # Bounded twice, because a file may grow after it was measured.
             fits = status.st_size <= MAX_FILE_BYTES
             data = file.read(MAX_FILE_BYTES + 1) if fits else b""
     except OSError as error:
-        raise _unreadable() from error
+        raise _unreadable(path, folder) from error
     if not fits or len(data) > MAX_FILE_BYTES:
         raise InvalidArguments(
             f"The CSV file is bigger than {MAX_FILE_BYTES // 1_000_000} MB.",

@@ -3,7 +3,9 @@
 import csv
 import io
 import os
+import stat
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -412,9 +414,10 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = file_with(tmp_path, "Email\n" + "a@b.example\n" * 10)
-    small = os.stat_result((0o100600, *(0 for _ in range(9))))
+    status = list(os.stat(tmp_path / path)[:10])
+    status[stat.ST_SIZE] = 0
     monkeypatch.setattr(csv_file, "MAX_FILE_BYTES", 50)
-    monkeypatch.setattr(os, "fstat", lambda descriptor: small)
+    monkeypatch.setattr(os, "fstat", lambda descriptor: os.stat_result(status))
     assert "bigger than" in refusal(path, tmp_path).message
 
 
@@ -469,6 +472,62 @@ def test_a_link_put_in_place_of_the_file_is_not_followed(
     os.symlink(outside.parent / "people.csv", outside / "link.csv")
     monkeypatch.setattr(csv_file, "_inside", lambda path, folder: folder / path)
     assert "can be read" in refusal("link.csv", outside).message
+
+
+def swap_when_opened(
+    monkeypatch: pytest.MonkeyPatch, swap: Callable[[], None], back: Callable[[], None]
+) -> None:
+    open_at_once = csv_file._open_at_once
+
+    def opened(path: str, flags: int) -> int:
+        swap()
+        try:
+            return open_at_once(path, flags)
+        finally:
+            back()
+
+    monkeypatch.setattr(csv_file, "_open_at_once", opened)
+
+
+@pytest.mark.parametrize("put_back", [False, True])
+def test_a_link_put_in_place_of_a_folder_leads_nowhere(
+    outside: Path, monkeypatch: pytest.MonkeyPatch, put_back: bool
+) -> None:
+    folder = outside / "q3"
+    folder.mkdir()
+    file_with(folder, "Email\na@b.example\n")
+
+    def swap() -> None:
+        folder.rename(outside / "away")
+        os.symlink(outside.parent, folder)
+
+    def back() -> None:
+        if put_back:
+            folder.unlink()
+            (outside / "away").rename(folder)
+
+    swap_when_opened(monkeypatch, swap, back)
+    said = "can be read" if put_back else "not inside the folder"
+    assert said in refusal("q3/people.csv", outside).message
+
+
+def test_a_wrong_name_is_answered_with_the_files_that_are_there_the_likeliest_first(outside: Path) -> None:
+    for name in ("accounts.csv", "people q3.CSV", "notes.txt", "e\u202evil.csv"):
+        (outside / name).touch()
+    for path in ("people.csv", "q3/people-q3.csv", "../people.csv"):
+        error = refusal(path, outside)
+        assert 'these CSV files: "people q3.CSV", ' in error.next_step
+        assert '"accounts.csv"' in error.next_step and '"evil.csv"' in error.next_step
+        assert "notes" not in error.next_step
+
+
+def test_of_many_files_ten_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    assert refusal("x.csv", tmp_path).next_step.endswith("It has no CSV files.")
+    for number in range(12):
+        (tmp_path / f"{number}.csv").touch()
+    assert refusal("11.cvs", tmp_path).next_step.count('"') == 20
+    assert '"11.csv"' in refusal("11.cvs", tmp_path).next_step
+    assert refusal("11.cvs", tmp_path).next_step.endswith(" and 2 more.")
 
 
 @pytest.mark.parametrize("path", ["", ".", "gone.csv", "a\0b.csv", "x" * 5_000, "loop.csv"])
