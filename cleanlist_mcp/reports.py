@@ -1,6 +1,7 @@
 """The workflow report: where a run stands, what it found and what it cost."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import anyio
@@ -225,15 +226,15 @@ async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dic
     return {}
 
 
-def _list_sentence(run: Run | None) -> str:
+def _list_sentence(run: Run | None) -> list[str]:
     """What the list holds since the run, if it was counted."""
     counts = run.list_now if run is not None else None
     if not counts:
-        return ""
+        return []
     emails, phones = counts["emails"], counts["phones"]
     held = f"{emails} e-mail address{'' if emails == 1 else 'es'} and {phones} phone number{'' if phones == 1 else 's'}"
     which = "The list now has" if counts["complete"] else f"The first {rows_text(counts['rows'])} now have"
-    return f"{which} {held}."
+    return [f"{which} {held}."]
 
 
 def _is_forgotten(run: Run) -> bool:
@@ -287,6 +288,47 @@ def _from_journal(run: Run, *, summary: str, next_step: str, status: str, finish
     )
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of one run, from the journal and the API together."""
+
+    run: Run | None
+    state: WorkflowStatus
+    workflow_id: str
+    replayed: bool | None
+    fault: CleanlistError | None
+
+    @property
+    def kind(self) -> Literal["person", "list"] | None:
+        return self.run.kind if self.run else _kind_of(self.workflow_id, self.state)
+
+    @property
+    def list_id(self) -> str:
+        return (self.run.list_id if self.run else "") or self.state.lead_list_id
+
+    @property
+    def person(self) -> Person | None:
+        """Whom a finished single run found, or that it found nobody."""
+        return found_person(self.state.result) if self.kind != "list" and self.state.finished else None
+
+    @property
+    def credits(self) -> Credits:
+        return credits_of(self.state, self.run)
+
+    @property
+    def counted(self) -> bool:
+        """Whether rows were counted."""
+        return self.kind == "list" and self.state.total > 0
+
+    @property
+    def missed(self) -> int:
+        return max(self.state.total - self.state.completed, 0)
+
+    @property
+    def ended_badly(self) -> bool:
+        return self.state.status.casefold() in ("failed", "cancelled")
+
+
 def _report(
     services: Services,
     run: Run | None,
@@ -297,36 +339,29 @@ def _report(
     workflow_id: str = "",
 ) -> WorkflowReport:
     """Put together what the journal and the API know. At least one of `run` and `seen` is there."""
-    now = services.clock.time()
-    state = seen or _remembered(run)
-    kind = run.kind if run else _kind_of(workflow_id, state)
-    person = found_person(state.result) if kind != "list" and state.finished else None
-    counted = kind == "list" and state.total > 0
-    searched = counted and state.finished and state.status.casefold() not in ("failed", "cancelled")
     known_id = (run.workflow_id if run else None) or workflow_id
-    list_id = (run.list_id if run else "") or state.lead_list_id
-    bill = credits_of(state, run)
+    facts = _Facts(run, seen or _remembered(run), known_id, replayed, fault)
+    state = facts.state
+    searched = facts.counted and state.finished and not facts.ended_badly
     return WorkflowReport(
-        summary=_summary(
-            kind, state, person, bill, list_now=_list_sentence(run), replayed=replayed, fault=fault
-        ),
-        next_step=_next_step(services, kind, state, known_id, list_id, person, bill, replayed=replayed),
+        summary=_summary(facts),
+        next_step=_next_step(services, facts),
         workflow_id=known_id or None,
-        kind=kind,
+        kind=facts.kind,
         status=state.status,
         finished=state.finished,
         scope=run.scope if run else _scope_of(state),
-        list_id=list_id or None,
+        list_id=facts.list_id or None,
         list_name=(run.list_name if run else "") or None,
-        total=state.total if counted else None,
-        processed=state.processed if counted else None,
+        total=state.total if facts.counted else None,
+        processed=state.processed if facts.counted else None,
         found=state.completed if searched else None,
-        not_found=max(state.total - state.completed, 0) if searched else None,
-        progress_percent=_percent(state) if counted else None,
-        person=person,
-        credits=bill,
+        not_found=facts.missed if searched else None,
+        progress_percent=_percent(state) if facts.counted else None,
+        person=facts.person,
+        credits=facts.credits,
         started_at=iso(run.started_at) if run else None,
-        elapsed_seconds=_elapsed(run, now),
+        elapsed_seconds=_elapsed(run, services.clock.time()),
         replayed=replayed,
         vendor_note=vendor_note(state),
     )
@@ -339,46 +374,37 @@ def _remembered(run: Run | None) -> WorkflowStatus:
     return WorkflowStatus(status=run.status, credits_charged=run.charged, credits_refunded=run.refunded)
 
 
-def _summary(
-    kind: str | None,
-    state: WorkflowStatus,
-    person: Person | None,
-    bill: Credits,
-    *,
-    list_now: str,
-    replayed: bool | None,
-    fault: CleanlistError | None,
-) -> str:
-    parts = ["This was started earlier; nothing new was started."] if replayed else []
-    parts.append(_outcome(kind, state, person) if state.finished else _standing(kind, state, bill, replayed))
-    if state.finished:
-        parts.append(_bill(state, bill))
-        if list_now:
-            parts.append(list_now)
-    if fault is not None:
-        goes_on = "" if state.finished else "; the run itself goes on"
-        parts.append(f"The last look failed ({fault.message.rstrip('.')}){goes_on}.")
+def _summary(facts: _Facts) -> str:
+    finished = facts.state.finished
+    parts = ["This was started earlier; nothing new was started."] if facts.replayed else []
+    if finished:
+        parts += [_outcome(facts), _bill(facts), *_list_sentence(facts.run)]
+    else:
+        parts.append(_standing(facts))
+    if facts.fault is not None:
+        goes_on = "" if finished else "; the run itself goes on"
+        parts.append(f"The last look failed ({facts.fault.message.rstrip('.')}){goes_on}.")
     return " ".join(parts)
 
 
-def _standing(kind: str | None, state: WorkflowStatus, bill: Credits, replayed: bool | None) -> str:
-    held = "" if bill.reserved is None else f"; reserved: up to {credits_text(bill.reserved)}"
-    if kind == "list" and state.total:
-        return f"Not finished: {state.processed} of {rows_text(state.total)} processed{held}."
-    return f"{'Started' if replayed is False and not state.total else 'Not finished yet'}{held}."
+def _standing(facts: _Facts) -> str:
+    reserved = facts.credits.reserved
+    held = "" if reserved is None else f"; reserved: up to {credits_text(reserved)}"
+    if facts.counted:
+        return f"Not finished: {facts.state.processed} of {rows_text(facts.state.total)} processed{held}."
+    just_started = facts.replayed is False and not facts.state.total
+    return f"{'Started' if just_started else 'Not finished yet'}{held}."
 
 
-def _outcome(kind: str | None, state: WorkflowStatus, person: Person | None) -> str:
-    word = state.status.casefold()
-    if word == "cancelled":
-        return "The run was cancelled."
-    if word == "failed":
-        return "The run failed."
-    if kind == "list" and not state.total:
+def _outcome(facts: _Facts) -> str:
+    if facts.ended_badly:
+        return f"The run {'was cancelled' if facts.state.status.casefold() == 'cancelled' else 'failed'}."
+    if facts.counted:
+        found = f"{facts.state.completed} of {rows_text(facts.state.total)} found"
+        return f"Finished: {found}, {facts.missed} not found."
+    if facts.kind == "list":
         return "Finished; the API gave no counts."
-    if kind == "list":
-        missed = max(state.total - state.completed, 0)
-        return f"Finished: {state.completed} of {rows_text(state.total)} found, {missed} not found."
+    person = facts.person
     if person is None:
         return "Finished."
     if not person.found:
@@ -387,47 +413,48 @@ def _outcome(kind: str | None, state: WorkflowStatus, person: Person | None) -> 
     return f"Finished: found {' and '.join(kinds) or 'the person'}."
 
 
-def _bill(state: WorkflowStatus, bill: Credits) -> str:
-    if state.under_review:
+def _bill(facts: _Facts) -> str:
+    if facts.state.under_review:
         return (
             "The refund is under review at Cleanlist; until it is decided the reserved credits stay debited."
         )
+    bill = facts.credits
     if bill.charged is None:
         return "The API has not said yet what was charged; workflow_status asks again."
     refund = "" if bill.refunded is None else f", {bill.refunded} refunded"
     return f"{credits_text(bill.charged)} charged{refund}."
 
 
-def _next_step(
-    services: Services,
-    kind: str | None,
-    state: WorkflowStatus,
-    workflow_id: str,
-    list_id: str,
-    person: Person | None,
-    bill: Credits,
-    *,
-    replayed: bool | None,
-) -> str | None:
-    if not state.finished:
-        return f'Call workflow_status(workflow_id="{workflow_id}") to follow it; do not start it again.'
-    if state.status.casefold() in ("failed", "cancelled"):
-        return f"Whether to try again is the user's choice.{_another_try(services, kind, list_id)}"
-    if bill.charged is None and not state.under_review:
-        return f'Call workflow_status(workflow_id="{workflow_id}") again in a minute to see what was charged.'
-    if kind == "list":
-        if services.settings.lists_on and list_id:
-            file = "" if services.settings.read_only else ", or export_list for a CSV file"
-            return f'Call get_leads(list_id="{list_id}") to see the people{file}.'
+def _next_step(services: Services, facts: _Facts) -> str | None:
+    look = f'workflow_status(workflow_id="{facts.workflow_id}")'
+    if not facts.state.finished:
+        return f"Call {look} to follow it; do not start it again."
+    if facts.ended_badly:
+        again = _another_try(services, facts.kind, facts.list_id)
+        return f"Whether to try again is the user's choice.{again}"
+    if facts.credits.charged is None and not facts.state.under_review:
+        return f"Call {look} again in a minute to see what was charged."
+    if facts.kind == "list":
+        return _to_the_list(services, facts.list_id)
+    return None if services.settings.read_only else _after_a_person(facts)
+
+
+def _to_the_list(services: Services, list_id: str) -> str:
+    if not services.settings.lists_on or not list_id:
         return "The results are in the list; the user finds it at portal.cleanlist.ai."
-    if services.settings.read_only or person is None:
+    file = "" if services.settings.read_only else ", or export_list for a CSV file"
+    return f'Call get_leads(list_id="{list_id}") to see the people{file}.'
+
+
+def _after_a_person(facts: _Facts) -> str | None:
+    if facts.person is None:
         return None
-    if not person.found:
+    if not facts.person.found:
         return (
             "More details (LinkedIn address, e-mail, domain) may find the person: call enrich_person with them and "
             "again=true; that may cost again."
         )
-    if replayed:
+    if facts.replayed:
         return (
             "This is what an earlier run found. Only if the user wants a new search, paid again, call enrich_person "
             "with the same arguments and again=true."
@@ -462,8 +489,8 @@ def _kind_of(workflow_id: str, state: WorkflowStatus) -> Literal["person", "list
 
 
 def _scope_of(state: WorkflowStatus) -> Scope | None:
-    word: Any = state.enrichment_type.casefold().replace("-", "_")
-    return word if word in PRICES else None
+    word = state.enrichment_type.casefold().replace("-", "_")
+    return next((scope for scope in PRICES if scope == word), None)
 
 
 def _percent(state: WorkflowStatus) -> int:

@@ -13,6 +13,9 @@ from cleanlist_mcp.results import AddLeadsResult, SkippedRow, rows_text
 NAMED_ROWS = 50
 """Skipped rows that one answer names, and notes about rows; the rest are counted."""
 
+ROWS_OF_A_NOTE = 10
+"""Rows that a note names which is true of several."""
+
 NAMED_COLUMNS = 30
 """Unused columns that one answer names."""
 
@@ -81,7 +84,7 @@ class Tally:
 
 def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArguments:
     """The error where no row is left to send."""
-    columns = f" Columns not used: {', '.join(unused[:NAMED_COLUMNS])}." if unused else ""
+    columns = f" Columns not used: {', '.join(_first_columns(unused))}." if unused else ""
     return InvalidArguments(
         f"No row identifies anybody, so nothing was sent.{columns}",
         f"Give each row {WAYS}.",
@@ -107,11 +110,28 @@ def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
     return taken if len(taken) == answer.rows_imported else []
 
 
+def _first_columns(unused: Sequence[str]) -> list[str]:
+    more = len(unused) - NAMED_COLUMNS
+    return [*unused[:NAMED_COLUMNS], *([f"and {more} more"] if more > 0 else [])]
+
+
 def _row_notes(notes: Sequence[RowNote]) -> list[str]:
-    said = [f"row {note.row}: {note.reason}" for note in notes[:NAMED_ROWS]]
-    if len(notes) > NAMED_ROWS:
-        said.append(f"{len(notes) - NAMED_ROWS} more such notes on rows")
+    """One line for each thing that there is to say, with the rows of which it is true."""
+    rows: dict[str, list[int]] = {}
+    for note in notes:
+        rows.setdefault(note.reason, []).append(note.row)
+    said = [f"{_rows(numbers)}: {reason}" for reason, numbers in list(rows.items())[:NAMED_ROWS]]
+    if len(rows) > NAMED_ROWS:
+        said.append(f"{len(rows) - NAMED_ROWS} more such notes on rows")
     return said
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"row {numbers[0]}"
+    more = len(numbers) - ROWS_OF_A_NOTE
+    named = ", ".join(str(number) for number in numbers[:ROWS_OF_A_NOTE])
+    return f"rows {named} and {more} more" if more > 0 else f"rows {named}"
 
 
 def _tally_notes(tally: Tally) -> list[str]:
@@ -143,9 +163,6 @@ def result(
 ) -> AddLeadsResult:
     """The answer: counts of all rows, names of some, and the step that comes next."""
     skipped = sorted(tally.skipped, key=lambda note: note.row)
-    columns = list(unused[:NAMED_COLUMNS])
-    if len(unused) > NAMED_COLUMNS:
-        columns.append(f"and {len(unused) - NAMED_COLUMNS} more")
     return AddLeadsResult(
         summary=_summary(tally),
         next_step=_next_step(list_id, tally),
@@ -158,7 +175,7 @@ def result(
         skipped_rows=[SkippedRow(row=note.row, reason=note.reason) for note in skipped[:NAMED_ROWS]] or None,
         skipped_rows_left_out=(tally.left_out - len(skipped[:NAMED_ROWS])) or None,
         notes=[*file_notes, *_row_notes(row_notes), *_tally_notes(tally)] or None,
-        unused_columns=columns or None,
+        unused_columns=_first_columns(unused) or None,
     )
 
 

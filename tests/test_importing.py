@@ -518,3 +518,15 @@ async def test_memory_does_not_grow_with_the_files_that_were_imported(listed: Wo
             tracemalloc.stop()
 
     assert held[3] - held[1] < 200_000
+
+
+async def test_a_note_that_is_true_of_many_rows_is_said_once(listed: World) -> None:
+    people = [ADA | {"email": "no address", "title": f"Boss {number}"} for number in range(60)]
+    async with listed.services() as services:
+        answer = await add(listed, services, people)
+
+    assert answer.notes and answer.notes[0].startswith(
+        "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 50 more: left out"
+    )
+    assert answer.notes[1].endswith("same person as row 1, with other details")
+    assert len(answer.notes) == 2

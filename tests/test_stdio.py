@@ -626,5 +626,5 @@ def test_a_misspelt_setting_that_cannot_be_told_does_not_stop_the_start(tmp_path
         timeout=PATIENCE,
     )
 
-    assert served.returncode == 0
+    # Not the exit status: Python's own is 120 where its last flush of stderr fails.
     assert json.loads(served.stdout)["id"] == 1
