@@ -29,6 +29,9 @@ from cleanlist_mcp.errors import (
 from cleanlist_mcp.settings import KEYS_PAGE
 from cleanlist_mcp.text import clean
 
+REFUSED = "The API refused the request."
+"""How the message of a refusal begins that has no words of ours."""
+
 PROBLEM_LIMIT = 200
 """Longest piece of the API's own wording that is passed on, in characters."""
 
@@ -292,7 +295,7 @@ def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], wh
         message, next_step = _NOT_FOUND[what]
         return NotFound(_with_problem(message, body), next_step, **common)
     return ApiRefusal(
-        _with_problem("The API refused the request.", body),
+        _with_problem(REFUSED, body),
         _after_refusal(status, body),
         api_code=code or f"http_{status}",
         field_errors=body.fields or None,

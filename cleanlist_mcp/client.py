@@ -16,6 +16,7 @@ from cleanlist_mcp.answers import What, failure, held_back
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited
 from cleanlist_mcp.models import (
+    LISTS_PAGE,
     Balance,
     CreateListRequest,
     CsvImported,
@@ -89,12 +90,15 @@ class CleanlistClient:
             self._http = None
 
     async def whoami(self) -> Whoami:
+        """Who the key belongs to, with its plan and scopes."""
         return await self._send("GET", "/whoami", Whoami)
 
     async def balance(self) -> Balance:
+        """The whole credits that are left."""
         return await self._send("GET", "/credits/balance", Balance)
 
     async def estimate(self, request: EstimateRequest) -> Estimate:
+        """A signed quote for a list; free, and starts nothing."""
         return await self._send("POST", "/credits/estimate", Estimate, body=request, what="list")
 
     async def start_person(
@@ -149,14 +153,17 @@ class CleanlistClient:
         """Find or create a list; idempotent on the name, so it may be repeated."""
         return await self._send("POST", "/lead-lists", LeadList, body=request)
 
-    async def lists(self, *, limit: int = 100, cursor: str = "") -> ListsPage:
+    async def lists(self, *, limit: int = LISTS_PAGE, cursor: str = "") -> ListsPage:
+        """One page of the user's lists, from `cursor` on; an empty one begins, and ends."""
         query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         return await self._send("GET", "/lead-lists", ListsPage, query=query)
 
     async def list_detail(self, list_id: str) -> LeadList:
+        """One list by its id."""
         return await self._send("GET", "/lead-lists/" + quote(list_id, safe=""), LeadList, what="list")
 
     async def leads(self, list_id: str, *, limit: int, cursor: str = "") -> LeadsPage:
+        """One page of a list's rows, from `cursor` on; an empty one begins, and ends."""
         query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         path = f"/lead-lists/{quote(list_id, safe='')}/leads"
         return await self._send("GET", path, LeadsPage, query=query, what="list")
@@ -167,6 +174,7 @@ class CleanlistClient:
         return await self._send("POST", path, CsvImported, body=request, what="list", patience=0)
 
     async def export(self, list_id: str) -> Export:
+        """A signed link to a list as a CSV file."""
         return await self._send(
             "POST", "/export/csv/signed-url", Export, body={"list_id": list_id}, what="list"
         )

@@ -40,6 +40,10 @@ class SystemClock:
         return event.is_set()
 
 
+ANSWER_ROOM = 2.0
+"""Seconds kept at the end of a call to put its answer together and send it."""
+
+
 class Deadline:
     """A moment by which a call has to answer; `committed` once the call may have cost something."""
 
@@ -51,3 +55,7 @@ class Deadline:
     def left(self) -> float:
         """Seconds until then; negative once it has passed."""
         return self._at - self._clock.monotonic()
+
+    def room(self) -> float:
+        """Seconds that may be used before the answer has to be put together; never negative."""
+        return max(self.left() - ANSWER_ROOM, 0.0)

@@ -10,17 +10,14 @@ import anyio
 
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import AmbiguousList, ApiRefusal, InsufficientScope, InvalidArguments, NotFound
-from cleanlist_mcp.models import LeadList
+from cleanlist_mcp.models import LISTS_PAGE, LeadList
 from cleanlist_mcp.text import clean, quoted
 
 if TYPE_CHECKING:
     from cleanlist_mcp.client import CleanlistClient
 
 MAX_PAGES = 10
-"""Pages of lists that one call looks at."""
-
-PAGE = 100
-"""Lists on one page, the API's most."""
+"""Pages of lists or of rows that one call looks at."""
 
 REMEMBERED_PAGES = 2
 """Pages of lists that completions offer: they must not use up the requests that the tools need."""
@@ -110,7 +107,9 @@ class ListDirectory:
             raise self._ambiguous(same_name)
         if same_name:
             return same_name[0].list_id, same_name[0].name
-        if len(known.lists) <= PAGE and await self._is_id(wanted):  # with more lists it was asked already
+        if len(known.lists) <= LISTS_PAGE and await self._is_id(
+            wanted
+        ):  # with more lists it was asked already
             return wanted, self._names[wanted][0]
         raise self._not_found(wanted, known)
 
@@ -124,7 +123,7 @@ class ListDirectory:
         lists: dict[str, LeadList] = {}  # by id: one that is made meanwhile moves others to the next page
         cursor = ""
         for number in range(pages):
-            page = await self._client.lists(limit=PAGE, cursor=cursor)
+            page = await self._client.lists(limit=LISTS_PAGE, cursor=cursor)
             for item in page.lists:
                 lists[item.list_id] = item
                 self.learn(item)

@@ -3,7 +3,7 @@
     CleanlistError                    every failure that a user may read
       SettingsError                   mended by whoever set the server up; stops the start
       NotConfigured                   the same, but only calls that need the key fail
-      CallRefused                     mended by the assistant, with another call; nothing was sent
+      CallRefused                     mended by the assistant, with another call; nothing was started
         InvalidArguments
         AmbiguousList
         ReadOnly
@@ -88,7 +88,7 @@ class NotConfigured(CleanlistError):
 
 
 class CallRefused(CleanlistError):
-    """Refused here, before anything was sent."""
+    """Refused before anything was started, and mended by another call."""
 
 
 class InvalidArguments(CallRefused):

@@ -24,7 +24,7 @@ SCOPES_NEEDED: dict[str, frozenset[str]] = {
 
 def switched_on(settings: Settings) -> tuple[str, ...]:
     """The names of the tools that these settings serve, in the order they are listed."""
-    names = CORE + (LISTS if "lists" in settings.toolsets else ())
+    names = CORE + (LISTS if settings.lists_on else ())
     return tuple(name for name in names if not (settings.read_only and name in NOT_READ_ONLY))
 
 

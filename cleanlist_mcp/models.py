@@ -18,6 +18,9 @@ ListScope = Literal["partial", "phone-only", "full"]
 LIST_SCOPES: dict[Scope, ListScope] = {"partial": "partial", "phone_only": "phone-only", "full": "full"}
 """How list endpoints spell a scope."""
 
+LISTS_PAGE, LEADS_PAGE = 100, 500
+"""The API's largest pages of lists and of a list's rows (vendor's schema)."""
+
 TEXT_LIMIT = 500
 """Longest text kept from the API, in characters: names, titles and addresses are far shorter."""
 
@@ -241,20 +244,30 @@ class ListStarted(Received):
     credits_reserved: Count = 0
 
 
-class PersonFound(Received):
+class Lead(Received):
+    """A person as the API tells of one: a row of a list."""
+
+    first_name: Text = ""
+    last_name: Text = ""
+    full_name: Text = ""
+    email: Text = ""
+    phone: Text = ""
+    title: Text = ""
+    company: Text = ""
+    linkedin_url: Text = ""
+
+    @property
+    def name(self) -> str:
+        """The whole name, put together where it is not given."""
+        return self.full_name or " ".join(part for part in (self.first_name, self.last_name) if part)
+
+
+class PersonFound(Lead):
     """What a finished single run found. An empty `lead_id` means that nothing usable was."""
 
     lead_id: Identifier = ""
     status: Text = ""
-    full_name: Text = ""
-    first_name: Text = ""
-    last_name: Text = ""
-    email: Text = ""
     email_status: Text = ""
-    phone: Text = ""
-    linkedin_url: Text = ""
-    title: Text = ""
-    company: Text = ""
 
 
 class WorkflowStatus(Received):
@@ -309,19 +322,6 @@ class ListsPage(Received):
     lists: Annotated[list[LeadList], BeforeValidator(_lists)]
     total: Count = 0
     cursor: Cursor = ""
-
-
-class Lead(Received):
-    """One row of a list."""
-
-    first_name: Text = ""
-    last_name: Text = ""
-    full_name: Text = ""
-    email: Text = ""
-    phone: Text = ""
-    title: Text = ""
-    company: Text = ""
-    linkedin_url: Text = ""
 
 
 class LeadsPage(Received):

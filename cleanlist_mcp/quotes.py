@@ -89,21 +89,11 @@ async def checked(
     """
     _check_ids(quote_id, list_id, scope)
     run = services.journal.run_of_quote(quote_id)
-    # By all three: of a quote that others issued, only what the call says about it is known.
-    asked = (quote_id, list_id, scope)
-    quote = services.journal.quote(quote_id) or services.repriced.get(asked)
-    if quote is None and run is not None:
-        quote = _of_run(run, quote_id)
-    if quote is None:
-        _, name = await services.directory.resolve(list_id)
-        fresh = await _price(services, list_id, name, scope)
-        while len(services.repriced) >= REPRICED:
-            del services.repriced[next(iter(services.repriced))]
-        quote = services.repriced[asked] = replace(fresh, quote_id=quote_id)
+    quote = await _known_or_priced(services, quote_id, list_id, scope, run)
     if run is not None:
         spend.check_same_work(quote, list_id, scope)
-        over = max_credits is not None and quote.cost > max_credits
-        if over and spend.may_send(run, quote, services.clock.time()):
+        sendable = spend.may_send(run, quote, services.clock.time())
+        if sendable and not spend.within(quote.cost, max_credits):
             raise services.workflows.unknown(run)
         return quote
     spend.check_quote(quote, list_id, scope, services.clock.time())
@@ -115,6 +105,24 @@ async def checked(
     spend.check_limits("list", quote.cost, services.journal.spent(), services.limits)
     require_usable_journal(services)
     return quote
+
+
+async def _known_or_priced(
+    services: Services, quote_id: str, list_id: str, scope: Scope, run: Run | None
+) -> Quote:
+    # By all three: of a quote that others issued, only what the call says about it is known.
+    asked = (quote_id, list_id, scope)
+    quote = services.journal.quote(quote_id) or services.repriced.get(asked)
+    if quote is not None:
+        return quote
+    if run is not None:
+        return _of_run(run, quote_id)
+    _, name = await services.directory.resolve(list_id)
+    fresh = await _price(services, list_id, name, scope)
+    while len(services.repriced) >= REPRICED:
+        del services.repriced[next(iter(services.repriced))]
+    services.repriced[asked] = replace(fresh, quote_id=quote_id)
+    return services.repriced[asked]
 
 
 def require_usable_journal(services: Services) -> None:

@@ -9,7 +9,7 @@ import anyio
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.directory import is_list_id
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments
-from cleanlist_mcp.models import TERMINAL_STATUSES, Scope, WorkflowStatus
+from cleanlist_mcp.models import LEADS_PAGE, TERMINAL_STATUSES, Scope, WorkflowStatus
 from cleanlist_mcp.results import (
     Credits,
     Person,
@@ -31,11 +31,8 @@ RECENT = 10
 LOOKED_AT = 5
 """Unfinished runs among them that are looked at, one free request each."""
 
-COUNTED_ROWS = 500
-"""Rows of a list that are counted when its run has ended: one free request, the API's largest page."""
-
 COUNT_SECONDS = 5.0
-"""Longest wait for that: the report itself is there already."""
+"""Longest wait for one page of a list, which is counted when its run has ended: the report is there already."""
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +127,7 @@ def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> Wor
 async def _looked_at(services: Services, runs: list[Run], deadline: Deadline) -> list[Run]:
     """The runs, the newest unsettled ones looked at once, as far as there is time: their credits are settled only
     when seen to be."""
-    with anyio.move_on_after(max(deadline.left() - 2, 0.0)):
+    with anyio.move_on_after(deadline.room()):
         for run in [run for run in runs if _is_open(run)][:LOOKED_AT]:
             await services.watcher.watch(run.workflow_id or "", run.started_at, 0)
     return [services.journal.run(run.run_id) or run for run in runs]
@@ -181,7 +178,7 @@ async def _status_of(
 
 
 def _wait(wait_seconds: int, deadline: Deadline) -> float:
-    return max(min(float(wait_seconds), deadline.left() - 2), 0.0)
+    return min(float(wait_seconds), deadline.room())
 
 
 def _kept(run: Run) -> WorkflowStatus | None:
@@ -210,9 +207,9 @@ async def _counted(services: Services, run: Run, seen: WorkflowStatus | None, de
 
 async def _list_now(services: Services, list_id: str, deadline: Deadline) -> dict[str, Any]:
     """How many rows of a list have an e-mail address and a phone number; empty if it cannot be read in time."""
-    with anyio.move_on_after(max(min(COUNT_SECONDS, deadline.left() - 2), 0.0)):
+    with anyio.move_on_after(min(COUNT_SECONDS, deadline.room())):
         try:
-            page = await services.client.leads(list_id, limit=COUNTED_ROWS)
+            page = await services.client.leads(list_id, limit=LEADS_PAGE)
         except CleanlistError as exc:
             log.warning("A finished list could not be counted (%s).", type(exc).__name__)
             return {}

@@ -1,6 +1,5 @@
 """Resources: the account, prices, runs and lists, for clients that attach context instead of calling tools."""
 
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -20,14 +19,12 @@ from mcp.types import (
 
 from cleanlist_mcp import reports, rows, spend
 from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound
-from cleanlist_mcp.results import Result, recent_run
+from cleanlist_mcp.models import LISTS_PAGE
+from cleanlist_mcp.results import Result, compact, recent_run
 from cleanlist_mcp.tools import _boundary, account
 
 RECENT_RUNS = 50
 """Runs that `cleanlist://runs` lists."""
-
-LISTED = 100
-"""Lists that `cleanlist://lists` names."""
 
 LEADS_SHOWN = 50
 """Rows of a list that its resource shows."""
@@ -53,7 +50,7 @@ OFFERED: tuple[tuple[str, str, str], ...] = (
 async def read_account() -> str:
     services = _boundary.current_services()
     who = await account.describe(services)
-    return _text(
+    return compact(
         _data(who.model_copy(update={"next_step": None}))
         | {"balance": _data(await account.balance(services))}
     )
@@ -61,7 +58,7 @@ async def read_account() -> str:
 
 async def read_pricing() -> str:
     kinds = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
-    return _text(
+    return compact(
         {
             "credits_per_person_or_row": [
                 {"scope": scope, "finds": kinds[scope], "at_most": price}
@@ -82,24 +79,24 @@ async def read_runs() -> str:
     runs = [
         recent_run(run, now).model_dump(exclude_none=True) for run in services.journal.recent(RECENT_RUNS)
     ]
-    return _text({"runs": runs})
+    return compact({"runs": runs})
 
 
 async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
     services = _boundary.services_of(ctx)
     if not workflow_id:
         raise InvalidArguments("The address names no run.", "cleanlist://runs lists the ones that are known.")
-    return _text(_data(await reports.status(services, workflow_id, 0, _boundary.deadline())))
+    return compact(_data(await reports.status(services, workflow_id, 0, _boundary.deadline())))
 
 
 async def read_lists() -> str:
     services = _boundary.current_services()
-    return _text(_data(await rows.find_lists(services, "", LISTED, "")))
+    return compact(_data(await rows.find_lists(services, "", LISTS_PAGE, "")))
 
 
 async def read_list(list_id: str, ctx: Context[Any, Any]) -> str:
     services = _boundary.services_of(ctx)
-    return _text(_data(await rows.get_leads(services, list_id, LEADS_SHOWN, "", "all")))
+    return compact(_data(await rows.get_leads(services, list_id, LEADS_SHOWN, "", "all")))
 
 
 READERS: tuple[Callable[..., Awaitable[str]], ...] = (
@@ -157,7 +154,3 @@ def _completion(values: Iterable[str]) -> Completion:
 
 def _data(result: Result) -> dict[str, Any]:
     return _boundary.data_of(result, sandbox=_boundary.current_services().settings.sandbox)
-
-
-def _text(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

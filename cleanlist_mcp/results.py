@@ -1,6 +1,7 @@
 """What tools answer: one shape each, plain words first, nothing that is not there."""
 
-from typing import Literal
+import json
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,6 +37,11 @@ class Result(Part):
 
     summary: str
     next_step: str | None = None
+
+
+def compact(data: dict[str, Any]) -> str:
+    """The JSON of an answer as it goes out: a model reads it, and pays for each blank."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 class WhoamiResult(Result):
@@ -296,10 +302,9 @@ def found_person(found: PersonFound | None) -> Person | None:
     if found is None:
         return None
     hit = bool(found.lead_id) and found.status.casefold() != "failed"
-    name = found.full_name or " ".join(part for part in (found.first_name, found.last_name) if part)
     return Person(
         found=hit,
-        name=name or None,
+        name=found.name or None,
         title=found.title or None,
         company=found.company or None,
         email=found.email or None,

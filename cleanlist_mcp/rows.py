@@ -4,18 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from cleanlist_mcp.models import Lead, LeadList
+from cleanlist_mcp.directory import MAX_PAGES
+from cleanlist_mcp.models import LEADS_PAGE, LISTS_PAGE, Lead, LeadList
 from cleanlist_mcp.paging import Place
-from cleanlist_mcp.results import FindListsResult, GetLeadsResult, LeadRow, ListRow, rows_text
+from cleanlist_mcp.results import FindListsResult, GetLeadsResult, LeadRow, ListRow, compact, rows_text
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.text import clean
-
-MAX_PAGES = 10
-"""Pages of the API that one call looks at."""
-
-LISTS_PER_PAGE = 100
-LEADS_PER_PAGE = 500
-"""The API's largest pages."""
 
 ANSWER_BYTES = 31_000
 """Room for rows and cursor in one answer: under 8,000 tokens of four bytes, with the rest of it."""
@@ -37,7 +31,7 @@ async def find_lists(services: Services, query: str, limit: int, cursor: str) ->
         ApiError: if the API cannot be asked.
     """
     query = clean(query)
-    collector = _Collector(f"lists {query.casefold()}", cursor, LISTS_PER_PAGE if query else limit, limit)
+    collector = _Collector(f"lists {query.casefold()}", cursor, LISTS_PAGE if query else limit, limit)
     total = 0
     while collector.wants_more:
         page = await services.client.lists(limit=collector.place.limit, cursor=collector.place.cursor)
@@ -69,7 +63,7 @@ async def get_leads(
         ApiError: if the API cannot be asked.
     """
     list_id, name = await services.directory.resolve(id_or_name)
-    page_size = limit if only == "all" else LEADS_PER_PAGE
+    page_size = limit if only == "all" else LEADS_PAGE
     room = ANSWER_BYTES - 2 * len(name.encode())
     collector = _Collector(f"leads {list_id} {only}", cursor, page_size, limit, room=room)
     total = 0
@@ -150,8 +144,7 @@ class _Collector:
 
 def _size(row: Any) -> int:
     """Bytes of a row in the answer, its comma included."""
-    data = row.model_dump(exclude_none=True)
-    return len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+    return len(compact(row.model_dump(exclude_none=True)).encode()) + 1
 
 
 def _list_row(item: LeadList) -> ListRow:
@@ -165,9 +158,8 @@ def _list_row(item: LeadList) -> ListRow:
 
 
 def _lead_row(lead: Lead) -> LeadRow:
-    name = lead.full_name or " ".join(part for part in (lead.first_name, lead.last_name) if part)
     return LeadRow(
-        name=name or None,
+        name=lead.name or None,
         title=lead.title or None,
         company=lead.company or None,
         email=lead.email or None,

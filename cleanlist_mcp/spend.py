@@ -4,7 +4,7 @@ Times are epoch seconds, amounts whole credits. The rules are the README's; the 
 on and calls them again inside the transaction that writes the intent.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -44,6 +44,7 @@ LIST_ROUTE = {
 
 Kind = Literal["person", "list"]
 State = Literal["starting", "uncertain", "running", "finished", "refused"]
+Action = Literal["start", "replay", "wait", "resend", "unknown", "busy"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Decision:
     because the same list and scope is being run under another quote.
     """
 
-    action: Literal["start", "replay", "wait", "resend", "unknown", "busy"]
+    action: Action
     run: Run | None = None
 
 
@@ -192,13 +193,18 @@ def check_quote(quote: Quote, list_id: str, scope: Scope, now: float) -> None:
         )
 
 
+def within(cost: int, max_credits: int | None) -> bool:
+    """Whether the caller's own ceiling allows `cost`."""
+    return max_credits is None or cost <= max_credits
+
+
 def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: Scope) -> None:
     """Raise if the quoted `cost` is above the caller's own ceiling.
 
     Raises:
         OverMaxCredits: with both figures.
     """
-    if max_credits is not None and cost > max_credits:
+    if not within(cost, max_credits):
         raise OverMaxCredits(
             f"The quote costs up to {credits_text(cost)}, and max_credits allows {max_credits}.",
             f"Ask the user; if they agree to {cost}, make the same enrich_list call with max_credits={cost}."
@@ -307,9 +313,7 @@ def decide_list(same_quote: Run | None, same_work: Sequence[Run], *, now: float)
     """What to do about a list, given the run of this very quote and those of the same list and scope, newest
     first."""
     if same_quote is not None:
-        state = state_at(same_quote, now)
-        action: Any = {"starting": "wait", "uncertain": "resend"}.get(state, "replay")
-        return Decision(action, same_quote)
+        return Decision(_OF_SAME_QUOTE.get(state_at(same_quote, now), "replay"), same_quote)
     run = _foremost(same_work, now)
     if run is None:
         return Decision("start")
@@ -319,6 +323,9 @@ def decide_list(same_quote: Run | None, same_work: Sequence[Run], *, now: float)
     if state == "uncertain" and now - run.started_at < UNCERTAIN_HOLD:
         return Decision("unknown", run)
     return Decision("start")
+
+
+_OF_SAME_QUOTE: Mapping[State, Action] = {"starting": "wait", "uncertain": "resend"}
 
 
 def _foremost(runs: Sequence[Run], now: float) -> Run | None:

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp import spend
-from cleanlist_mcp.answers import names_field
+from cleanlist_mcp.answers import REFUSED, names_field
 from cleanlist_mcp.clock import Clock, Deadline
 from cleanlist_mcp.errors import (
     ApiError,
@@ -43,6 +43,9 @@ SPEND_PATIENCE = 10.0
 
 SHUTDOWN_SECONDS = 15.0
 """Longest wait for spend requests under way when the server stops."""
+
+START_ROOM = 1.0
+"""Seconds kept at the end of a call to say what became of a start: without a wait for the run, that is little."""
 
 JOIN_SECONDS = 10.0
 """Longest wait for a run that another call or process is starting right now."""
@@ -218,7 +221,7 @@ class Workflows:
         patience = Deadline(self._clock, JOIN_SECONDS)
         known: Run | None = run
         while known is not None and spend.state_at(known, self._clock.time()) == "starting":
-            if min(deadline.left() - 1, patience.left()) <= 0:
+            if min(deadline.left() - START_ROOM, patience.left()) <= 0:
                 return False
             await self._clock.sleep(JOIN_STEP)
             known = self._journal.run(run.run_id)
@@ -230,7 +233,7 @@ class Workflows:
         # No await since the claim: neither a cancelled call nor the server's end comes between.
         self._tasks.start_soon(self._run_to_the_end, send, spending)
         self._under_way.add(spending)
-        await self._clock.wait(spending.done, max(deadline.left() - 1, 0))
+        await self._clock.wait(spending.done, max(deadline.left() - START_ROOM, 0))
         if spending.error is not None:
             raise spending.error
         if spending.started is None:
@@ -398,7 +401,7 @@ def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> Clean
     remedy = f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to the user.'
     if isinstance(error, ApiRefusal) and _is_about_the_quote(error):
         if not known_here and error.code not in _QUOTE_CODES:
-            said = error.message.removeprefix("The API refused the request. ")
+            said = error.message.removeprefix(REFUSED).lstrip()
             return QuoteUnknown(
                 f"The API does not accept this quote. {said}",
                 remedy,

@@ -23,7 +23,8 @@ FLOORS = (
 FLOOR = {room: number for number, (_, rooms) in enumerate(FLOORS) for room in rooms.split()}
 ANNEXE = "sandbox"
 MAY_VISIT_THE_ANNEXE = {"server", "cli"}
-FIRST_WITH_MCP = 4
+FIRST, FIRST_WITH_MCP = 1, 4
+READS_A_FILE = {"csv_file"}
 
 
 def files() -> list[Path]:
@@ -115,3 +116,10 @@ def test_the_annexe_does_not_know_mcp() -> None:
 
     assert annexe
     assert not any(name.split(".")[0] == "mcp" for path in annexe for name in imports(path))
+
+
+def test_the_first_floor_is_pure() -> None:
+    impure = {"anyio", "asyncio", "logging", "os", "pathlib", "random", "secrets", "sqlite3", "time"}
+    for path in files():
+        if FLOOR.get(room(path)) == FIRST and room(path) not in READS_A_FILE:
+            assert not {name.split(".")[0] for name in imports(path)} & impure, path.name

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +25,7 @@ from cleanlist_mcp.errors import (
     OutcomeUnknown,
     where,
 )
-from cleanlist_mcp.results import Result
+from cleanlist_mcp.results import Result, compact
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.text import clean
 
@@ -121,7 +120,7 @@ def error_result(error: CleanlistError) -> CallToolResult:
     body = error_body(error)
     return CallToolResult(
         is_error=True,
-        content=[TextContent(type="text", text=_compact({"error": body}))],
+        content=[TextContent(type="text", text=compact({"error": body}))],
         _meta={ERROR_META: {"code": body["code"], "charged": body["charged"]}},
     )
 
@@ -205,11 +204,7 @@ def _without(off: Sequence[str], description: str) -> str:
 
 def _answer(result: Result, *, sandbox: bool) -> CallToolResult:
     data = data_of(result, sandbox=sandbox)
-    return CallToolResult(content=[TextContent(type="text", text=_compact(data))], structured_content=data)
-
-
-def _compact(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return CallToolResult(content=[TextContent(type="text", text=compact(data))], structured_content=data)
 
 
 def _close_arguments(tool: Tool) -> None:

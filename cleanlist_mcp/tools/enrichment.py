@@ -29,6 +29,10 @@ WaitArgument = Annotated[
 ]
 
 
+START_SECONDS = 3.0
+"""Least time that a call keeps for the start of a run after its dialog."""
+
+
 async def estimate(
     ctx: Context[Any, Any],
     scope: ScopeArgument = "partial",
@@ -139,7 +143,7 @@ async def ask_before_spending(
         deadline().committed = True  # by an earlier call
         if mode == "always" and not _confirm.can_ask(ctx):
             raise services.workflows.unknown(run)
-    return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - 3)
+    return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - START_SECONDS)
 
 
 async def enrich_list(
@@ -171,12 +175,11 @@ async def enrich_list(
             raise services.workflows.unknown(run)  # it was not sent again, and may have started before
         known = Started(run, replayed=True)
         return await reports.follow(services, known, wait_seconds, deadline(), _progress(ctx))
-    within = max_credits is None or quote.cost <= max_credits
     asked = services.settings.confirm != "always" or _confirm.was_asked(approval)
     started = await services.workflows.start_list(
         quote,
         known_here=services.journal.quote(quote_id) is not None,
-        may_resend=within and asked,
+        may_resend=spend.within(quote.cost, max_credits) and asked,
         deadline=deadline(),
     )
     return await reports.follow(services, started, wait_seconds, deadline(), _progress(ctx))
