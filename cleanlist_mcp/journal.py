@@ -196,8 +196,13 @@ class Journal:
             raise locked_error()
 
     def _check_in_place(self) -> None:
-        """Refuse to spend where the file was removed or replaced: what is written into it now would be lost."""
-        if self._file is not None and _file_id(self._file) != self._file_id:
+        """Refuse to spend where the file was removed or replaced: what is written into it now would be lost.
+
+        A number that changed proves nothing by itself: some network folders give a file a new one at times.
+        """
+        if self._file is None or _file_id(self._file) == self._file_id:
+            return
+        if not _has_secret(self._file, self._secret):
             raise JournalUnusable(
                 "The journal of runs on this machine was removed while the server runs; nothing was sent.",
                 "Ask the user to restart the client that started this server, then try again.",
@@ -798,6 +803,15 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _has_secret(path: Path, secret: bytes) -> bool:
+    """Whether the journal that lies at `path` now is the one with this secret."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
+            return _secret(database) == secret
+    except sqlite3.Error:
+        return False
 
 
 def _private_file(folder: Path) -> Path:

@@ -835,3 +835,14 @@ def test_no_interleaving_reserves_too_much_or_starts_anything_twice(caplog: pyte
 def test_no_interleaving_does_in_ten_thousand_operations(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     play(examples=125, steps=80)
+
+
+def test_a_folder_that_numbers_its_files_anew_stops_nothing(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.open(tmp_path, clock, KEY)
+    numbers = iter(range(100))
+    monkeypatch.setattr(journal_module, "_file_id", lambda path: (0, next(numbers)))
+
+    assert claim(journal).action == "start"
+    journal.close()
