@@ -232,6 +232,98 @@ def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing_any_m
     other.close()
 
 
+@pytest.mark.parametrize("end", ["refused", "lost"])
+def test_the_end_of_an_attempt_says_nothing_about_the_one_that_took_its_run_over(
+    journal: Journal, clock: HandClock, end: str
+) -> None:
+    earlier = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    clock.now += 61
+    lost = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    assert journal.reclaim(lost, seconds=60) is not None
+
+    if end == "refused":
+        assert not journal.refused(earlier)
+    else:
+        journal.uncertain(earlier)
+
+    assert journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60).action == "wait"
+
+
+def test_a_run_whose_answer_came_after_all_is_not_taken_up_again(journal: Journal, clock: HandClock) -> None:
+    run = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    clock.now += 61
+    lost = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    accept(journal, run, "bulk-1")
+
+    assert journal.reclaim(lost, seconds=60) is None
+    assert journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60).action == "replay"
+
+
+def test_a_refusal_that_could_not_be_written_frees_the_claim_once_it_can(
+    journal: Journal, clock: HandClock
+) -> None:
+    run = run_of(claim(journal))
+    break_writes(journal)
+    journal.refused(run)
+    break_writes(journal, False)
+    clock.now += TRY_AGAIN_AFTER
+    assert claim(journal).action == "start"
+
+
+def test_a_run_that_goes_on_stays_reserved_however_long_ago_it_began(
+    journal: Journal, clock: HandClock
+) -> None:
+    accept(journal, run_of(claim(journal)))
+    clock.now += DAY + 1
+    assert journal.spent() == spend.Spent(people_last_hour=0, last_day=0, reserved_now=1)
+
+
+def test_a_later_look_corrects_the_charge_and_does_not_move_the_end(
+    journal: Journal, clock: HandClock
+) -> None:
+    accept(journal, run_of(claim(journal)))
+    finish(journal, "enrich-1", charged=1)
+    clock.now += DAY / 2
+    finish(journal, "enrich-1", charged=0, refunded=1)
+
+    found = journal.by_workflow("enrich-1")
+    assert found is not None and (found.charged, found.refunded) == (0, 1)
+    assert journal.spent().last_day == 0
+    clock.now += DAY / 2 + 1
+    assert claim(journal).action == "start"  # a day after the end that was seen first
+
+
+def test_what_a_later_look_does_not_find_undoes_no_end(journal: Journal, clock: HandClock) -> None:
+    accept(journal, run_of(claim(journal)))
+    finish(journal, "enrich-1", charged=1)
+    journal.observed("enrich-1", status="running")
+    clock.now += 2 * DAY
+    journal.vanished("enrich-1")
+
+    found = journal.by_workflow("enrich-1")
+    assert found is not None and found.status == "completed"
+
+
+def test_an_intent_waits_for_the_disk_and_an_outcome_does_not(journal: Journal) -> None:
+    full, normal = (2,), (1,)
+    run = run_of(claim(journal))
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == full
+    accept(journal, run)
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == normal
+
+
+def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
+    journal: Journal, clock: HandClock
+) -> None:
+    first = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    journal.refused(first)
+    second = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    accept(journal, first, "bulk-1")  # of one quote two runs cannot be
+    accept(journal, second, "bulk-2")
+
+    assert [run.workflow_id for run in journal.recent(2)] == ["bulk-2"]
+
+
 def test_entries_go_after_ninety_days_and_quotes_after_one(tmp_path: Path, clock: HandClock) -> None:
     journal = Journal.open(tmp_path, clock, KEY)
     journal.remember_quote(quote_for(clock))
@@ -331,9 +423,12 @@ VERSION_1 = """
 """
 
 
-def test_a_journal_of_version_1_is_opened_with_all_that_is_in_it(tmp_path: Path, clock: HandClock) -> None:
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_journal_of_version_1_is_opened_with_all_that_is_in_it(
+    tmp_path: Path, clock: HandClock, durable: bool
+) -> None:
     database = sqlite3.connect(tmp_path / FILE_NAME)
-    database.executescript(VERSION_1)
+    database.executescript(f"PRAGMA journal_mode = WAL; {VERSION_1}")
     database.execute(
         "INSERT INTO runs (account, kind, state, scope, label, reserved, started_at, in_flight_until, list_id, "
         "quote_id, workflow_id) VALUES ('another', 'list', 'running', 'partial', 'Prospects', 40, ?, ?, "
@@ -342,13 +437,15 @@ def test_a_journal_of_version_1_is_opened_with_all_that_is_in_it(tmp_path: Path,
     )
     database.commit()
     database.close()
+    if not durable:
+        block_sharing(tmp_path)
 
     journal = Journal.open(tmp_path, clock, KEY)
     spent = journal.spent()
     started = claim(journal).action
     journal.close()
 
-    assert journal.durable
+    assert journal.durable == durable
     assert (spent.last_day, spent.reserved_now, started) == (40, 40, "start")
 
 
@@ -439,18 +536,40 @@ def test_a_locked_file_is_waited_for_once_and_not_by_each_call(tmp_path: Path, c
     for who in ("ada", "grace", "edsger"):
         with pytest.raises(JournalUnusable):
             claim(journal, who)
+    journal.remember_quote(quote_for(clock))
 
     assert tries.count("BEGIN IMMEDIATE") == 1
     holder.close()
     journal.close()
 
 
+def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock: HandClock) -> None:
+    journal = Journal.open(tmp_path, clock, KEY)
+    accept(journal, run_of(claim(journal)))
+    # As on a disk without shared memory, where SQLite cannot use its WAL.
+    journal._db.execute("PRAGMA journal_mode = DELETE")
+    journal._db.execute("PRAGMA busy_timeout = 10")
+    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(JournalUnusable, match="cannot be read"):
+        journal.spent()
+    holder.close()
+    with pytest.raises(JournalUnusable, match="locked by another program"):
+        journal.spent()
+    clock.now += TRY_AGAIN_AFTER
+    assert journal.spent().last_day == 1
+    journal.close()
+
+
+@pytest.mark.parametrize("still_open", [False, True])  # by another server, whose entries are in the WAL alone
 def test_a_journal_that_cannot_be_written_still_knows_what_was_paid(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch, still_open: bool
 ) -> None:
     before = Journal.open(tmp_path, clock, KEY)
     accept(before, run_of(claim(before)))
-    before.close()
+    if not still_open:
+        before.close()
 
     def full(database: sqlite3.Connection, now: float) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -462,6 +581,32 @@ def test_a_journal_that_cannot_be_written_still_knows_what_was_paid(
     assert claim(journal).action == "replay"
     assert claim(journal, "grace").action == "start"
     journal.close()
+    if still_open:
+        before.close()
+
+
+def test_a_journal_that_cannot_be_opened_for_sharing_still_knows_what_was_paid(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    before = Journal.open(tmp_path, clock, KEY)
+    accept(before, run_of(claim(before)))
+    before.close()
+    block_sharing(tmp_path)
+
+    journal = Journal.open(tmp_path, clock, KEY)
+
+    assert not journal.durable
+    assert claim(journal).action == "replay"
+    assert claim(journal, "grace").action == "start"
+    journal.close()
+
+
+def block_sharing(folder: Path) -> None:
+    """What a folder that cannot be written does, whoever runs this: SQLite cannot make its shared memory there."""
+    if sys.platform == "win32":
+        pytest.skip("links need rights there")
+    shared = folder / f"{FILE_NAME}-shm"
+    shared.symlink_to(shared)
 
 
 def test_a_journal_with_a_damaged_page_is_named_and_not_used(
@@ -486,13 +631,16 @@ def test_a_journal_with_a_damaged_page_is_named_and_not_used(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("replaced", [False, True])
 def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
-    tmp_path: Path, clock: HandClock
+    tmp_path: Path, clock: HandClock, replaced: bool
 ) -> None:
     journal = Journal.open(tmp_path, clock, KEY)
     accept(journal, run_of(claim(journal)))
     for path in tmp_path.iterdir():
         path.unlink()
+    if replaced:
+        Journal.open(tmp_path, clock, KEY).close()
 
     with pytest.raises(JournalUnusable, match="was removed"):
         claim(journal, "grace")
@@ -562,12 +710,14 @@ def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
 
 
 def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(journal: Journal) -> None:
-    journal._db.execute("DROP TABLE runs")
+    journal._db.execute("ALTER TABLE runs RENAME TO gone")
     with pytest.raises(InternalError) as caught:
         journal.recent(1)
     assert "cannot be read" in caught.value.message
     assert journal.by_workflow("enrich-1") is None
     assert journal.run(1) is None
+    journal._db.execute("ALTER TABLE gone RENAME TO runs")
+    assert journal.recent(1) == []  # at once: only a lock is given time
 
 
 def test_a_list_without_a_name_has_a_label_all_the_same() -> None:

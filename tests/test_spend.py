@@ -147,6 +147,11 @@ def test_a_request_counts_as_lost_once_its_time_is_over_or_its_clock_was_set_bac
     assert spend.state_at(starting, starting.started_at - HOUR) == "uncertain"
 
 
+def test_a_list_run_leaves_the_peoples_allowance_untouched() -> None:
+    listed = replace(RUN, run_id=2, kind="list", reserved=40)
+    assert spend.total_spent([RUN, listed], NOW) == Spent(people_last_hour=1, last_day=41, reserved_now=41)
+
+
 def test_what_is_left_of_the_allowance_is_never_negative() -> None:
     assert spend.allowance_left(Spent(30, 30, 0), Limits(100, None)) == 70
     assert spend.allowance_left(Spent(130, 130, 0), Limits(100, None)) == 0
