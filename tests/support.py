@@ -136,6 +136,30 @@ class Answering(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+class Edited(httpx.AsyncBaseTransport):
+    """A network on which answers (to spend requests, unless it is told others) are changed on their way."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        edit: Callable[[dict[str, Any]], object],
+        path: str = "/enrichment/",
+        method: str = "POST",
+    ) -> None:
+        self._inner = inner
+        self._edit = edit
+        self._path = path
+        self._method = method
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        if request.method != self._method or self._path not in request.url.path:
+            return response
+        data = json.loads(await response.aread())
+        self._edit(data)
+        return httpx.Response(response.status_code, json=data, request=request)
+
+
 class Session:
     """A connected client. Every answer is checked against what the server published about it."""
 

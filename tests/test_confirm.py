@@ -1,13 +1,14 @@
 """Asking the person before a list is paid for."""
 
 import json
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
 import pytest
 from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitRequestParams, ElicitResult, ErrorData
 
-from tests.support import World
+from tests.support import Edited, World
 
 
 class Dialog:
@@ -135,11 +136,40 @@ async def test_a_dialog_that_is_never_shown_ends_in_not_confirmed(world: World, 
         raise AssertionError
 
     async with world.connect("legacy", never) as session:
-        report = await session.call("enrich_list", **await world.quote(session))
+        arguments = await world.quote(session)
+        with anyio.fail_after(5):
+            report = await session.call("enrich_list", **arguments)
 
     assert report["status"] == "not_confirmed"
     assert "CLEANLIST_CONFIRM=never" in report["next_step"]
     assert world.posts("/enrichment/bulk") == 0
+
+
+async def test_a_dialog_gets_no_more_time_than_its_call_has_left(world: World, tmp_path: Path) -> None:
+    async def never(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+    world.sandbox.options.sleep = world.clock.sleep
+    world.sandbox.faults.next("POST /credits/estimate", "slow", delay=46.95)
+    async with world.connect("legacy", never, state_dir=tmp_path / "other") as session:
+        with anyio.fail_after(5):
+            report = await session.call("enrich_list", **arguments)
+
+    assert report["status"] == "not_confirmed"
+
+
+async def test_a_quote_that_costs_nothing_asks_nobody(world: World, era: str) -> None:
+    world.transport = Edited(world.transport, lambda data: data.update(estimated_cost=0), "/credits/estimate")
+    dialog = Dialog("decline")
+
+    async with world.connect(era, dialog, confirm="always") as session:
+        report = await session.call("enrich_list", **await world.quote(session))
+
+    assert report["workflow_id"]
+    assert dialog.asked == []
 
 
 async def test_a_client_that_cannot_ask_is_gated_by_the_quote(world: World, era: str) -> None:
@@ -174,7 +204,7 @@ async def test_a_repeat_of_a_run_that_exists_asks_nobody(world: World, era: str)
     async with world.connect(era, dialog) as session:
         arguments = await world.quote(session)
         await session.call("enrich_list", **arguments)
-        repeat = await session.call("enrich_list", **arguments)
+        repeat = await session.call("enrich_list", **arguments, max_credits=1)
 
     assert repeat["replayed"]
     assert len(dialog.asked) == 1
@@ -183,14 +213,16 @@ async def test_a_repeat_of_a_run_that_exists_asks_nobody(world: World, era: str)
 async def test_a_quote_that_does_not_fit_is_refused_before_anybody_is_asked(world: World, era: str) -> None:
     dialog = approving()
 
-    async with world.connect(era, dialog) as session:
+    async with world.connect(era, dialog, daily_limit=131) as session:
         arguments = await world.quote(session)
         mismatch = await session.error("enrich_list", **(arguments | {"scope": "full"}))
         over = await session.error("enrich_list", **arguments, max_credits=5)
+        too_much = await session.error("enrich_list", **await world.quote(session, scope="full"))
 
     assert mismatch["code"] == "quote_mismatch"
     assert over["code"] == "over_max_credits"
     assert (over["quoted_cost"], over["max_credits"]) == (12, 5)
+    assert (too_much["code"], too_much["cost"]) == ("daily_limit", 132)
     assert dialog.asked == []
 
 

@@ -16,7 +16,7 @@ from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.models import WorkflowStatus
 from cleanlist_mcp.polling import RateBudget
 from cleanlist_mcp.watching import REMEMBERED_RUNS, Watched, Watcher
-from tests.support import Session, VirtualClock, VirtualNetwork, World, said
+from tests.support import Edited, Session, VirtualClock, VirtualNetwork, World, said
 
 STATUS = "GET /enrichment/status/*"
 ADA = {"email": "ada@fable.example"}
@@ -221,6 +221,25 @@ async def test_after_a_restart_a_list_costs_no_request_and_a_person_one(world: W
 
     assert (again["found"], again["credits"]) == (listed["found"], listed["credits"])
     assert same["person"] == person["person"]
+
+
+async def test_figures_named_while_a_refund_is_under_review_settle_nothing(world: World) -> None:
+    def early(data: dict[str, Any]) -> None:
+        if data.get("refund_status") == "pending_review":
+            data.update(credits_charged=0, credits_refunded=1)
+
+    world.transport = Edited(world.transport, early, "/enrichment/status/", "GET")
+    async with world.connect() as session:
+        await session.call(
+            "enrich_person", first_name="Ada", last_name="Pending-Review", domain="fable.example"
+        )
+        balance = await session.call("credits_balance")
+    world.sandbox.faults.next(STATUS, "unavailable", times=20, retryable=False)
+    async with world.connect() as session:
+        known = await session.call("workflow_status", wait_seconds=0)
+
+    assert balance["spent_last_24h"] == 1
+    assert not {"charged", "refunded"} & known["credits"].keys()
 
 
 async def test_a_429_holds_back_looks_and_calls_until_it_has_passed(world: World) -> None:

@@ -13,13 +13,13 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitResult
 
-from cleanlist_mcp import journal, server, workflows
+from cleanlist_mcp import journal, quotes, server, workflows
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import FILE_NAME, Journal
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.spend import Run
 from cleanlist_mcp.workflows import Workflows
-from tests.support import ERAS, Answering, Session, VirtualNetwork, said
+from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, said
 from tests.support import World as EveryWorld
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
@@ -219,13 +219,15 @@ async def test_a_list_whose_request_never_arrived_is_sent_once_more_with_the_sam
 async def test_an_uncertain_list_blocks_a_new_quote_for_a_quarter_of_an_hour(world: World) -> None:
     world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_after")
     async with world.connect() as session:
-        lost = await session.error("enrich_list", **await world.quote(session))
+        arguments = await world.quote(session)
+        lost = await session.error("enrich_list", **arguments)
+        still = await session.error("enrich_list", **arguments)  # the API refuses a quote that was used
         blocked = await session.error("enrich_list", **await world.quote(session))
         balance = await session.call("credits_balance")
         world.clock.now += QUARTER_HOUR
         later = await session.call("enrich_list", **await world.quote(session))
 
-    assert lost["charged"] == blocked["charged"] == "unknown"
+    assert lost["charged"] == still["charged"] == blocked["charged"] == "unknown"
     assert balance["reserved_now"] == balance["spent_last_24h"] == lost["reserved_at_most"]
     assert not later["replayed"]
     assert len(world.sandbox.runs) == 2
@@ -383,16 +385,28 @@ async def test_a_quote_of_another_machine_is_priced_anew_and_works(world: World,
     async with world.connect() as session:
         arguments = await world.quote(session)
     async with world.connect(state_dir=tmp_path / "other") as session:
+        for wrong in ({"list_id": world.sandbox.list_id("Conference Leads")}, {"scope": "full"}):
+            assert (await session.error("enrich_list", **arguments | wrong))["charged"] == "no"
         over = await session.error("enrich_list", **arguments, max_credits=1)
-        wrong_list = await session.error(
-            "enrich_list", **(arguments | {"list_id": world.sandbox.list_id("Conference Leads")})
-        )
         report = await session.call("enrich_list", **arguments)
 
     assert over["code"] == "over_max_credits"
-    assert wrong_list["charged"] == "no"
     assert not report["replayed"]
     assert report["credits"]["quoted"] == world.sandbox.runs[0].credits_reserved
+
+
+async def test_of_the_quotes_of_others_the_newest_are_priced_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotes, "REPRICED", 2)
+    list_id = world.sandbox.list_id("Q3 Prospects")
+    asked: list[int] = []
+    async with world.connect() as session:
+        for name in ("qte_1", "qte_2", "qte_3", "qte_3", "qte_1"):
+            await session.error("enrich_list", list_id=list_id, scope="partial", quote_id=name, max_credits=0)
+            asked.append(world.posts("/credits/estimate"))
+
+    assert asked == [1, 2, 3, 3, 4]
 
 
 async def test_a_quote_that_nobody_issued_is_unknown_and_one_used_elsewhere_is_used(
@@ -420,30 +434,6 @@ async def test_a_list_that_cannot_be_made_costs_nothing_and_frees_the_claim(tmp_
 
     assert error["charged"] == "no"
     assert not report["replayed"]
-
-
-class Edited(httpx.AsyncBaseTransport):
-    """A network on which answers to spend requests, or to looks at runs, are changed on their way."""
-
-    def __init__(
-        self,
-        inner: httpx.AsyncBaseTransport,
-        edit: Callable[[dict[str, Any]], object],
-        path: str = "/enrichment/",
-        method: str = "POST",
-    ) -> None:
-        self._inner = inner
-        self._edit = edit
-        self._path = path
-        self._method = method
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._inner.handle_async_request(request)
-        if request.method != self._method or self._path not in request.url.path:
-            return response
-        data = json.loads(await response.aread())
-        self._edit(data)
-        return httpx.Response(response.status_code, json=data, request=request)
 
 
 def looks_at(world: World, edit: Callable[[dict[str, Any]], object]) -> Edited:
@@ -660,6 +650,7 @@ async def test_nobody_is_asked_about_a_lost_spend_that_cannot_be_sent_again(worl
 
     assert error["code"] == "outcome_unknown"
     assert asked == []
+    assert world.posts(LIST_PATH) == 2
 
 
 async def test_waiting_for_a_lost_spend_does_not_widen_what_this_call_allows(world: World) -> None:
@@ -704,13 +695,16 @@ async def test_a_lost_spend_is_not_sent_again_beyond_what_this_call_allows(world
     assert world.sandbox.runs == []
 
 
-async def test_an_answer_that_names_no_reservation_still_counts_in_full(world: World) -> None:
-    world.transport = Edited(world.transport, lambda data: data.pop("credits_reserved"))
+@pytest.mark.parametrize(("named", "counted"), [(None, 11), (7, 7), (13, 13)])
+async def test_what_the_api_says_it_reserved_counts_or_else_the_price(
+    world: World, named: int | None, counted: int
+) -> None:
+    world.transport = Edited(world.transport, lambda data: data.update(credits_reserved=named))
     async with world.connect() as session:
         report = await session.call("enrich_person", **ADA, enrichment_type="full", wait_seconds=0)
         balance = await session.call("credits_balance")
 
-    assert report["credits"]["reserved"] == balance["reserved_now"] == 11
+    assert report["credits"]["reserved"] == balance["reserved_now"] == balance["spent_last_24h"] == counted
 
 
 @pytest.fixture
@@ -762,20 +756,24 @@ async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Jo
     assert world.posts(PERSON_PATH) == world.posts(LIST_PATH) == 0
 
 
+@pytest.mark.parametrize(
+    ("tool", "step"), [("enrich_person", "people.label"), ("enrich_list", "quotes.checked")]
+)
 async def test_a_defect_before_the_spend_charged_nothing_and_one_after_it_is_unknown(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, tool: str, step: str
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> Run:
         raise RuntimeError("a defect")
 
     async with world.connect() as session:
-        monkeypatch.setattr("cleanlist_mcp.people.label", fail)
-        before = await session.error("enrich_person", **ADA)
+        arguments = ADA if tool == "enrich_person" else await world.quote(session)
+        monkeypatch.setattr(f"cleanlist_mcp.{step}", fail)
+        before = await session.error(tool, **arguments)
         monkeypatch.undo()
         monkeypatch.setattr("cleanlist_mcp.reports._report", fail)
-        after = await session.error("enrich_person", **ADA)
+        after = await session.error(tool, **arguments)
         monkeypatch.undo()
-        report = await session.call("enrich_person", **ADA)
+        report = await session.call(tool, **arguments)
 
     assert (before["code"], before["charged"]) == ("internal_error", "no")
     assert (after["code"], after["charged"]) == ("internal_error", "unknown")
@@ -837,23 +835,27 @@ async def test_a_quote_that_was_forgotten_still_returns_its_run(world: World) ->
         first = await session.call("enrich_list", **arguments, wait_seconds=45)
         world.clock.now += 2 * 86400
         await world.quote(session)  # forgets what is old
+        sent = len(world.sandbox.requests)
         again = await session.call("enrich_list", **arguments)
     assert again["replayed"] and again["workflow_id"] == first["workflow_id"]
-    assert world.posts(LIST_PATH) == 1
+    assert len(world.sandbox.requests) == sent
 
 
-class Refusing(httpx.AsyncBaseTransport):
-    """A network on which the first list run is refused, after some seconds of virtual time."""
+class Failing(httpx.AsyncBaseTransport):
+    """A network on which the first list run is refused, or lost, after some seconds of virtual time."""
 
-    def __init__(self, world: World, seconds: float) -> None:
+    def __init__(self, world: World, seconds: float, *, lost: bool = False) -> None:
         self._inner, self._clock, self._seconds = world.transport, world.clock, seconds
-        self._refused = False
+        self._lost = lost
+        self.arrived = anyio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if not request.url.path.endswith(LIST_PATH) or self._refused:
+        if not request.url.path.endswith(LIST_PATH) or self.arrived.is_set():
             return await self._inner.handle_async_request(request)
-        self._refused = True
+        self.arrived.set()
         await self._clock.sleep(self._seconds)
+        if self._lost:
+            raise httpx.ReadError("", request=request)
         return httpx.Response(403, json={"error": {"code": "insufficient_scope"}}, request=request)
 
 
@@ -861,7 +863,7 @@ class Refusing(httpx.AsyncBaseTransport):
 async def test_waiting_for_a_run_that_is_refused_does_not_widen_what_this_call_allows(
     world: World, era: str, own_limit: str
 ) -> None:
-    world.transport = Refusing(world, 4)
+    world.transport = Failing(world, 4)
     asked: list[str] = []
 
     async def decline(context: Any, params: Any) -> ElicitResult:
@@ -885,7 +887,7 @@ async def test_waiting_for_a_run_that_is_refused_does_not_widen_what_this_call_a
 
 
 async def test_a_quote_that_expired_meanwhile_starts_nothing(world: World) -> None:
-    world.transport = Refusing(world, 8)
+    world.transport = Failing(world, 8)
     async with world.connect() as one, world.connect() as other:
         arguments = await world.quote(one)
         world.clock.now += 298
@@ -897,11 +899,147 @@ async def test_a_quote_that_expired_meanwhile_starts_nothing(world: World) -> No
         _, late = await at_once(lambda: one.result("enrich_list", **arguments), later)
 
     assert said(late)["code"] == "quote_expired"
-    assert world.sandbox.runs == []
+    assert world.posts(LIST_PATH) == 0
 
 
-@pytest.mark.parametrize("servers", [1, 2])
-async def test_the_same_paid_repeat_at_the_same_moment_pays_once(world: World, servers: int) -> None:
+@pytest.mark.parametrize("own_limit", ["max_credits", "always"])
+async def test_a_clock_that_is_set_back_does_not_widen_what_a_waiting_call_allows(
+    world: World, own_limit: str
+) -> None:
+    confirm = "always" if own_limit == "always" else "auto"
+    async with world.connect() as one, world.connect(confirm=confirm) as other:
+        arguments = await world.quote(one)
+        limited = arguments | ({"max_credits": 1} if own_limit == "max_credits" else {})
+        slow(world, LIST_PATH, 12)
+        world.clock.now += 298
+
+        async def once_it_has_expired() -> Any:
+            await world.clock.sleep(8)
+            return await other.result("enrich_list", **limited)
+
+        async def set_back() -> None:
+            await world.clock.sleep(9)
+            world.clock.epoch -= 60
+
+        calls = (lambda: one.result("enrich_list", **arguments), once_it_has_expired, set_back)
+        first, second, _ = await at_once(*calls)
+
+    assert (said(second)["code"], said(second)["charged"]) == ("outcome_unknown", "unknown")
+    assert said(first)["workflow_id"] == world.sandbox.runs[0].workflow_id
+    assert world.posts(LIST_PATH) == 1
+
+
+@pytest.mark.parametrize("second_takes", [2, 12])
+async def test_a_refusal_proves_nothing_once_another_call_has_sent_the_same_quote(
+    world: World, second_takes: float
+) -> None:
+    world.transport = Failing(world, 40)
+    slow(world, LIST_PATH, second_takes)
+    async with world.connect(timeout_seconds=5) as one, world.connect(timeout_seconds=5) as other:
+        arguments = await world.quote(one)
+
+        async def once_it_counts_as_lost() -> Any:
+            await world.clock.sleep(31)
+            return await other.result("enrich_list", **arguments)
+
+        first, second = await at_once(lambda: one.result("enrich_list", **arguments), once_it_counts_as_lost)
+        after = await one.call("enrich_list", **arguments)
+
+    assert said(second)["workflow_id"] == after["workflow_id"] == world.sandbox.runs[0].workflow_id
+    if second_takes < 9:
+        assert said(first)["replayed"] and said(first)["workflow_id"] == after["workflow_id"]
+    else:
+        assert (said(first)["code"], said(first)["charged"]) == ("outcome_unknown", "unknown")
+    assert len(world.sandbox.runs) == 1
+
+
+async def test_a_quote_that_is_sent_twice_with_its_waits_is_not_taken_for_lost_meanwhile(
+    world: World,
+) -> None:
+    world.transport = VirtualNetwork(world.transport, world.clock, patience=5)
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "hang_before")
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "rate_limited", retry_after=9)
+    slow(world, LIST_PATH, 4)
+    async with world.connect(timeout_seconds=5) as one, world.connect(timeout_seconds=5) as other:
+        arguments = await world.quote(one)
+
+        async def meanwhile() -> Any:
+            await world.clock.sleep(16)
+            return await other.call("enrich_list", **arguments)
+
+        first, second = await at_once(lambda: one.call("enrich_list", **arguments), meanwhile)
+
+    assert second["replayed"] and first["workflow_id"] == second["workflow_id"]
+    assert world.posts(LIST_PATH) == 3
+
+
+async def test_a_call_waits_for_anothers_run_no_longer_than_it_may_take_itself(world: World) -> None:
+    async def approve(context: Any, params: Any) -> ElicitResult:
+        await world.clock.sleep(43)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    async with world.connect() as one, world.connect("legacy", approve) as other:
+        arguments = await world.quote(one)
+        slow(world, LIST_PATH, 30)
+
+        async def meanwhile() -> Any:
+            await world.clock.sleep(41)
+            return await one.result("enrich_list", **arguments)
+
+        async def asking() -> Any:
+            error = await other.error("enrich_list", **arguments)
+            return error, world.clock.now
+
+        (error, ended), _ = await at_once(asking, meanwhile)
+
+    assert error["code"] == "outcome_unknown" and "has not been answered yet" in error["message"]
+    assert 43 < ended <= 50
+
+
+async def test_a_list_whose_answer_is_lost_while_the_server_stops_is_not_sent_again(world: World) -> None:
+    failing = world.transport = Failing(world, 3, lost=True)
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        async with interrupted(session, "enrich_list", **arguments):
+            await failing.arrived.wait()
+    async with world.connect() as session:
+        assert (await session.call("workflow_status"))["status"] == "unknown"
+
+    assert world.posts(LIST_PATH) == 0
+
+
+async def test_a_lost_spend_stays_unknown_where_its_repeat_cannot_be_written_down(
+    world: World, journals: list[Journal]
+) -> None:
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        await session.error("enrich_list", **arguments)
+        journals[0]._db.execute("PRAGMA query_only = 1")
+        error = await session.error("enrich_list", **arguments)
+
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
+    assert world.posts(LIST_PATH) == 2
+
+
+async def test_a_refusal_that_cannot_be_written_down_is_told_all_the_same(
+    world: World, journals: list[Journal]
+) -> None:
+    refused = Answering(
+        world.transport, LIST_PATH, httpx.Response(403, json={"error": {"code": "insufficient_scope"}})
+    )
+    world.transport = Edited(refused, lambda _: journals[0]._db.execute("PRAGMA query_only = 1"))
+    async with world.connect() as session:
+        error = await session.error("enrich_list", **await world.quote(session))
+
+    assert (error["code"], error["charged"]) == ("insufficient_scope", "no")
+
+
+@pytest.mark.parametrize(("servers", "lasts"), [(1, 5), (2, 5), (2, 0)])
+async def test_the_same_paid_repeat_at_the_same_moment_pays_once(
+    tmp_path: Path, servers: int, lasts: float
+) -> None:
+    world = World(tmp_path, latency=lasts)
     async with world.connect() as one, world.connect() as other:
         await one.call("enrich_person", **ADA, wait_seconds=20)
         world.clock.now += 60
@@ -974,16 +1112,23 @@ async def test_a_running_scope_is_seen_behind_a_newer_run_of_another(world: Worl
     assert full["workflow_id"] in estimate["next_step"]
 
 
-async def test_nobody_is_asked_about_a_list_that_is_being_run(world: World, era: str) -> None:
+@pytest.mark.parametrize(
+    ("fate", "code"), [("it runs", "run_in_progress"), ("its answer was lost", "outcome_unknown")]
+)
+async def test_nobody_is_asked_about_a_list_that_another_quote_may_have_started(
+    world: World, era: str, fate: str, code: str
+) -> None:
     async def unused(context: Any, params: Any) -> ElicitResult:
         raise AssertionError("nothing could be spent")
 
     world.sandbox.add_list(SLOW_LIST, 4)
+    if fate != "it runs":
+        world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
     async with world.connect() as one, world.connect(era, unused) as other:
-        await one.call("enrich_list", **await world.quote(one, SLOW_LIST))
+        await one.result("enrich_list", **await world.quote(one, SLOW_LIST))
         error = await other.error("enrich_list", **await world.quote(other, SLOW_LIST))
 
-    assert error["code"] == "run_in_progress"
+    assert error["code"] == code
 
 
 async def test_work_that_the_api_knew_again_is_counted_once(world: World) -> None:
