@@ -202,7 +202,7 @@ class Journal:
         """
         if self._file is None or _file_id(self._file) == self._file_id:
             return
-        if not _has_secret(self._file, self._secret):
+        if not _is_same(self._file, self._db):
             raise JournalUnusable(
                 "The journal of runs on this machine was removed while the server runs; nothing was sent.",
                 "Ask the user to restart the client that started this server, then try again.",
@@ -805,11 +805,12 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _has_secret(path: Path, secret: bytes) -> bool:
-    """Whether the journal that lies at `path` now is the one with this secret."""
+def _is_same(path: Path, opened: sqlite3.Connection) -> bool:
+    """Whether what lies at `path` now holds what the opened journal does; a copy from yesterday does not."""
+    newest = "SELECT value, (SELECT MAX(run_id) FROM runs) FROM secret"
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
-            return _secret(database) == secret
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as found:
+            return bool(found.execute(newest).fetchone() == opened.execute(newest).fetchone())
     except sqlite3.Error:
         return False
 

@@ -300,6 +300,8 @@ class Workflows:
             if lost:
                 return self._still_unknown(run, exc)
             if not _is_certain(exc):
+                if not known_here:
+                    self._journal.remember_quote(quote)  # it will be asked about again, with these figures
                 if self._stop.is_set():
                     return self._still_unknown(run, exc)
                 return await self._send_list(run, quote, known_here, lost=True)

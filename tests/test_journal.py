@@ -631,6 +631,23 @@ def test_a_journal_with_a_damaged_page_is_named_and_not_used(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    Journal.open(tmp_path, clock, KEY).close()
+    older = (tmp_path / FILE_NAME).read_bytes()
+    journal = Journal.open(tmp_path, clock, KEY)
+    accept(journal, run_of(claim(journal)))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / FILE_NAME).write_bytes(older)
+
+    with pytest.raises(JournalUnusable, match="was removed"):
+        claim(journal, "grace")
+    journal.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
     tmp_path: Path, clock: HandClock, replaced: bool

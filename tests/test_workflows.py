@@ -1182,3 +1182,24 @@ async def test_counting_a_finished_list_overwrites_no_charge_that_was_settled_me
 
     assert balance["spent_last_24h"] == settled["credits"]["charged"] == report["credits"]["charged"]
     assert "The list now has" in report["summary"]
+
+
+async def test_the_dialog_about_a_lost_spend_of_a_foreign_quote_has_true_figures(
+    world: World, era: str, tmp_path: Path
+) -> None:
+    async with world.connect(state_dir=tmp_path / "elsewhere") as session:
+        arguments = await world.quote(session)
+    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
+    async with world.connect() as session:
+        await session.error("enrich_list", **arguments)
+    asked: list[str] = []
+
+    async def approve(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    async with world.connect(era, approve) as session:
+        report = await session.call("enrich_list", **arguments)
+
+    assert report["workflow_id"]
+    assert "12 rows" in asked[0] and "5000" in asked[0] and "4988" in asked[0]
