@@ -19,7 +19,7 @@
         BadResponse                                          mended by nobody here
       OutcomeUnknown                  a spend request left and its answer was lost
       InternalError                   a defect of this server, masked
-        JournalUnusable                                      mended on the user's disk, or by waiting
+        JournalUnusable  JournalRemoved                      mended on the user's disk, or by waiting
 
 A message is written for the model that reads it: plain words, no input values, no secrets.
 """
@@ -265,3 +265,9 @@ class JournalUnusable(InternalError):
     """The journal of runs cannot be written or read just now, and a spend needs it."""
 
     retryable = True
+
+
+class JournalRemoved(JournalUnusable):
+    """The journal was taken away under the running server; only a restart helps."""
+
+    retryable = False

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from cleanlist_mcp import spend
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.errors import JournalRemoved, JournalUnusable
 from cleanlist_mcp.models import Scope
 from cleanlist_mcp.spend import Amount, Decision, Kind, Limits, Quote, Run, Spent
 from cleanlist_mcp.text import has_contact_data
@@ -203,7 +203,7 @@ class Journal:
         if self._file is None or _file_id(self._file) == self._file_id:
             return
         if not _is_same(self._file, self._db):
-            raise JournalUnusable(
+            raise JournalRemoved(
                 "The journal of runs on this machine was removed while the server runs; nothing was sent.",
                 "Ask the user to restart the client that started this server, then try again.",
             )
@@ -627,6 +627,7 @@ class Journal:
         except sqlite3.Error as exc:
             if _is_busy(exc):
                 self._no_reads_until = self._clock.monotonic() + TRY_AGAIN_AFTER
+                raise locked_error() from None
             log.error("The journal cannot be read (%s).", type(exc).__name__)
             raise JournalUnusable(
                 "The journal of runs on this machine cannot be read; nothing was sent.", _CHECK_FOLDER
@@ -645,6 +646,7 @@ class Journal:
         except sqlite3.Error as exc:
             if _is_busy(exc):
                 self._no_writes_until = self._clock.monotonic() + TRY_AGAIN_AFTER
+                raise locked_error() from None
             log.error("The journal cannot be written (%s); nothing was sent.", type(exc).__name__)
             raise JournalUnusable(
                 "The journal of runs on this machine cannot be written, so nothing was sent.", _CHECK_FOLDER
@@ -696,7 +698,7 @@ def _warn_unusable(error: Exception) -> None:
     if isinstance(error, NewerJournal):
         fault = "The journal in the state folder was written by a newer version of cleanlist-mcp"
         remedy = "Update cleanlist-mcp."
-    elif isinstance(error, DamagedJournal):
+    elif _is_damaged(error):
         fault = "The journal in the state folder is damaged"
         remedy = f"Close all clients that use cleanlist-mcp, move {FILE_NAME} away, and start them again."
     else:
@@ -750,6 +752,12 @@ def _connect(folder: Path, clock: Clock, patience: float) -> sqlite3.Connection:
             if not _is_busy(exc) or clock.monotonic() >= give_up_at:
                 raise
         time.sleep(OPEN_STEP)
+
+
+def _is_damaged(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    damaged = code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return damaged or isinstance(error, DamagedJournal)
 
 
 def _is_busy(error: Exception) -> bool:

@@ -62,7 +62,7 @@ class BalanceResult(Result):
     credits: int
     organization_id: str | None = None
     reserved_now: int
-    spent_last_24h: int
+    spent_last_24h: int = Field(description="charged, or reserved while unfinished")
     daily_limit: int | None = None
     person_allowance: int
     person_allowance_left: int

@@ -228,7 +228,7 @@ CLIENTS: Mapping[str, Client] = {
     "vscode": Client(
         ".vscode/mcp.json in a project, or the command MCP: Open User Configuration", _vscode, _vscode_link
     ),
-    "codex": Client("~/.codex/config.toml", _codex),
+    "codex": Client(f"~/.codex/config.toml, instead of the tables [mcp_servers.{NAME}] there may be", _codex),
     "gemini": Client("~/.gemini/settings.json", _under("mcpServers")),
     "zed": Client("settings.json, through the command zed: open settings", _under("context_servers")),
     "windsurf": Client("~/.codeium/windsurf/mcp_config.json", _under("mcpServers")),

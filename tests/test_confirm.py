@@ -8,6 +8,7 @@ import anyio
 import pytest
 from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitRequestParams, ElicitResult, ErrorData
 
+from cleanlist_mcp.tools._confirm import DIALOG_SECONDS
 from tests.support import Edited, World
 
 
@@ -170,6 +171,10 @@ async def test_a_quote_that_costs_nothing_asks_nobody(world: World, era: str) ->
 
     assert report["workflow_id"]
     assert dialog.asked == []
+
+
+def test_a_dialog_is_held_open_for_45_seconds_at_most() -> None:
+    assert DIALOG_SECONDS <= 45
 
 
 async def test_a_client_that_cannot_ask_is_gated_by_the_quote(world: World, era: str) -> None:
