@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.overhead import RUNS, table
 from cleanlist_mcp import errors, snippets
 from cleanlist_mcp.cli import CLIENTS
 from cleanlist_mcp.instructions import CORE, LISTS
@@ -147,3 +148,11 @@ def test_pages_name_only_tools_settings_and_commands_that_exist(page: Path) -> N
     assert set(re.findall(r"CLEANLIST_[A-Z_]+", text)) <= set(VARIABLES)
     for command in re.findall(r"`(?:\.venv/bin/)?cleanlist-mcp ([a-z]+)", text):
         assert command in {"demo", "doctor", "config", "sandbox"}
+
+
+def test_the_table_of_performance_has_the_columns_and_runs_of_its_benchmark() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+
+    assert table([]).strip() in page
+    for runs in RUNS:
+        assert f"| {runs.count} {runs.kind} run(s) of {runs.length:g} s: status requests" in page
