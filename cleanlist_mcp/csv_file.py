@@ -165,7 +165,7 @@ _BYTE_ORDER_MARKS = (
 
 _SMALL = "ß-öø-ÿšœž"
 _ACCENTED = "À-ÖØ-ÞŠŒŽŸ" + _SMALL
-_SIGNS = r"\xa0\xad¡£§©«®°²\xb4·»¿ªº\u2013\u2014\u2018\u2019“”„•…€™"
+_SIGNS = r"\xa0\xad¡¢£¥§©«®°±²³µ¶\xb4·¹»¼½¾¿\xd7÷ªº\u2013\u2014\u2018\u2019“”„†‡‰\u2039\u203a•…€™"
 # What Western text hardly has, and text in another encoding soon has when it is read as Windows-1252.
 # Guessing which encoding it is instead works for longer texts: on names, charset-normalizer takes Western
 # ones for Polish, and Cyrillic for a Mac's.
@@ -175,9 +175,9 @@ _IMPLAUSIBLE = re.compile(
     # A word of accented letters alone, or four in a row: Cyrillic, Greek, Chinese, Korean.
     rf"|(?<![A-Za-z{_ACCENTED}])[{_ACCENTED}]{{2,}}(?![A-Za-z{_ACCENTED}])|[{_ACCENTED}]{{4}}"
     # A sign or one of these capitals within a word ("C™te", "JosŽ"): a Mac's own encoding, or that of DOS.
-    rf"|(?<=[A-Za-z{_ACCENTED}])[¡£§©«®°»¿\u2013“”„•€™ŠŒŽŸ](?=[a-z{_SMALL}])|(?<=[a-z{_SMALL}])[ŠŒŽŸ]"
-    # "Dvoøák", "Nìmec", "£ukasz": Czech and Polish.
-    rf"|ø(?=[áíý])|[ìù](?=[a-z])|£(?=[a-z{_SMALL}]{{3}})"
+    rf"|(?<=[A-Za-z{_ACCENTED}])[¡£§©«®»¿“”„•€™ŠŒŽŸ](?=[a-z{_SMALL}])|(?<=[a-z{_SMALL}])[ŠŒŽŸ]"
+    # "Dvoøák", "Nìmec", "£ukasz", "Pawe³": Czech and Polish.
+    rf"|[a-z]{{3}}³|ø(?=[áíý])|[ìù](?=[a-z])|£(?=[a-z{_SMALL}]{{3}})"
     # "JosÃ©": UTF-8.
     r"|[ÂÃ][\xa1-\xbf]"
 )
@@ -259,7 +259,11 @@ def _title_score(sample: str, delimiter: str) -> tuple[int, int]:
 
 def _title_row(records: Sequence[Sequence[str]]) -> int:
     """Which of the first records has the titles: the first one, unless exports put remarks above them."""
-    known = (index for index, record in enumerate(records) if _known_titles(record) > 1)
+    known = (
+        index
+        for index, record in enumerate(records)
+        if _known_titles(record) > 1 and not any("@" in cell for cell in record)
+    )
     return next(known, 0)
 
 

@@ -86,31 +86,52 @@ async def _add(
         raise nobody(tally.skipped, unused)
     list_id, name = await services.directory.resolve(id_or_name)
     there = services.journal.people_added(list_id)
+    lost = services.journal.imports_without_answer(list_id)
     for chunk in leads.to_csv_chunks(prepared.accepted, list_id):
-        for part in _without_those(there, services, list_id, chunk, tally):
+        for part in _to_send(services, list_id, chunk, there, lost, tally):
             await _take(services, list_id, part, tally, deadline)
     if tally.stopped is not None and not tally.imported and not tally.unknown:
         raise tally.stopped
     return result(list_id, name, tally, file_notes=notes, row_notes=prepared.notes, unused=unused)
 
 
-def _without_those(
-    there: frozenset[str], services: Services, list_id: str, chunk: Chunk, tally: Tally
+def _to_send(
+    services: Services,
+    list_id: str,
+    chunk: Chunk,
+    there: frozenset[str],
+    lost: Mapping[str, Sequence[str]],
+    tally: Tally,
 ) -> Iterator[Chunk]:
-    """The chunk without the people whom an earlier call added, who are counted; nothing where all are.
+    """What of a chunk is to be sent: not the people whom an earlier call added, who are counted.
 
-    A chunk that was sent before stays as it is: only the very same rows are recognised by its key.
+    An import without an answer is told again as it was, because only the very same rows are recognised by its key:
+    the chunk itself, or people of it who went out together then.
     """
     known = services.journal.import_known(chunk.idempotency_key)
-    if known.action != "send" or known.lost_at is not None:
+    people = {_digest(services, list_id, lead): lead for lead in chunk.leads}
+    was_sent = known.action != "send" or known.lost_at is not None
+    if known.action == "done" or (was_sent and not there.issuperset(people)):
         yield chunk
         return
-    left = [lead for lead in chunk.leads if _digest(services, list_id, lead) not in there]
-    tally.count_there(len(chunk.leads) - len(left))
+    for key, together in lost.items():
+        again = _as_sent(key, [people[one] for one in together if one in people], list_id)
+        if again is not None and not there.issuperset(together):
+            for one in together:
+                del people[one]
+            yield again
+    left = [lead for digest, lead in people.items() if digest not in there]
+    tally.count_there(len(people) - len(left))
     if len(left) == len(chunk.leads):
         yield chunk
     elif left:
         yield from leads.to_csv_chunks(left, list_id)
+
+
+def _as_sent(key: str, people: Sequence[Lead], list_id: str) -> Chunk | None:
+    """The import of that key, if these are its people."""
+    made = next(leads.to_csv_chunks(people, list_id), None)
+    return made if made is not None and made.idempotency_key == key else None
 
 
 def _digest(services: Services, list_id: str, lead: Lead) -> str:
@@ -160,7 +181,7 @@ async def _import(
     )
     attempt = 1
     while True:
-        claim = await _claim(services, list_id, chunk.idempotency_key, tally, deadline)
+        claim = await _claim(services, list_id, chunk, tally, deadline)
         if claim is None:
             tally.unknown += len(chunk.leads)
             return None
@@ -187,12 +208,13 @@ async def _import(
 
 
 async def _claim(
-    services: Services, list_id: str, key: str, tally: Tally, deadline: Deadline
+    services: Services, list_id: str, chunk: Chunk, tally: Tally, deadline: Deadline
 ) -> ImportClaim | None:
     """The right to send a chunk now, or that it is done; None where the wait for that does not fit in the call."""
     settle = max(SETTLE_SECONDS, services.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
+    people = [_digest(services, list_id, lead) for lead in chunk.leads]
     while True:
-        claim = services.journal.claim_import(key, list_id, settle)
+        claim = services.journal.claim_import(chunk.idempotency_key, list_id, people, settle)
         if claim.action == "lost":
             tally.not_repeatable = True
             return None

@@ -420,11 +420,12 @@ class Journal:
             (json.dumps(list_now), self._account, workflow_id),
         )
 
-    def claim_import(self, key: str, list_id: str, settle: float) -> "ImportClaim":
+    def claim_import(self, key: str, list_id: str, people: Sequence[str], settle: float) -> "ImportClaim":
         """Decide about a chunk of rows for a list and, where it may be sent, write its intent in the same
         transaction.
 
-        `settle` is how long an import may go on after it was sent, in seconds.
+        `people` are the digests of everybody in it, `settle` is how long an import may go on after it was sent, in
+        seconds.
 
         Raises:
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
@@ -433,8 +434,8 @@ class Journal:
             claim = self._import_claim(key, settle)
             if claim.action == "send":
                 self._db.execute(
-                    "INSERT OR REPLACE INTO imports (key, account, list_id, sent_at) VALUES (?, ?, ?, ?)",
-                    (key, self._account, list_id, self._clock.time()),
+                    "INSERT OR REPLACE INTO imports (key, account, list_id, people, sent_at) VALUES (?, ?, ?, ?, ?)",
+                    (key, self._account, list_id, json.dumps(people), self._clock.time()),
                 )
         return claim
 
@@ -457,13 +458,28 @@ class Journal:
         Raises:
             JournalUnusable: if they cannot be read.
         """
+        rows = self._imports_into(list_id, "finished_at IS NOT NULL")
+        return frozenset(digest for _, people in rows for digest in people)
+
+    def imports_without_answer(self, list_id: str) -> dict[str, list[str]]:
+        """The keys of imports into a list whose answer was lost or is still to come, oldest first, each with the
+        digests of the people in it, in their order.
+
+        Raises:
+            JournalUnusable: if they cannot be read.
+        """
+        return dict(self._imports_into(list_id, "finished_at IS NULL"))
+
+    def _imports_into(self, list_id: str, condition: str) -> list[tuple[str, list[str]]]:
         self._check_not_locked()
+        self._write_late()
         with self._reading():
             rows = self._db.execute(
-                "SELECT people FROM imports WHERE account = ? AND list_id = ? AND finished_at IS NOT NULL",
+                f"SELECT key, people FROM imports WHERE account = ? AND list_id = ? AND {condition} "  # noqa: S608
+                "ORDER BY sent_at",
                 (self._account, list_id),
             ).fetchall()
-        return frozenset(digest for (people,) in rows for digest in json.loads(people))
+        return [(key, json.loads(people)) for key, people in rows]
 
     def import_refused(self, key: str, lost_at: float | None) -> None:
         """Record that a chunk certainly did not arrive this time; `lost_at` is when it may have before."""

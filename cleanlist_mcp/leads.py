@@ -103,8 +103,9 @@ class _Sorting:
 
 
 def all_details(person: Person) -> tuple[str, ...]:
-    """What makes a row an exact duplicate: every field, without differences of case where it does not matter."""
-    return tuple(_detail(person, name) for name in LIMITS)
+    """What makes a row an exact duplicate: every filled field with its name, without differences of case where it
+    does not matter. Journals keep digests of it: whatever changes here makes everybody a stranger."""
+    return tuple(f"{name}={_detail(person, name)}" for name in LIMITS if getattr(person, name))
 
 
 def _detail(person: Person, name: str) -> str:

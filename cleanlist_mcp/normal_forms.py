@@ -54,7 +54,7 @@ def normal_email(value: str) -> str | None:
 # Sites on which a company or a person has a page: the page says nothing of the company's own domain.
 _PAGES_OF_OTHERS = (
     *("linkedin.com", "facebook.com", "instagram.com", "x.com", "twitter.com", "xing.com"),
-    *("crunchbase.com", "linktr.ee"),
+    *("crunchbase.com", "linktr.ee", "fb.com", "youtube.com", "tiktok.com", "github.com", "lnkd.in"),
 )
 
 
@@ -155,6 +155,7 @@ def _is_label(label: str) -> bool:
 
 _NEVER_NAMES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "mba", "cpa", "esq"})
 _TITLES = _NEVER_NAMES | {"md", "cfa", "msc", "bsc", "llm", "jd", "dds", "pmp"}
+_DEGREES = _TITLES | {"ma", "ba", "bs", "rn", "pe", "do", "mpa", "mph"}
 _FORMS_OF_ADDRESS = frozenset({"dr", "prof", "mr", "mrs", "ms", "mme", "herr", "frau"})
 # A remark has one of these. Two words are no sign of one: "García Márquez, Gabriel José" is a name.
 _JOB_WORDS = frozenset(
@@ -176,7 +177,10 @@ def split_name(full: str) -> tuple[str, str]:
     first name, or the last one after a form of address.
     """
     text = normal_name(re.sub(r"\([^()]*\)", " ", full)) or ""
-    parts = [_words(part) for part in re.split(r" [|\u2013\u2014-] ", text)[0].split(",")]
+    name, _, _ = re.sub(r" [|\u2013\u2014-] ", " | ", text).partition(" | ")
+    if len(name.split()) < 2:  # "Jean - Luc Picard" is one name
+        name = text
+    parts = [_words(part) for part in name.split(",")]
     is_addressed = _is_any(parts[0][:1], _FORMS_OF_ADDRESS)
     parts = [words for words in map(_without_address, parts) if words]
     while len(parts) > 1 and _stands_behind(parts[-1], list(chain(*parts[:-1]))):
@@ -204,7 +208,7 @@ def _words(text: str) -> list[str]:
 
 
 def _without_address(words: list[str]) -> list[str]:
-    while _is_any(words[:1], _FORMS_OF_ADDRESS):
+    while len(words) > 1 and _is_any(words[:1], _FORMS_OF_ADDRESS):
         words = words[1:]
     return words
 
@@ -221,9 +225,18 @@ def _stands_behind(part: list[str], name: list[str]) -> bool:
 def _is_abbreviation(word: str, name: list[str]) -> bool:
     """Whether a word stands out by its capitals, as in "Ada Fable, CISSP"; "van Dyk, J.P." is a last name first."""
     is_last_name = name[0].islower() and not " ".join(name).islower()
+    if is_last_name or " ".join(name).isupper():
+        return False
     letters = re.sub(r"[.-]", "", word)
-    stands_out = re.fullmatch(r"[A-Z]{2,8}", letters) and not " ".join(name).isupper()
-    return bool(stands_out) and not is_last_name
+    if (
+        _is_initials(word) or len(letters) == 2
+    ):  # "G.J." and "JP" are somebody's first names, "M.A." is a degree
+        return letters.casefold() in _DEGREES
+    return re.fullmatch(r"[A-Z]{2,8}", letters) is not None
+
+
+def _is_initials(word: str) -> bool:
+    return re.fullmatch(r"(?:\w\.){2,}", word) is not None
 
 
 def _is_title(word: str, name: list[str]) -> bool:
@@ -244,5 +257,9 @@ def _unspaced(name: str) -> list[str]:
 
 
 def _is_any(words: list[str], known: frozenset[str]) -> bool:
-    """Whether there are words, and each is a known one, in any case and with any dots."""
-    return bool(words) and all(re.sub(r"[^a-z]", "", word.casefold()) in known for word in words)
+    """Whether there are words, and each is a known one, in any case and with dots that make no initials."""
+    return bool(words) and all(_plain(word) in known for word in words)
+
+
+def _plain(word: str) -> str:
+    return word.casefold() if _is_initials(word) else word.casefold().replace(".", "")

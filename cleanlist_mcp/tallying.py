@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
-from cleanlist_mcp.identity import WAYS
+from cleanlist_mcp.identity import WAYS, identity
 from cleanlist_mcp.leads import Chunk, Lead, RowNote
 from cleanlist_mcp.models import CsvImported
 from cleanlist_mcp.results import AddLeadsResult, SkippedRow, rows_text
@@ -54,7 +54,7 @@ class Tally:
 
     def count_earlier(self, chunk: Chunk, imported: int) -> None:
         """Count a chunk that an earlier call had imported."""
-        self.earlier += imported
+        self.earlier += min(imported, len(chunk.leads))
         self._count(chunk, imported)
 
     def count_there(self, people: int) -> None:
@@ -64,7 +64,9 @@ class Tally:
 
     def count_answer(self, chunk: Chunk, answer: CsvImported) -> None:
         """Count a chunk by what the API made of its rows."""
-        named = _skipped_by_the_api(chunk, answer)
+        # No more than it left out by its own count: each row is imported or skipped, never both.
+        left_out = max(len(chunk.leads) - answer.rows_imported, 0)
+        named = _skipped_by_the_api(chunk, answer)[:left_out]
         self.neutralised += chunk.neutralised
         self.capped += answer.skip_reasons.get("row_cap_exceeded", 0)
         self.skipped.extend(named)
@@ -104,10 +106,18 @@ def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
 
 
 def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
-    """The leads that are in the list by what the API says; none, where it does not say which rows it left out."""
+    """The leads that are in the list by what the API says; none, where it does not say which rows it left out.
+
+    Whom it left out as a duplicate is there by another row of the same person.
+    """
+    if len({identity(lead.person) for lead in chunk.leads}) == answer.rows_imported:
+        return list(chunk.leads)
     skipped = {note.row for note in _skipped_by_the_api(chunk, answer)}
     taken = [lead for lead in chunk.leads if lead.row not in skipped]
-    return taken if len(taken) == answer.rows_imported else []
+    if len(taken) != answer.rows_imported:
+        return []
+    there = {identity(lead.person) for lead in taken}
+    return [lead for lead in chunk.leads if identity(lead.person) in there]
 
 
 def _first_columns(unused: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ from cleanlist_mcp.errors import (
     NotFound,
     RateLimited,
 )
+from cleanlist_mcp.leads import all_details, prepare
 from cleanlist_mcp.results import AddLeadsResult
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.tools._boundary import CALL_SECONDS
@@ -530,3 +531,64 @@ async def test_a_note_that_is_true_of_many_rows_is_said_once(listed: World) -> N
     )
     assert answer.notes[1].endswith("same person as row 1, with other details")
     assert len(answer.notes) == 2
+
+
+async def test_the_apis_own_duplicates_do_not_come_back_alone(listed: World) -> None:
+    twice = [{"email": "a@fable.example"}, {"email": "a@fable.example", "title": "CEO"}]
+    async with listed.services() as services:
+        await add(listed, services, twice)
+        before = len(in_the_list(listed))
+        await add(listed, services, [*twice, {"email": "b@fable.example"}])
+
+    assert len(in_the_list(listed)) == before + 1
+
+
+async def test_a_part_whose_answer_was_lost_is_told_again_as_it_was(listed: World) -> None:
+    people = addresses(3)
+    async with listed.services() as services:
+        await add(listed, services, people[:1])
+        listed.sandbox.faults.next(ROUTE, "reset_after", times=50)
+        await add(listed, services, people)
+        listed.sandbox.faults.clear()
+        await add(listed, services, people[1:2])
+        await listed.clock.sleep(60)
+        await add(listed, services, people)
+
+    copies = [row["email"] for row in in_the_list(listed)]
+    assert copies.count("p2@fable.example") == 1
+
+
+async def test_a_row_appended_after_a_lost_answer_doubles_nobody(listed: World) -> None:
+    async with listed.services() as services:
+        listed.sandbox.faults.next(ROUTE, "reset_after", times=50)
+        await add(listed, services, addresses(3))
+        listed.sandbox.faults.clear()
+        await listed.clock.sleep(60)
+        answer = await add(listed, services, addresses(4))
+
+    assert answer.imported == 4
+    assert len(in_the_list(listed)) == 4
+
+
+async def test_people_who_are_all_there_are_not_sent_again_for_a_lost_answer(listed: World) -> None:
+    async with listed.services() as services:
+        listed.sandbox.faults.next(ROUTE, "reset_before", times=50)
+        await add(listed, services, addresses(1))
+        listed.sandbox.faults.clear()
+        await listed.clock.sleep(60)
+        await add(listed, services, addresses(2))
+        answer = await add(listed, services, addresses(1))
+
+    assert answer.imported == 1
+    assert len(in_the_list(listed)) == 2
+
+
+def test_the_details_that_journals_keep_digests_of_stay_what_they_are() -> None:
+    person = prepare([(1, ADA | {"email": "Ada@Fable.example"})]).accepted[0].person
+
+    assert all_details(person) == (
+        "email=ada@fable.example",
+        "first_name=ada",
+        "last_name=fable",
+        "domain=fable.example",
+    )

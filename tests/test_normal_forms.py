@@ -314,3 +314,22 @@ def test_what_may_be_a_name_is_not_taken_for_a_remark(full: str, parts: tuple[st
 def test_both_parts_of_a_split_name_come_from_it(full: str) -> None:
     whole = normal_name(full) or ""
     assert all(word in whole for part in split_name(full) for word in part.split())
+
+
+@pytest.mark.parametrize(
+    ("full", "first", "last"),
+    [
+        ("M.S. Dhoni", "M.S.", "Dhoni"),
+        ("Más Pérez, Ana", "Ana", "Más Pérez"),
+        ("Dré Young", "Dré", "Young"),
+        ("Herr, Hugh", "Hugh", "Herr"),
+        ("Ali, M.S.", "M.S.", "Ali"),
+        ("Van Dyk, JP", "JP", "Van Dyk"),
+        ("García Márquez, G.J.", "G.J.", "García Márquez"),
+        ("van der Berg, J.R.", "J.R.", "van der Berg"),
+        ("Jean - Luc Picard", "Jean Luc", "Picard"),
+        ("Ada Fable, M.A.", "Ada", "Fable"),
+    ],
+)
+def test_initials_and_accents_make_no_title_of_a_name(full: str, first: str, last: str) -> None:
+    assert split_name(full) == (first, last)
