@@ -114,7 +114,7 @@ class CleanlistClient:
             PersonStarted,
             body=request,
             spends=True,
-            what="list" if request.lead_list_id else "person",
+            what="list" if request.lead_list_id else "person" if request.person_id else "address",
             patience=patience,
             stop=stop,
         )

@@ -128,11 +128,12 @@ class Journal:
         self._use(database, folder)
 
     def _use(self, database: sqlite3.Connection, folder: Path | None) -> None:
+        secret = _secret(database)  # first: if it cannot be read, nothing here has changed
         self._db = database
         self.durable = folder is not None
         self._file = None if folder is None else folder / FILE_NAME
         self._file_id = None if self._file is None else _file_id(self._file)
-        self._secret = _secret(database)
+        self._secret = secret
         self._account = self._digest("account", self._account_text)
 
     @classmethod
@@ -161,8 +162,8 @@ class Journal:
         try:
             database = _connect(self._locked_in, self._clock, 0.0)
         except (OSError, sqlite3.Error) as exc:
-            if _is_busy(exc):
-                return
+            if not (isinstance(exc, NewerJournal) or _is_damaged(exc)):
+                return  # it may open later, and until then it may know the run already
             _warn_unusable(exc)
             database, folder = _in_memory(self._locked_in), None
         self._locked_in = None
@@ -786,12 +787,13 @@ def _in_memory(folder: Path | None) -> sqlite3.Connection:
     there is not paid for again because the disk is full."""
     if folder is not None:
         address = (folder / FILE_NAME).absolute().as_uri()
-        for mode in (
-            "mode=ro",
-            "immutable=1",
-        ):  # in a folder that cannot be written, SQLite opens the second alone
-            with suppress(sqlite3.Error):
-                return _copied(f"{address}?{mode}")
+        with suppress(sqlite3.Error):
+            return _copied(f"{address}?mode=ro")
+        # In a folder that cannot be written this is left, where nothing newer lies in the WAL, which it passes over.
+        wal = folder / f"{FILE_NAME}-wal"
+        with suppress(sqlite3.Error, OSError):
+            if not wal.exists() or wal.stat().st_size == 0:
+                return _copied(f"{address}?immutable=1")
     database = sqlite3.connect(":memory:", isolation_level=None)
     _upgrade(database)
     return database
@@ -800,7 +802,10 @@ def _in_memory(folder: Path | None) -> sqlite3.Connection:
 def _copied(address: str) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        with closing(sqlite3.connect(address, uri=True)) as source:
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT)) as source:
+            # A copy of a locked file is tried for ever; reading from it first fails in time.
+            source.execute("BEGIN")
+            source.execute("SELECT 1 FROM sqlite_master").fetchone()
             source.backup(copy)
         _check(copy)
         _upgrade(copy)

@@ -196,9 +196,9 @@ class RateBudget:
             raise KeyError(run)
         reserved = self._reserved(now)
         own = [at for at, name in reserved if name == run]
-        # Of a run that many calls wait for, the last of their looks is kept free and not each: the looks
-        # before it would use up the minute, and all would wait in the dark.
-        kept_free = sorted([*(at for at, name in reserved if name != run), *own[-1:]])
+        # Of a run that many calls wait for, the first and the last of their looks are kept free and not each:
+        # those between would use up the minute, and all would wait in the dark.
+        kept_free = sorted([*(at for at, name in reserved if name != run), *{*own[:1], *own[-1:]}])
         ordinary = self._ordinary(run, wanted, now, kept_free)
         return max(min([*own, ordinary]), self._blocked_until)
 

@@ -95,6 +95,8 @@ async def checked(
         sendable = spend.may_send(run, quote, services.clock.time())
         if sendable and not spend.within(quote.cost, max_credits):
             raise services.workflows.unknown(run)
+        if sendable:
+            require_usable_journal(services)
         return quote
     spend.check_quote(quote, list_id, scope, services.clock.time())
     if quote.row_count == 0:

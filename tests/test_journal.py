@@ -1013,3 +1013,48 @@ def test_a_folder_that_numbers_its_files_anew_stops_nothing(
 
     assert claim(journal).action == "start"
     journal.close()
+
+
+def test_a_locked_file_that_cannot_be_written_holds_nothing_up(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal.open(tmp_path, clock, KEY).close()
+    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+
+    def unwritable(*args: object) -> sqlite3.Connection:
+        raise PermissionError
+
+    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(journal_module, "_connect", unwritable)
+    journal = Journal.open(tmp_path, clock, KEY)
+
+    assert not journal.durable
+    journal.close()
+    holder.close()
+
+
+def test_a_locked_file_that_is_out_of_reach_for_a_moment_stays_locked(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*args: object) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    def gone(*args: object) -> sqlite3.Connection:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "_connect", busy)
+        journal = Journal.open(tmp_path, clock, KEY)
+        patch.setattr(journal_module, "_connect", gone)
+        clock.now += TRY_AGAIN_AFTER
+        journal.unlock()
+        assert journal.locked
+    clock.now += TRY_AGAIN_AFTER
+    journal.unlock()
+
+    assert not journal.locked and journal.durable
+    journal.close()
