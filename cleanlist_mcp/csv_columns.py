@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import LIMITS, NOTHING, Person, why_nobody
+from cleanlist_mcp.identity import LIMITS, NOT_IMPORTED, NOTHING, Person, why_nobody
 from cleanlist_mcp.text import clean
 
 MAX_FILE_COLUMNS = 200
@@ -155,7 +155,9 @@ def _require_identifying(at: Mapping[str, object], not_understood: Sequence[str]
         message = f"No title in the title row of the CSV file is a known one.{_named(not_understood)}"
         raise InvalidArguments(message, advice)
     names = ("first_name", "last_name") if "full_name" in at else ()
-    why = why_nobody(Person(**{name: name for name in (*at, *names) if name in LIMITS}))
+    why = why_nobody(Person(**{name: name for name in (*at, *names) if name in LIMITS}), by_id=False)
+    if why and "person_id" in at:
+        why = NOT_IMPORTED if why == NOTHING else f"{NOT_IMPORTED}; {why}"
     if why == NOTHING:
         raise InvalidArguments(
             f"No column of the CSV file says who is meant.{_named(not_understood)}", advice

@@ -40,6 +40,12 @@ those without a standard are generous guesses."""
 WAYS = "email, linkedin_url or person_id, or first_name and last_name with company_name or domain"
 """What identifies a person, in words."""
 
+IMPORT_WAYS = "email or linkedin_url, or first_name and last_name with company_name or domain"
+"""The same for a person who is imported into a list: an import holds no ids."""
+
+NOT_IMPORTED = "person_id cannot be imported; enrich_person takes it"
+"""Why an id is left out of an import (vendor's schema: the fields of an import are a closed list)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -126,9 +132,12 @@ def _too_long(name: str) -> InvalidArguments:
     return InvalidArguments(f"{name} is longer than {limit} characters", f"Shorten {name}.")
 
 
-def why_nobody(person: Person) -> str | None:
-    """Return what is missing to identify the person, or None where nothing is."""
-    if person.email or person.linkedin_url or person.person_id:
+def why_nobody(person: Person, *, by_id: bool = True) -> str | None:
+    """Return what is missing to identify the person, or None where nothing is.
+
+    `by_id` says whether an id can identify anybody there.
+    """
+    if person.email or person.linkedin_url or (by_id and person.person_id):
         return None
     missing = [name for name in ("first_name", "last_name") if not getattr(person, name)]
     if not (person.company_name or person.domain):
@@ -136,7 +145,8 @@ def why_nobody(person: Person) -> str | None:
     if len(missing) == 3:
         return NOTHING
     if missing:
-        return f"missing {', '.join(missing)} (or an email, linkedin_url or person_id)"
+        others = "an email, linkedin_url or person_id" if by_id else "an email or linkedin_url"
+        return f"missing {', '.join(missing)} (or {others})"
     return None
 
 

@@ -11,11 +11,34 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import LIMITS, Person, folded, identity, person_of, why_nobody
+from cleanlist_mcp.identity import (
+    LIMITS,
+    MAX_CELL,
+    NOT_IMPORTED,
+    NOTHING,
+    Person,
+    folded,
+    identity,
+    person_of,
+    why_nobody,
+)
+from cleanlist_mcp.models import ImportField
+from cleanlist_mcp.normal_forms import normal_name
 
 # The API's limits of one CSV import (150 KB and about 600 rows, beyond them 413), with some room.
 MAX_CHUNK_BYTES = 149_000
 MAX_CHUNK_ROWS = 600
+
+IMPORT_FIELDS: Mapping[str, ImportField] = {
+    "email": "email",
+    "linkedin_url": "linkedin_url",
+    "first_name": "first_name",
+    "last_name": "last_name",
+    "company_name": "company_name",
+    "domain": "company_domain",
+    "title": "job_title",
+}
+"""The columns of a CSV in their order: each field of a person that can be imported, and its name in the API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +75,7 @@ class Chunk:
     """
 
     content: bytes
-    column_mapping: dict[str, str]
+    column_mapping: dict[ImportField, str]
     idempotency_key: str
     leads: tuple[Lead, ...]
     neutralised: int
@@ -63,12 +86,12 @@ def prepare(rows: Iterable[tuple[int, Mapping[str, object]]]) -> Prepared:
 
     Cells are normalised; exact duplicates, rows that identify nobody and rows with a cell that is
     too long are skipped, each with its reason. An accepted row gets a note where a cell was left
-    out, or where an earlier row with other details has the same `identity`.
+    out, as an id always is, or where an earlier row with other details has the same `identity`.
     """
     sorting = _Sorting()
     for number, record in rows:
         try:
-            person, problems = _importable(*person_of(record))
+            person, problems = _importable(record)
         except InvalidArguments as error:
             sorting.skipped.append(RowNote(number, error.message))
         else:
@@ -84,11 +107,9 @@ class _Sorting:
     first_with: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def take(self, number: int, person: Person, problems: tuple[str, ...]) -> None:
-        why = why_nobody(person)
+        why = why_nobody(person, by_id=False)
         if why:
-            empty = person == Person() and not problems
-            reason = "the row is empty" if empty else "; ".join((*problems, why))
-            self.skipped.append(RowNote(number, reason))
+            self.skipped.append(RowNote(number, _reason(person, problems, why)))
             return
         details = ("all", *all_details(person))
         if details in self.first_with:
@@ -113,11 +134,29 @@ def _detail(person: Person, name: str) -> str:
     return value or "" if name in {"linkedin_url", "person_id"} else folded(value)
 
 
-def _importable(person: Person, problems: tuple[str, ...]) -> tuple[Person, tuple[str, ...]]:
-    """Leave out an e-mail or id that begins like a formula: neutralised, it would be another one."""
-    risky = [n for n in ("email", "person_id") if starts_formula(getattr(person, n) or "")]
-    reasons = tuple(f"{name} begins like a spreadsheet formula" for name in risky)
-    return replace(person, **dict.fromkeys(risky)), (*problems, *reasons)
+def _reason(person: Person, problems: tuple[str, ...], why: str) -> str:
+    if person == Person() and not problems:
+        return "the row is empty"
+    if problems == (NOT_IMPORTED,) and why == NOTHING:
+        return NOT_IMPORTED
+    return "; ".join((*problems, why))
+
+
+def _importable(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
+    """Return the person of a row without what an import cannot hold, and a reason for each cell left out.
+
+    That is an id, and an e-mail address that begins like a formula: neutralised, it would be another one.
+    """
+    person, problems = person_of({name: cell for name, cell in record.items() if name != "person_id"})
+    if starts_formula(person.email or ""):
+        person = replace(person, email=None)
+        problems = (*problems, "email begins like a spreadsheet formula")
+    has_id = not _is_gap(record.get("person_id"))
+    return person, (NOT_IMPORTED, *problems) if has_id else problems
+
+
+def _is_gap(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and normal_name(cell[:MAX_CELL]) is None)
 
 
 def starts_formula(text: str) -> bool:
@@ -146,16 +185,18 @@ def to_csv_chunks(leads: Sequence[Lead], list_id: str) -> Iterator[Chunk]:
     """Yield the leads as CSV files within the API's limits, as few as their order allows.
 
     Takes leads from `prepare` and the resolved id of the list. Only columns that occur are written,
-    titled like the API's fields. The same list and content make the same idempotency key anywhere.
+    titled like the API's fields. The same list and content make the same idempotency key anywhere,
+    and others another: the API knows a key in all lists of an organization.
     """
-    columns = [name for name in LIMITS if any(getattr(lead.person, name) for lead in leads)]
-    header = _csv_line(columns)
+    columns = [name for name in IMPORT_FIELDS if any(getattr(lead.person, name) for lead in leads)]
+    titles = [IMPORT_FIELDS[name] for name in columns]
+    header = _csv_line(titles)
     lines = (_line(lead, columns) for lead in leads)
     for group in _grouped(lines, MAX_CHUNK_BYTES - len(header)):
         content = header + b"".join(line.content for line in group)
         yield Chunk(
             content=content,
-            column_mapping={name: name for name in columns},
+            column_mapping={title: title for title in titles},
             idempotency_key=_idempotency_key(list_id, content),
             leads=tuple(line.lead for line in group),
             neutralised=sum(line.neutralised for line in group),

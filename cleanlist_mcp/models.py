@@ -18,6 +18,27 @@ ListScope = Literal["partial", "phone-only", "full"]
 LIST_SCOPES: dict[Scope, ListScope] = {"partial": "partial", "phone_only": "phone-only", "full": "full"}
 """How list endpoints spell a scope."""
 
+ImportField = Literal[
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "phone",
+    "mobile_phone",
+    "work_phone",
+    "linkedin_url",
+    "company_name",
+    "company_domain",
+    "job_title",
+    "city",
+    "state",
+    "country",
+]
+"""What a column of an import can be (vendor's OpenAPI file of `/api/v2`, a closed list)."""
+
+LIST_NAME = 200
+"""Longest name of a list, in characters (vendor's schema)."""
+
 LISTS_PAGE, LEADS_PAGE = 100, 500
 """The API's largest pages of lists and of a list's rows (vendor's schema)."""
 
@@ -183,17 +204,18 @@ class ListRequest(Sent):
 class CreateListRequest(Sent):
     """`POST /lead-lists`."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1, max_length=LIST_NAME)]
     description: str | None = None
 
 
 class CsvImportRequest(Sent):
-    """`POST /lead-lists/{id}/csv-import`; enrichment is never dispatched from here."""
+    """`POST /lead-lists/{id}/csv-import`; enrichment is never dispatched from here, which has to be said: left out,
+    it would be."""
 
     csv_content_base64: str
-    column_mapping: dict[str, str]
+    column_mapping: Annotated[dict[ImportField, str], Field(min_length=1)]
     dispatch_enrichment: Literal[False] = False
-    idempotency_key: str
+    idempotency_key: Annotated[str, Field(max_length=128)]
 
 
 class Whoami(Received):

@@ -70,6 +70,8 @@ class Services:
             self.watcher,
             self._tasks,
             timeout_seconds=self.settings.timeout_seconds,
+            # The vendor's schema of /api/v2 requires the list.
+            insists_on_list=self.settings.base_url.endswith("/v2"),
         )
 
     @cached_property

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
-from cleanlist_mcp.identity import WAYS, identity
+from cleanlist_mcp.identity import IMPORT_WAYS, identity
 from cleanlist_mcp.leads import Chunk, Lead, RowNote
 from cleanlist_mcp.models import CsvImported
 from cleanlist_mcp.results import AddLeadsResult, SkippedRow, rows_text
@@ -89,7 +89,7 @@ def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArg
     columns = f" Columns not used: {', '.join(_first_columns(unused))}." if unused else ""
     return InvalidArguments(
         f"No row identifies anybody, so nothing was sent.{columns}",
-        f"Give each row {WAYS}.",
+        f"Give each row {IMPORT_WAYS}.",
         field_errors=[
             {"field": f"row {note.row}", "problem": note.reason}
             for note in sorted(skipped, key=lambda note: note.row)[:NAMED_ROWS]

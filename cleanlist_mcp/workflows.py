@@ -81,8 +81,10 @@ class Workflows:
         tasks: TaskGroup,
         *,
         timeout_seconds: float,
+        insists_on_list: bool = False,
     ) -> None:
-        """`timeout_seconds` is how long one request may take."""
+        """`timeout_seconds` is how long one request may take, `insists_on_list` whether the API is known not to
+        take a person without a list."""
         self._client = client
         self._journal = journal
         self._clock = clock
@@ -91,7 +93,7 @@ class Workflows:
         self._limits = limits
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
         self._spend_seconds = 2 * (timeout_seconds + SPEND_PATIENCE)
-        self._insists_on_list = False
+        self._insists_on_list = insists_on_list
         self._under_way: set[_Spend] = set()
         self._stop = anyio.Event()
 

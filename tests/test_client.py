@@ -113,7 +113,8 @@ EVERY_CALL: dict[str, Callable[[CleanlistClient], Awaitable[object]]] = {
     "list_detail": lambda client: client.list_detail("list_1"),
     "leads": lambda client: client.leads("list_1", limit=5),
     "import_csv": lambda client: client.import_csv(
-        "list_1", CsvImportRequest(csv_content_base64="", column_mapping={}, idempotency_key="once")
+        "list_1",
+        CsvImportRequest(csv_content_base64="", column_mapping={"email": "email"}, idempotency_key="k"),
     ),
     "export": lambda client: client.export("list_1"),
 }

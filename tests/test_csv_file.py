@@ -66,7 +66,7 @@ def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path:
         ("Nombre,Apellidos,Empresa,Correo", "first_name last_name company_name email"),
         ("Correo electro\u0301nico,Puesto", "email title"),
         ("Name,Company Name", "full_name company_name"),
-        ("person_id,Full Name", "person_id full_name"),
+        ("person_id,Full Name,Firma", "person_id full_name company_name"),
         ("Cleanlist Person ID,Emails", "person_id email"),
         ("Company / Account,Emails,Jobtitel", "company_name email title"),
         ("Associated Company,Profile URL", "company_name linkedin_url"),
@@ -80,6 +80,12 @@ def test_titles_as_people_write_them_are_understood(titles: str, fields: str) ->
     columns, unclear = columns_of(titles.split(","))
     assert columns == {field: [index] for index, field in enumerate(fields.split())}
     assert unclear == []
+
+
+@pytest.mark.parametrize("titles", ["person_id", "Cleanlist Person ID,Title", "person_id,First Name"])
+def test_a_file_that_names_people_by_their_ids_alone_is_told_who_takes_ids(titles: str) -> None:
+    with pytest.raises(InvalidArguments, match="person_id cannot be imported; enrich_person takes it"):
+        columns_of(titles.split(","))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from hypothesis import given
 
 from cleanlist_mcp.identity import Person, identity, person_of
-from tests.people_written import only_person, prepared, records, rules
+from tests.people_written import prepared, records, rules
 
 
 def test_people_are_normalised_field_by_field() -> None:
-    person = only_person(
+    person, _ = person_of(
         {
             "email": " ADA@Northwind.example",
             "linkedin_url": "uk.linkedin.com/in/Ada/",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cleanlist_mcp import leads
 from cleanlist_mcp.identity import LIMITS, Person
-from cleanlist_mcp.leads import Chunk, neutral, prepare, starts_formula, to_csv_chunks
+from cleanlist_mcp.leads import IMPORT_FIELDS, Chunk, neutral, prepare, starts_formula, to_csv_chunks
 from tests.people_written import ADA, full_width, only_person, prepared, rules, some_records
 
 NOT_AN_ADDRESS = "email is not an e-mail address"
@@ -35,7 +35,6 @@ def read_back(chunk: Chunk) -> list[list[str]]:
     [
         {"email": "ada@northwind.example"},
         {"linkedin_url": "linkedin.com/in/ada"},
-        {"person_id": "p1"},
         ADA,
         {"first_name": "Ada", "last_name": "Lovelace", "domain": "northwind.example"},
     ],
@@ -50,10 +49,10 @@ def test_each_way_to_identify_a_person_is_enough(record: dict[str, object]) -> N
         ({}, "the row is empty"),
         ({"title": " \u200b", "email": None}, "the row is empty"),
         ({"title": "Engineer"}, "nothing identifies a person"),
-        ({**ADA, "last_name": "-"}, "missing last_name (or an email, linkedin_url or person_id)"),
+        ({**ADA, "last_name": "-"}, "missing last_name (or an email or linkedin_url)"),
         (
             {"first_name": "Ada"},
-            "missing last_name, company_name or domain (or an email, linkedin_url or person_id)",
+            "missing last_name, company_name or domain (or an email or linkedin_url)",
         ),
         ({"email": "ada at northwind"}, f"{NOT_AN_ADDRESS}; nothing identifies a person"),
         ({"email": 7}, "email is not text"),
@@ -93,7 +92,7 @@ def test_the_same_person_with_other_details_is_kept_and_said() -> None:
     ]
 
 
-@pytest.mark.parametrize("field", LIMITS)
+@pytest.mark.parametrize("field", IMPORT_FIELDS)
 def test_a_cell_of_ten_megabytes_skips_its_row_at_once(field: str) -> None:
     record = {**ADA, "email": "ada@northwind.example", field: "x" * 10_000_000}
     assert reason_for(record) == f"{field} is longer than {LIMITS[field]} characters"
@@ -145,28 +144,61 @@ def test_formulas_are_neutralised_and_counted() -> None:
     assert chunk.neutralised == 2
 
 
-@pytest.mark.parametrize("field", ["email", "person_id"])
-def test_an_identifier_is_left_out_rather_than_changed_by_an_apostrophe(field: str) -> None:
-    value = {"email": "+ada@northwind.example", "person_id": "-p1"}[field]
-    found = prepared({**ADA, field: value})
+def test_an_address_is_left_out_rather_than_changed_by_an_apostrophe() -> None:
+    address = {"email": "+ada@northwind.example"}
+    found = prepared(ADA | address)
     assert found.accepted[0].person == Person(**ADA)
-    assert found.notes[0].reason == f"left out: {field} begins like a spreadsheet formula"
-    assert reason_for({field: value}).startswith(f"{field} begins like a spreadsheet formula")
+    assert found.notes[0].reason == "left out: email begins like a spreadsheet formula"
+    assert reason_for(address).startswith("email begins like a spreadsheet formula")
 
 
-def test_a_csv_has_only_the_columns_that_occur_and_maps_them() -> None:
-    found = prepared({"email": "a@b.example"}, ADA)
+NO_IDS = "person_id cannot be imported; enrich_person takes it"
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"person_id": "p1"}, NO_IDS),
+        ({"person_id": "p1", "title": "Engineer"}, NO_IDS),
+        ({"person_id": "p 1 !", "domain": "northwind.example"}, f"{NO_IDS}; missing first_name, last_name"),
+        ({"person_id": "p1", "email": "ada at northwind"}, f"{NO_IDS}; {NOT_AN_ADDRESS}"),
+    ],
+)
+def test_a_row_that_has_only_an_id_is_left_out_and_says_who_takes_ids(
+    record: dict[str, object], reason: str
+) -> None:
+    assert reason_for(record).startswith(reason)
+    assert " or person_id" not in reason_for(record)
+
+
+@pytest.mark.parametrize("value", ["p1", " p_1-2 ", "p 1 !", "-p1", 17, "x" * 10_000_000])
+def test_a_row_with_more_than_an_id_loses_the_id_alone(value: object) -> None:
+    found = prepared({**ADA, "person_id": value})
+    assert found.accepted[0].person == Person(**ADA)
+    assert [note.reason for note in found.notes] == [f"left out: {NO_IDS}"]
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "-", "N/A", "\u200b"])
+def test_a_gap_where_an_id_could_be_is_not_worth_a_note(value: object) -> None:
+    assert prepared({**ADA, "person_id": value}).notes == ()
+
+
+def test_a_csv_has_only_the_columns_that_occur_and_maps_them_to_the_fields_of_an_import() -> None:
+    work = {"domain": "northwind.example", "title": "Engineer"}
+    found = prepared({"email": "a@b.example"}, ADA | work)
     (chunk,) = to_csv_chunks(found.accepted, "list-1")
     assert read_back(chunk) == [
-        ["email", "first_name", "last_name", "company_name"],
-        ["a@b.example", "", "", ""],
-        ["", "Ada", "Lovelace", "Northwind"],
+        ["email", "first_name", "last_name", "company_name", "company_domain", "job_title"],
+        ["a@b.example", "", "", "", "", ""],
+        ["", "Ada", "Lovelace", "Northwind", "northwind.example", "Engineer"],
     ]
     assert chunk.column_mapping == {
         "email": "email",
         "first_name": "first_name",
         "last_name": "last_name",
         "company_name": "company_name",
+        "company_domain": "company_domain",
+        "job_title": "job_title",
     }
 
 
@@ -272,7 +304,8 @@ def test_chunks_rejoin_to_the_accepted_rows(
         assert len(chunk.content) <= most_bytes or len(rows) == 1
         found.extend(dict(zip(titles, row, strict=True)) for row in rows)
     expected = [
-        {name: neutral(value) for name, value in asdict(lead.person).items() if value} for lead in accepted
+        {IMPORT_FIELDS[name]: neutral(value) for name, value in asdict(lead.person).items() if value}
+        for lead in accepted
     ]
     assert [{k: v for k, v in row.items() if v} for row in found] == expected
 

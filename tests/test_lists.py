@@ -71,7 +71,13 @@ async def test_a_list_of_that_name_is_reused_and_said(world: World) -> None:
 
 async def test_a_name_that_is_none_is_refused_before_any_request(world: World) -> None:
     async with world.connect() as session:
-        for name, fault in (("", "at least 1"), (" \u200b ", "blank"), ("x" * 201, "at most 200")):
+        long = "\u0958" * 101  # two letters each in the form in which names are sent
+        for name, fault in (
+            ("", "at least 1"),
+            (" \u200b ", "blank"),
+            ("x" * 201, "at most 200"),
+            (long, "longer than 200"),
+        ):
             error = await session.error("create_list", name=name)
             assert error["code"] == "invalid_arguments"
             assert fault in json.dumps(error)
@@ -240,7 +246,7 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
     assert answer["skipped_rows"] == [
         {
             "row": 1_002,
-            "reason": "missing last_name, company_name or domain (or an email, linkedin_url or person_id)",
+            "reason": "missing last_name, company_name or domain (or an email or linkedin_url)",
         }
     ]
     assert answer["unused_columns"] == ["Notes"]
@@ -253,6 +259,42 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
     for error in (both, neither):
         assert error["message"] == "Give exactly one of people and csv_path."
     assert tool.input_schema["required"] == ["list_id"]
+
+
+@pytest.mark.parametrize("record", [{"person_id": "p1"}, ADA | {"person_id": "p1"}])
+async def test_an_id_is_no_field_of_a_row_and_the_error_says_who_takes_ids(
+    world: World, record: dict[str, str]
+) -> None:
+    async with world.connect() as session:
+        error = await session.error("add_leads", list_id="Q3 Prospects", people=[record])
+        beside = await session.error("add_leads", list_id="Q3 Prospects", person_id="p1")
+
+    assert error["code"] == "invalid_arguments"
+    assert "enrich_person takes them" in beside["field_errors"][0]["problem"]
+    assert error["field_errors"] == [
+        {
+            "field": "row 1, person_id",
+            "problem": "is no field of a person; ids cannot be imported; enrich_person takes them",
+        }
+    ]
+    assert world.sandbox.requests == []
+
+
+async def test_ids_in_a_file_are_left_out_and_said_once(world: World, files: Path) -> None:
+    world.sandbox.add_list("Imported")
+    (files / "people.csv").write_text(
+        "person_id,Email,Website,Job title\np1,a@fable.example,fable.example,CEO\np2,b@fable.example,,\np3,,,\n"
+    )
+
+    async with world.connect(csv_dir=files) as session:
+        answer = await session.call("add_leads", list_id="Imported", csv_path="people.csv")
+        shown = await session.call("get_leads", list_id="Imported")
+
+    reason = "person_id cannot be imported; enrich_person takes it"
+    assert answer["imported"] == 2
+    assert answer["notes"] == [f"rows 2, 3: left out: {reason}"]
+    assert answer["skipped_rows"] == [{"row": 4, "reason": reason}]
+    assert shown["leads"] == [{"email": "a@fable.example", "title": "CEO"}, {"email": "b@fable.example"}]
 
 
 async def test_a_file_outside_the_shared_folder_is_not_read(world: World, files: Path) -> None:

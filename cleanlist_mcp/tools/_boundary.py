@@ -299,6 +299,8 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _hint(name: str, known: Sequence[str]) -> str:
     if name in ("name", "full_name") and "first_name" in known:
         return "split it into first_name and last_name"
+    if name == "person_id" and not {"first_name", "people"}.isdisjoint(known):
+        return "ids cannot be imported; enrich_person takes them"
     if name == "csv_path":
         return "files are read only where the user sets CLEANLIST_CSV_DIR"
     near = _nearest(name, known)

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cleanlist_mcp import importing, rows
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import WAYS
-from cleanlist_mcp.models import CreateListRequest
+from cleanlist_mcp.identity import IMPORT_WAYS
+from cleanlist_mcp.models import LIST_NAME, CreateListRequest
 from cleanlist_mcp.normal_forms import normal_name
 from cleanlist_mcp.results import (
     AddLeadsResult,
@@ -33,7 +33,6 @@ class PersonRecord(BaseModel):
 
     email: Annotated[str | None, Field(description="E-mail address.")] = None
     linkedin_url: Annotated[str | None, Field(description="LinkedIn profile address.")] = None
-    person_id: Annotated[str | None, Field(description="Cleanlist's id.")] = None
     first_name: Annotated[str | None, Field(description="First name.")] = None
     last_name: Annotated[str | None, Field(description="Last name.")] = None
     company_name: Annotated[str | None, Field(description="Employer.")] = None
@@ -41,7 +40,7 @@ class PersonRecord(BaseModel):
     title: Annotated[str | None, Field(description="Job title.")] = None
 
 
-_WHO = f"Each with {WAYS}."
+_WHO = f"Each with {IMPORT_WAYS}."
 
 _NO_PEOPLE: list[PersonRecord] = []
 
@@ -64,7 +63,7 @@ async def find_lists(
 
 async def create_list(
     ctx: Context[Any, Any],
-    name: Annotated[str, Field(min_length=1, max_length=200, description="The list's name.")],
+    name: Annotated[str, Field(min_length=1, max_length=LIST_NAME, description="The list's name.")],
     description: Annotated[str, Field(max_length=1000, description="What it is for.")] = "",
 ) -> CreateListResult:
     """Create a lead list, or return the one that has this name already; `reused` says which.
@@ -73,11 +72,7 @@ async def create_list(
     their own: they go to "MCP Results". Free; nothing is ever charged.
     """
     services = services_of(ctx)
-    wanted = normal_name(name)
-    if wanted is None:
-        raise InvalidArguments(
-            "name is blank, or only marks a gap.", "Ask the user for a name, then call create_list again."
-        )
+    wanted = _list_name(name)
     request = CreateListRequest(name=wanted, description=clean(description) or None)
     made = await services.client.create_list(request)
     services.directory.learn_new(made)
@@ -151,3 +146,21 @@ async def export_list(ctx: Context[Any, Any], list_id: ListArgument) -> ExportRe
     found_id, name = await services.directory.resolve(list_id)
     export = await services.client.export(found_id)
     return exported_list(export, found_id, name, made_up=services.settings.sandbox)
+
+
+def _list_name(name: str) -> str:
+    """Return the name of a list in its normal form, which may be longer: some letters are two when composed.
+
+    Raises:
+        InvalidArguments: if nothing is left of it, or too much.
+    """
+    wanted = normal_name(name)
+    if wanted is None:
+        raise InvalidArguments(
+            "name is blank, or only marks a gap.", "Ask the user for a name, then call create_list again."
+        )
+    if len(wanted) > LIST_NAME:
+        raise InvalidArguments(
+            f"name is longer than {LIST_NAME} characters.", "Shorten it, then call create_list again."
+        )
+    return wanted
