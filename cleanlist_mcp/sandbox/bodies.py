@@ -1,6 +1,9 @@
 """What requests may carry; a body that does not fit gives FastAPI's 422.
 
-These are the sandbox's own reading of the API, on purpose not shared with the product's client.
+These are the sandbox's own reading of the vendor's OpenAPI schema of `/api/v2`, on purpose not shared with the
+product's client. Every body there is closed. Of `/api/v1/public` no schema is published; its bodies are the same
+but for what the vendor's quickstart shows: `lead_list_id` names the list of a bulk run and may be left out for a
+person.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -12,14 +15,34 @@ from cleanlist_mcp.sandbox.quotes import EnrichmentType
 
 Scope = Literal["partial", "full", "phone-only"]
 Handle = Annotated[StrictStr, Field(min_length=1)]
+Ids = list[StrictStr]
 ListName = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 IdempotencyKey = Annotated[StrictStr, Field(max_length=128)]
+ImportField = Literal[
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "phone",
+    "mobile_phone",
+    "work_phone",
+    "linkedin_url",
+    "company_name",
+    "company_domain",
+    "job_title",
+    "city",
+    "state",
+    "country",
+]
+AgentType = Literal[
+    "custom_ai", "cold_intro_email", "title_normalizer", "company_intel", "pain_point_hypothesis"
+]
 
 
 class Body(BaseModel):
-    """Unknown fields are ignored, as FastAPI does by default."""
+    """A field that is not named here is refused."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="forbid")
 
 
 class Estimate(Body):
@@ -30,15 +53,19 @@ class Estimate(Body):
     filters: dict[str, Any] | None = None
     row_count: Annotated[StrictInt, Field(ge=0)] | None = None
     scope: StrictStr | None = None
-    enrichment_type: StrictStr | None = None
+    agent_type: StrictStr | None = None
     include_phone: StrictBool = False
+    provider: StrictStr | None = None
+    sub_action: StrictStr | None = None
+    enrichment_type: StrictStr | None = None
     task_id: StrictStr | None = None
     data_points: list[StrictStr] | None = None
-    entity_ids: list[StrictStr] | None = None
+    entity_ids: Ids | None = None
+    extra: dict[str, Any] | None = None
 
 
 class Person(Body):
-    """POST /enrichment/person."""
+    """POST /enrichment/person. Without a list it goes to one of the caller's, under the public prefix alone."""
 
     lead_list_id: StrictStr | None = None
     email: StrictStr | None = None
@@ -54,8 +81,14 @@ class Person(Body):
     quote_id: StrictStr | None = None
 
 
+class SecondPerson(Person):
+    """The same under /api/v2, where the list is required."""
+
+    lead_list_id: StrictStr
+
+
 class Bulk(Body):
-    """POST /enrichment/bulk; a missing quote is a refusal of its own, not a 422.
+    """POST /enrichment/bulk.
 
     The field that names the list differs between the prefixes, so each has its model.
     """
@@ -66,15 +99,16 @@ class Bulk(Body):
 
 
 class PublicBulk(Bulk):
-    """Under /api/v1/public."""
+    """Under /api/v1/public, where a missing quote is a refusal of its own."""
 
     target: Handle = Field(alias="lead_list_id")
 
 
 class SecondBulk(Bulk):
-    """Under /api/v2."""
+    """Under /api/v2, whose schema requires the quote."""
 
     target: Handle = Field(alias="list_id")
+    quote_id: StrictStr
 
 
 class Cohort(Body):
@@ -82,7 +116,7 @@ class Cohort(Body):
 
     task_id: Handle
     data_points: Annotated[list[StrictStr], Field(min_length=1)]
-    entity_ids: list[StrictStr] | None = None
+    entity_ids: Ids | None = None
     lead_list_id: StrictStr | None = None
     quote_id: StrictStr | None = None
 
@@ -105,46 +139,40 @@ class NewList(Body):
     folder_id: StrictStr | None = None
 
 
-class ListChange(BaseModel):
-    """PATCH /lead-lists/{id}: only what is present changes, and unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
+class ListChange(Body):
+    """PATCH /lead-lists/{id}: only what is present changes."""
 
     name: ListName | None = None
     description: StrictStr | None = None
     folder_id: StrictStr | None = None
 
 
-class AddByIds(BaseModel):
+class AddByIds(Body):
     """POST /lead-lists/{id}/leads with leads that exist already."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    lead_ids: Annotated[list[StrictStr], Field(min_length=1, max_length=1000)]
+    lead_ids: Annotated[Ids, Field(min_length=1, max_length=1000)]
     idempotency_key: IdempotencyKey | None = None
 
 
-class AddByCohort(BaseModel):
+class AddByCohort(Body):
     """POST /lead-lists/{id}/leads with the page of leads behind a cohort handle."""
 
-    model_config = ConfigDict(extra="forbid")
-
     task_id: Handle
-    entity_ids: Annotated[list[StrictStr], Field(max_length=2000)] | None = None
+    entity_ids: Annotated[Ids, Field(max_length=2000)] | None = None
     idempotency_key: IdempotencyKey | None = None
 
 
 class RemoveLeads(Body):
     """DELETE /lead-lists/{id}/leads."""
 
-    lead_ids: Annotated[list[StrictStr], Field(min_length=1, max_length=100)]
+    lead_ids: Annotated[Ids, Field(min_length=1, max_length=100)]
 
 
 class CsvImport(Body):
     """POST /lead-lists/{id}/csv-import. It spends unless told not to: that is the vendor's default."""
 
     csv_content_base64: StrictStr
-    column_mapping: dict[str, StrictStr | None]
+    column_mapping: Annotated[dict[ImportField, StrictStr], Field(min_length=1)]
     dispatch_enrichment: StrictBool = True
     enrichment_type: EnrichmentType | None = None
     quote_id: StrictStr | None = None
@@ -157,6 +185,19 @@ class ExportCsv(Body):
     list_id: Handle
     columns: list[StrictStr] | None = None
     include_smart_agents: StrictBool = True
+
+
+class SmartAgentRun(Body):
+    """POST /smart-agents/run."""
+
+    list_id: StrictStr
+    agent_type: AgentType = "custom_ai"
+    prompt: StrictStr | None = None
+    column_name: Annotated[StrictStr, Field(min_length=1, max_length=100)]
+    lead_scope: Literal["subset", "all"] = "subset"
+    max_rows: Annotated[StrictInt, Field(ge=1, le=10_000)] = 100
+    quote_id: StrictStr
+    overwrite: StrictBool = False
 
 
 B = TypeVar("B", bound=BaseModel)

@@ -1,6 +1,6 @@
 """One request on its way through the sandbox, and the answer with its envelope."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,13 @@ class Call:
             raise _query_fault(name, f"Input should be at most {at_most}", "less_than_equal")
         return number
 
+    def word(self, name: str, default: str, *, of: Collection[str]) -> str:
+        """A query parameter that is one of a few words, or FastAPI's 422."""
+        text = self.query.get(name, default)
+        if text not in of:
+            raise _query_fault(name, f"Input should be {' or '.join(map(repr, of))}", "enum")
+        return text
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -70,7 +77,7 @@ def reply(
     instructions: str | None = None,
     message: str | None = None,
 ) -> Reply:
-    """An answer with the envelope fields that every entity carries; most are null most of the time."""
+    """An answer with the envelope fields that most entities carry; they are null most of the time."""
     envelope = {
         "task_id": task_id,
         "timestamp_ms": int(call.now * 1000),
@@ -79,6 +86,11 @@ def reply(
         "message": message,
     }
     return Reply({**envelope, **data}, status)
+
+
+def bare(data: dict[str, Any]) -> Reply:
+    """An answer of the kinds that carry no envelope in the vendor's schema."""
+    return Reply(data)
 
 
 def _query_fault(name: str, message: str, kind: str) -> FrameworkProblem:

@@ -3,10 +3,9 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from cleanlist_mcp.sandbox import bodies
-from cleanlist_mcp.sandbox.call import Call, Reply, reply
+from cleanlist_mcp.sandbox.call import Call, Reply, bare, reply
 from cleanlist_mcp.sandbox.lists import Lead
 from cleanlist_mcp.sandbox.people import Identity, company_record
 from cleanlist_mcp.sandbox.problems import Problem, invalid, missing_field, no_smart_agents, not_found
@@ -41,13 +40,13 @@ def estimate(call: Call) -> Reply:
         "available_credits": available,
         "sufficient": available >= cost,
     }
-    told = f"Tell the user the cost of {cost} credits first.\n\nThen pass the quote_id on, once."
-    return reply(call, data, instructions=told)
+    return bare(data)
 
 
 def person(call: Call) -> Reply:
     """POST /enrichment/person: start a search for one person."""
-    body = bodies.read(bodies.Person, call.body)
+    models: dict[str, type[bodies.Person]] = {"public": bodies.Person, "v2": bodies.SecondPerson}
+    body = bodies.read(models[call.version], call.body)
     _insist_on_list(call, body)
     identity = _identity(body)
     scope = body.enrichment_type or ("phone_only" if body.include_phone else "partial")
@@ -113,7 +112,7 @@ def by_task(call: Call) -> Reply:
     body = bodies.read(bodies.Cohort, call.body)
     leads, list_id = _cohort_leads(call, body.task_id, body.entity_ids)
     scope = _scope_of(body.data_points)
-    digest = _digest([body.task_id, body.entity_ids])
+    digest = _digest(body.task_id, body.data_points, body.entity_ids)
     subject = Subject(call.organization_id, _COHORT_TOOL, None, scope, digest)
     target = call.sandbox.lists.get(call.key, body.lead_list_id) if body.lead_list_id else None
     quote = _required_quote(call, body.quote_id, subject, PRICES[scope] * len(leads))
@@ -174,8 +173,10 @@ def status(call: Call) -> Reply:
     return reply(call, run.report(), task_id=run.task_id, message=message)
 
 
-def import_quote(call: Call, quote_id: str | None, scope: EnrichmentType, rows: int) -> Quote:
-    """The quote that a dispatching CSV import needs, or the refusal."""
+def import_quote(call: Call, quote_id: str | None, scope: EnrichmentType, rows: int) -> Quote | None:
+    """The quote of a dispatching CSV import, or the refusal; under /api/v2 it may spend without one."""
+    if call.version == "v2" and not quote_id:
+        return None
     subject = Subject(call.organization_id, "bulk_import_csv", None, scope)
     return _required_quote(call, quote_id, subject, PRICES[scope] * rows)
 
@@ -183,6 +184,8 @@ def import_quote(call: Call, quote_id: str | None, scope: EnrichmentType, rows: 
 def _priced(call: Call, body: bodies.Estimate) -> tuple[Subject, int, int]:
     """What an estimate is about, how many rows it has, and the credits per row."""
     organization_id = call.organization_id
+    if body.extra:
+        raise invalid(f"{body.tool} knows none of these.", field="extra")
     if body.tool == "enrich_list":
         if not body.list_id:
             raise invalid("enrich_list needs a list_id.", field="list_id")
@@ -193,7 +196,7 @@ def _priced(call: Call, body: bodies.Estimate) -> tuple[Subject, int, int]:
     if body.tool == _COHORT_TOOL:
         leads, _ = _cohort_leads(call, body.task_id or "", body.entity_ids)
         scope = _scope_of(body.data_points or [])
-        digest = _digest([body.task_id, body.entity_ids])
+        digest = _digest(body.task_id, body.data_points or [], body.entity_ids)
         return Subject(organization_id, body.tool, None, scope, digest), len(leads), PRICES[scope]
     if body.tool == "enrich_company":
         subject = Subject(organization_id, body.tool, None, "company")
@@ -236,7 +239,7 @@ def _required_quote(call: Call, quote_id: str | None, subject: Subject, cost: in
     if not quote_id:
         raise Problem(
             400,
-            "approval_required",
+            "quote_required",
             "Bulk spending needs a quote.",
             fix="Call POST /credits/estimate and pass its quote_id.",
             estimated_cost_credits=cost,
@@ -277,15 +280,17 @@ def _text(value: str | None) -> str | None:
 
 
 def _cohort_leads(call: Call, task_id: str, entity_ids: Sequence[str] | None) -> tuple[list[Lead], str]:
+    """The leads of a cohort, or of the part of it that is wanted: at least one, and not all of them."""
     cohort = call.sandbox.cohort(call.key, task_id)
-    wanted = cohort.lead_ids if entity_ids is None else entity_ids
-    members = set(cohort.lead_ids)
-    found = [call.sandbox.lists.lead(call.key, one) for one in wanted if one in members]
-    leads = [lead for lead in found if lead is not None]
-    if not leads:
-        raise invalid("No lead of this task is left to enrich.", field="entity_ids")
-    return leads, cohort.list_id
+    chosen = set(cohort.lead_ids if entity_ids is None else entity_ids)
+    if not chosen or (entity_ids is not None and not chosen < set(cohort.lead_ids)):
+        raise invalid("The ids must be a strict subset of the task's.", field="entity_ids")
+    found = [call.sandbox.lists.lead(call.key, one) for one in cohort.lead_ids if one in chosen]
+    return [lead for lead in found if lead is not None], cohort.list_id
 
 
-def _digest(shape: Any) -> str:
-    return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
+def _digest(task_id: str | None, data_points: Sequence[str], entity_ids: Sequence[str] | None) -> str:
+    """What a quote for a cohort is bound to, in whichever order it was given."""
+    ids = None if entity_ids is None else sorted(set(entity_ids))
+    shape = json.dumps([task_id, sorted(set(data_points)), ids])
+    return hashlib.sha256(shape.encode()).hexdigest()[:16]

@@ -7,8 +7,9 @@ that regulators keep free for fiction. Words in the input choose an outcome on p
 * `no-email`, `no-phone`: only the other of the two is found
 * `surely`: both are found
 * `failing`: the workflow fails and refunds; in a list, that row fails
-* `pending-review`: the workflow fails and the refund is under review
-* `cancelled`: the workflow ends cancelled
+* `pending-review`: the workflow fails and the refund is under review; with `cancelled`, it ends cancelled
+* `cancelled`: the workflow ends cancelled; `canceled`, `terminated` and `timed-out` end it in the words of the
+  engine behind the API
 * `slow` (as a word of its own): the workflow takes 40 seconds
 
 Anything else is decided by a hash of the identity: an address is found for about 85 in 100 people,
@@ -20,11 +21,21 @@ a telephone number for about 60 in 100.
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Literal
 
-Ending = Literal["usual", "failing", "pending-review", "cancelled"]
+Ending = Literal["usual", "failed", "cancelled", "canceled", "terminated", "timed_out"]
+
+_ENDINGS: dict[str, Ending] = {
+    "failing": "failed",
+    "cancelled": "cancelled",
+    "canceled": "canceled",
+    "terminated": "terminated",
+    "timed-out": "timed_out",
+    "pending-review": "failed",
+}
 
 _EMAIL_RATE = 85
 _PHONE_RATE = 60
@@ -174,19 +185,20 @@ def finding(identity: Identity) -> Finding:
     return Finding(
         person=person,
         email=_address(person) if has_email else None,
-        email_status=("valid" if seed[4] % 7 else "accept_all") if has_email else None,
+        email_status=("valid" if seed[4] % 7 else "risky") if has_email else None,
         phone=_telephone(seed) if has_phone else None,
     )
 
 
 def ending(*texts: str | None) -> Ending:
     """How a workflow ends whose input is `texts`: the magic words of the module's docstring."""
-    text = " ".join(part.casefold() for part in texts if part)
-    if "pending-review" in text:
-        return "pending-review"
-    if "failing" in text:
-        return "failing"
-    return "cancelled" if "cancelled" in text else "usual"
+    text = _joined(texts)
+    return next((end for word, end in _ENDINGS.items() if word in text), "usual")
+
+
+def is_reviewed(*texts: str | None) -> bool:
+    """Whether the refund of a workflow that ends badly is under review."""
+    return "pending-review" in _joined(texts)
 
 
 def is_slow(*texts: str | None) -> bool:
@@ -328,7 +340,11 @@ def _key(person: Identity) -> str:
 
 
 def _text(identity: Identity) -> str:
-    return " ".join(texts(identity)).casefold()
+    return _joined(texts(identity))
+
+
+def _joined(parts: Iterable[str | None]) -> str:
+    return " ".join(part.casefold() for part in parts if part)
 
 
 def _found(text: str, denial: str, chance: int, rate: int) -> bool:

@@ -4,7 +4,7 @@ import math
 import secrets
 from typing import Any
 
-DOCS_URL = "https://docs.cleanlist.ai/guides/errors"
+DOCS_URL = "https://docs.cleanlist.ai/errors/"
 
 
 class Problem(Exception):
@@ -23,7 +23,8 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """The error envelope, with a request id of its own each time."""
-        traced = {"docs_url": DOCS_URL, "request_id": f"req_{secrets.token_hex(8)}"}
+        page = DOCS_URL + self.code.replace("_", "-")
+        traced = {"docs_url": page, "request_id": f"req_{secrets.token_hex(8)}"}
         return {"error": {**self._error, **traced}}
 
 

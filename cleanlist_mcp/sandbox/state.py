@@ -93,6 +93,7 @@ class Options:
     insists_on_list_id: bool | Literal[422]
     csv_import: bool
     import_seconds: float
+    row_cap: int | None
     sleep: Callable[[float], Awaitable[None]]
 
 
@@ -114,6 +115,7 @@ class Sandbox:
         shows_raw_people: bool = True,
         csv_import: bool = True,
         import_seconds: float = 0.0,
+        row_cap: int | None = None,
         list_cap: int | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
@@ -121,14 +123,16 @@ class Sandbox:
 
         `latency`: seconds that every run takes instead of its usual time. `rate_limits`: whether
         429s are given. `insists_on_list_id`: a person without `lead_list_id` is refused, True with
-        400 `validation_error`, 422 in FastAPI's way. `shows_raw_people`: whether leads show and
-        count before enrichment found them. `csv_import`: False answers 503, as for an account where
-        the import is switched off. `import_seconds`: how long an import runs; its rows land and its
-        idempotency key protects only then. `list_cap`: lists a user may own. `sleep`: how imports
-        and slow answers wait; with a fake clock, one that moves the clock.
+        400 `validation_error`, 422 in FastAPI's way, as under /api/v2 in any case.
+        `shows_raw_people`: whether leads show and count before enrichment found them. `csv_import`:
+        False answers 503, as for an account where the import is switched off. `import_seconds`: how
+        long an import runs; its rows land and its idempotency key protects only then. `row_cap`:
+        rows of one import that are taken; the others are skipped as `row_cap_exceeded`. `list_cap`:
+        lists a user may own. `sleep`: how imports and slow answers wait; with a fake clock, one that
+        moves the clock.
         """
         self.clock = clock
-        self.options = Options(rate_limits, insists_on_list_id, csv_import, import_seconds, sleep)
+        self.options = Options(rate_limits, insists_on_list_id, csv_import, import_seconds, row_cap, sleep)
         self.faults = Faults()
         self.requests: list[RequestRecord] = []
         self.limits = RateLimits()

@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 from cleanlist_mcp.sandbox.accounts import ApiKey
 from cleanlist_mcp.sandbox.lists import Lead, Lists
-from cleanlist_mcp.sandbox.people import Ending, Identity, ending, finding, is_slow, texts
+from cleanlist_mcp.sandbox.people import Ending, Identity, ending, finding, is_reviewed, is_slow, texts
 from cleanlist_mcp.sandbox.problems import not_found
 from cleanlist_mcp.sandbox.quotes import PRICES, EnrichmentType, Quote
 
 RunKind = Literal["person", "list", "cohort", "import"]
-TERMINAL = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
+TERMINAL = frozenset(
+    {"completed", "completed_with_errors", "failed", "cancelled", "canceled", "terminated", "timed_out"}
+)
 REVIEW_MESSAGE = "This run failed; its credits are held until our team has reviewed it."
 
 # A run waits in the queue for this part of its time before the first row is looked at.
@@ -63,6 +65,7 @@ class Run:
     started_at: float
     duration: float
     ending: Ending
+    reviewed: bool
     quote_id: str | None = None
     task_id: str | None = None
     status: str = "pending"
@@ -79,8 +82,8 @@ class Run:
 
     @property
     def under_review(self) -> bool:
-        """Whether a failed run's credits are held until somebody has looked at it."""
-        return self.status == "failed" and self.ending == "pending-review"
+        """Whether the credits of a run that ended badly are held until somebody has looked at it."""
+        return self.finished and self.reviewed
 
     @property
     def credits_held(self) -> int:
@@ -130,7 +133,7 @@ class Run:
 
     def _final_status(self) -> str:
         if self.ending != "usual":
-            return "cancelled" if self.ending == "cancelled" else "failed"
+            return self.ending
         missed = any(not outcome.hit for outcome in self.outcomes)
         return "completed_with_errors" if missed and self.kind != "person" else "completed"
 
@@ -170,9 +173,13 @@ class Run:
             "refund_status": self._refund_status() if over else None,
             "refund_message": REVIEW_MESSAGE if self.under_review else None,
             "result": self._result() if over and self.kind == "person" else None,
-            "credits_charged": self.credits_charged if over and not self.under_review else None,
+            "credits_charged": self._charged_so_far() if over else None,
             "credits_refunded": self.credits_refunded if over else None,
         }
+
+    def _charged_so_far(self) -> int:
+        """What is gone from the wallet: under review, that is the whole reservation."""
+        return self.credits_reserved if self.under_review else self.credits_charged
 
     def _refund_status(self) -> str:
         return "pending_review" if self.under_review else "not_applicable"
@@ -181,7 +188,6 @@ class Run:
         return {
             "emails_found": sum(1 for outcome in self.outcomes if outcome.email),
             "phones_found": sum(1 for outcome in self.outcomes if outcome.phone),
-            "not_found": sum(1 for outcome in self.outcomes if not outcome.hit),
         }
 
     def _result(self) -> dict[str, Any]:
@@ -247,6 +253,7 @@ class Runs:
             started_at=now,
             duration=self._duration(kind, people, slow=is_slow(*words)),
             ending=ending(*words),
+            reviewed=is_reviewed(*words),
             quote_id=quote.quote_id if quote else None,
             task_id=task_id,
             credits_reserved=reserved,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from cleanlist_mcp.sandbox import bodies, imports
-from cleanlist_mcp.sandbox.call import Call, Reply, reply
+from cleanlist_mcp.sandbox.call import Call, Reply, bare, reply
 from cleanlist_mcp.sandbox.enrichment import import_quote
 from cleanlist_mcp.sandbox.lists import Lead, LeadList, iso, page
 from cleanlist_mcp.sandbox.people import Identity
@@ -17,19 +17,20 @@ from cleanlist_mcp.sandbox.problems import FrameworkProblem, Problem, invalid, n
 from cleanlist_mcp.sandbox.state import Cohort, RequestRecord
 from cleanlist_mcp.sandbox.workflows import Run
 
+# The columns of an export unless others are chosen (vendor's schema), and one that its examples choose.
 _COLUMNS = (
     "lead_id",
     "first_name",
     "last_name",
-    "full_name",
     "email",
-    "phone",
     "title",
     "company",
-    "location",
+    "domain",
     "linkedin_url",
-    "provider",
+    "phone",
+    "location",
 )
+_OTHER_COLUMNS = ("company_domain",)
 _DAY = 86_400
 
 
@@ -74,15 +75,13 @@ def api_keys(call: Call) -> Reply:
         for key in call.sandbox.accounts()
         if key.user == call.key.user and key.organization is call.key.organization
     ]
-    return reply(call, {"keys": keys})
+    return bare({"keys": keys})
 
 
 def usage(call: Call) -> Reply:
     """GET /usage: this organization's requests; credits are not attributed, as at the vendor."""
     days = call.whole_number("days", 7, at_most=365)
-    group_by = call.query.get("group_by", "tool")
-    if group_by not in _BUCKETS:
-        raise invalid(f"group_by must be one of {', '.join(_BUCKETS)}.", field="group_by")
+    group_by = call.word("group_by", "tool", of=_BUCKETS)
     buckets: dict[str, list[RequestRecord]] = defaultdict(list)
     for record in call.sandbox.requests:
         ours = record.organization_id == call.organization_id
@@ -105,7 +104,7 @@ def usage(call: Call) -> Reply:
         "total_errors": sum(int(str(row["errors"])) for row in rows),
         "rows": rows,
     }
-    return reply(call, data)
+    return bare(data)
 
 
 def create_list(call: Call) -> Reply:
@@ -173,7 +172,7 @@ def add_leads(call: Call) -> Reply:
         call.organization_id, f"leads {lead_list.list_id}", body.idempotency_key
     )
     if again:
-        return reply(call, again)
+        return bare(again)
     leads = _wanted_leads(call, body)
     fresh = {lead.lead_id: lead for lead in leads if lead.lead_id not in lead_list.leads}
     lead_list.leads.update(fresh)
@@ -181,13 +180,13 @@ def add_leads(call: Call) -> Reply:
         "list_id": lead_list.list_id,
         "added": len(fresh),
         "skipped_duplicates": len(leads) - len(fresh),
-        "created": 0,
+        "created": 0 if isinstance(body, bodies.AddByCohort) else None,
         "credits_charged": 0,
     }
     if body.idempotency_key:
         topic = f"leads {lead_list.list_id}"
         call.sandbox.remember(call.organization_id, topic, body.idempotency_key, data)
-    return reply(call, data)
+    return bare(data)
 
 
 def remove_leads(call: Call) -> Reply:
@@ -196,7 +195,7 @@ def remove_leads(call: Call) -> Reply:
     lead_list = _list(call)
     removed = [lead_list.leads.pop(lead_id, None) for lead_id in body.lead_ids]
     gone = sum(1 for lead in removed if lead is not None)
-    return reply(call, {"list_id": lead_list.list_id, "removed": gone})
+    return bare({"list_id": lead_list.list_id, "removed": gone})
 
 
 def csv_import(call: Call) -> Reply:
@@ -214,7 +213,8 @@ def csv_import(call: Call) -> Reply:
         if again:
             return reply(call, {**again, "idempotency_replayed": True}, status=201)
     lead_list = _list(call)
-    parsed = imports.parse(body.csv_content_base64, body.column_mapping)
+    row_cap = call.sandbox.options.row_cap
+    parsed = imports.parse(body.csv_content_base64, body.column_mapping, row_cap)
     run = _import(call, body, lead_list, parsed.people)
     return _imported(call, body, lead_list, parsed, run)
 
@@ -224,7 +224,7 @@ def export_csv(call: Call) -> Reply:
     body = bodies.read(bodies.ExportCsv, call.body)
     lead_list = call.sandbox.lists.get(call.key, body.list_id)
     columns = _columns(body.columns)
-    rows = [lead.row() for lead in call.sandbox.lists.shown(lead_list)]
+    rows = [_exported(lead) for lead in call.sandbox.lists.shown(lead_list)]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
@@ -239,7 +239,7 @@ def export_csv(call: Call) -> Reply:
         "row_count": len(rows),
         "file_size_bytes": len(content),
     }
-    return reply(call, data)
+    return bare(data)
 
 
 def export_json(call: Call) -> Reply:
@@ -251,19 +251,20 @@ def export_json(call: Call) -> Reply:
     lead_list = call.sandbox.lists.get(call.key, list_id)
     columns = _columns(call.query.getlist("columns"))
     leads, total, cursor = _lead_page(call, lead_list)
-    rows = [{name: lead.row()[name] for name in columns} for lead in leads]
+    rows = [{name: _exported(lead)[name] for name in columns} for lead in leads]
     data = {"list_id": lead_list.list_id, "leads": rows, "total": total, "cursor": cursor}
     return reply(call, data)
 
 
 def run_smart_agent(call: Call) -> Reply:
     """POST /smart-agents/run: not part of the sandbox's plan."""
+    bodies.read(bodies.SmartAgentRun, call.body)
     raise no_smart_agents(call.key.organization.tier)
 
 
 def list_smart_agents(call: Call) -> Reply:
     """GET /smart-agents: there can be no runs."""
-    call.whole_number("limit", 50, at_most=100)
+    call.whole_number("limit", 20, at_most=100)
     if "list_id" in call.query:
         call.sandbox.lists.get(call.key, call.query["list_id"])
     return reply(call, {"runs": [], "total": 0})
@@ -313,6 +314,8 @@ def _wanted_leads(call: Call, body: bodies.AddByIds | bodies.AddByCohort) -> lis
     else:
         cohort = call.sandbox.cohort(call.key, body.task_id)
         chosen = set(cohort.lead_ids if body.entity_ids is None else body.entity_ids)
+        if not chosen.issubset(cohort.lead_ids):
+            raise invalid("The ids must be among the task's.", field="entity_ids")
         lead_ids = [lead_id for lead_id in cohort.lead_ids if lead_id in chosen]
     leads = []
     for lead_id in lead_ids:
@@ -336,11 +339,11 @@ def _refuse_if_switched_off(call: Call) -> None:
 def _import(call: Call, body: bodies.CsvImport, lead_list: LeadList, people: list[Identity]) -> Run | None:
     """Take the people in, and start the enrichment if one is asked for and paid for."""
     lists, scope = call.sandbox.lists, body.enrichment_type or "partial"
-    enriches = body.dispatch_enrichment and people
+    enriches = bool(body.dispatch_enrichment and people)
     quote = import_quote(call, body.quote_id, scope, len(people)) if enriches else None
     leads = lists.new_leads(lead_list.organization_id, people)
     run = None
-    if quote is not None:
+    if enriches:
         run = call.sandbox.workflows.start(
             "import",
             call.key,
@@ -393,8 +396,13 @@ def _imported(
     return replace(reply(call, data, status=201), wait=seconds, finish=finish)
 
 
+def _exported(lead: Lead) -> dict[str, str | None]:
+    """Everything of a lead that an export can hold."""
+    return {**lead.row(), "domain": lead.known.domain, "company_domain": lead.known.domain}
+
+
 def _columns(chosen: Sequence[str] | None) -> Sequence[str]:
-    unknown = sorted(set(chosen or ()) - set(_COLUMNS))
+    unknown = sorted(set(chosen or ()).difference(_COLUMNS, _OTHER_COLUMNS))
     if unknown:
         raise invalid(f"No such column: {', '.join(unknown)}.", field="columns")
     return chosen or _COLUMNS
