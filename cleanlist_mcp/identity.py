@@ -160,9 +160,9 @@ def identity(person: Person) -> tuple[str, ...]:
         value = getattr(person, name)
         if value:
             return (name, value)
-    place = "domain" if person.domain else "company_name"
-    names = (person.first_name, person.last_name, getattr(person, place))
-    return ("name", *(folded(value) for value in names[:2]), place, folded(names[2]))
+    # A domain is not folded: "straße" and "strasse" are two.
+    place = ("domain", person.domain) if person.domain else ("company_name", folded(person.company_name))
+    return ("name", folded(person.first_name), folded(person.last_name), *place)
 
 
 def folded(value: str | None) -> str:

@@ -13,6 +13,9 @@ from cleanlist_mcp.text import clean
 MAX_EMAIL = 254
 MAX_DOMAIN = 253
 """Longest address and domain, in characters: the limits of SMTP and DNS."""
+_MAX_LABEL = 63
+_MAX_WRITTEN_DOMAIN = 4 * MAX_DOMAIN
+"""Longest text that is looked at as a domain, in characters: punycode is longer than what it stands for."""
 
 
 def normal_name(value: str) -> str | None:
@@ -62,11 +65,22 @@ def normal_domain(value: str) -> str | None:
     """Return the bare domain of a domain or web address, in lower case; None if there is none.
 
     A profile page is none: `linkedin.com/company/…` is not LinkedIn's domain but somebody's page there.
-    International names come back readable (`münchen.example`), from punycode too; a punycode label
-    that does not decode, or that hides an invisible letter, stays as it is.
+    One domain has one value: an international name comes back readable (`münchen.example`), from punycode
+    too, as IDNA 2008 reads it, so `faß` and `fass` are two. A label that would hide an invisible letter
+    comes back in punycode, and one that IDNA refuses stays as it is.
     """
     domain, path = _domain_and_path(value)
     return None if domain is None or _is_page_of_others(domain, path) else domain
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain in normal form by its A-labels (`xn--mnchen-3ya.example`), as the DNS compares it.
+
+    A label that IDNA refuses stays as it is.
+    """
+    if domain.isascii():
+        return domain
+    return ".".join((_by_idna(label) or (label,))[0] for label in domain.split("."))
 
 
 def is_profile_page(value: str) -> bool:
@@ -126,37 +140,55 @@ def _has_letter(text: str) -> bool:
 def _lower(value: str) -> str:
     """Lower case in compatibility form: full-width letters and dots are the plain ones."""
     plain = unicodedata.normalize("NFKC", clean(value)).replace("。", ".")
-    return clean(unicodedata.normalize("NFKC", plain.lower()))
+    # Letter by letter: `str.lower` makes another letter of a last capital sigma, and so another domain.
+    return clean(unicodedata.normalize("NFKC", "".join(map(str.lower, plain))))
 
 
 def _host(text: str) -> str | None:
-    labels = [_readable(label) for label in text.rstrip(".").split(".")]
+    labels = text.rstrip(".").split(".")
+    if len(labels) < 2 or len(text) > _MAX_WRITTEN_DOMAIN:
+        return None
+    labels = [_one_spelling(label) for label in labels]
     host = ".".join(labels)
-    if len(labels) < 2 or labels[-1].isdigit() or len(host) > MAX_DOMAIN:
+    if labels[-1].isdigit() or len(host) > MAX_DOMAIN:
         return None
     return host if all(_is_label(label) for label in labels) else None
 
 
-def _readable(label: str) -> str:
-    if not label.startswith("xn--"):
+def _one_spelling(label: str) -> str:
+    """Return the label readable, from punycode too; in punycode where a letter in it cannot be seen."""
+    if label.isascii() and not label.startswith("xn--"):
         return label
+    encoded, readable = _by_idna(label) or (label, label)
+    return readable if readable.isprintable() else encoded
+
+
+def _by_idna(label: str) -> tuple[str, str] | None:
+    """Return a label in punycode and readable, by IDNA 2008; None where that refuses it."""
+    if len(label) > _MAX_LABEL:
+        return None
+    import idna  # here, because its tables take a tenth of a second, and few people need them
+
     try:
-        decoded = label.encode("ascii").decode("idna")
-    except UnicodeError:
-        return label
-    return decoded if _is_label(decoded) and _lower(decoded) == decoded else label
+        encoded = idna.encode(label, uts46=True)
+        return encoded.decode(), idna.decode(encoded)
+    except idna.IDNAError:
+        return None
 
 
 def _is_label(label: str) -> bool:
-    if not 1 <= len(label) <= 63 or label.startswith("-") or label.endswith("-"):
+    if not 1 <= len(label) <= _MAX_LABEL or label.startswith("-") or label.endswith("-"):
         return False
-    return all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label)
+    # IDNA allows a few signs between certain letters ("col·lecció"), and knows better where.
+    return all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label) or (
+        not label.isascii() and _by_idna(label) is not None
+    )
 
 
-_NEVER_NAMES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "mba", "cpa", "esq"})
-_TITLES = _NEVER_NAMES | {"md", "cfa", "msc", "bsc", "llm", "jd", "dds", "pmp"}
-_DEGREES = _TITLES | {"ma", "ba", "bs", "rn", "pe", "do", "mpa", "mph"}
-_FORMS_OF_ADDRESS = frozenset({"dr", "prof", "mr", "mrs", "ms", "mme", "herr", "frau"})
+NEVER_NAMES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "mba", "cpa", "esq"})
+TITLES = NEVER_NAMES | {"md", "cfa", "msc", "bsc", "llm", "jd", "dds", "pmp"}
+DEGREES = TITLES | {"ma", "ba", "bs", "rn", "pe", "do", "mpa", "mph"}
+FORMS_OF_ADDRESS = frozenset({"dr", "prof", "mr", "mrs", "ms", "mme", "herr", "frau"})
 # A remark has one of these. Two words are no sign of one: "García Márquez, Gabriel José" is a name.
 _JOB_WORDS = frozenset(
     {
@@ -181,7 +213,7 @@ def split_name(full: str) -> tuple[str, str]:
     if len(name.split()) < 2:  # "Jean - Luc Picard" is one name
         name = text
     parts = [_words(part) for part in name.split(",")]
-    is_addressed = _is_any(parts[0][:1], _FORMS_OF_ADDRESS)
+    is_addressed = _is_any(parts[0][:1], FORMS_OF_ADDRESS)
     parts = [words for words in map(_without_address, parts) if words]
     while len(parts) > 1 and _stands_behind(parts[-1], list(chain(*parts[:-1]))):
         parts.pop()
@@ -208,7 +240,7 @@ def _words(text: str) -> list[str]:
 
 
 def _without_address(words: list[str]) -> list[str]:
-    while len(words) > 1 and _is_any(words[:1], _FORMS_OF_ADDRESS):
+    while len(words) > 1 and _is_any(words[:1], FORMS_OF_ADDRESS):
         words = words[1:]
     return words
 
@@ -219,7 +251,7 @@ def _stands_behind(part: list[str], name: list[str]) -> bool:
     if len(name) < 2:
         return False
     is_remark = any(word.casefold() in _JOB_WORDS for word in part)
-    return is_remark or all(_is_any([word], _TITLES) or _is_abbreviation(word, name) for word in part)
+    return is_remark or all(_is_any([word], TITLES) or _is_abbreviation(word, name) for word in part)
 
 
 def _is_abbreviation(word: str, name: list[str]) -> bool:
@@ -231,7 +263,7 @@ def _is_abbreviation(word: str, name: list[str]) -> bool:
     if (
         _is_initials(word) or len(letters) == 2
     ):  # "G.J." and "JP" are somebody's first names, "M.A." is a degree
-        return letters.casefold() in _DEGREES
+        return letters.casefold() in DEGREES
     return re.fullmatch(r"[A-Z]{2,8}", letters) is not None
 
 
@@ -242,7 +274,7 @@ def _is_initials(word: str) -> bool:
 def _is_title(word: str, name: list[str]) -> bool:
     """Whether the last word of a name is none: "Md" is one, and so is "MD" where all is in capitals."""
     in_capitals = word.isupper() and not " ".join(name).isupper()
-    return _is_any([word], _TITLES if in_capitals else _NEVER_NAMES)
+    return _is_any([word], TITLES if in_capitals else NEVER_NAMES)
 
 
 def _unspaced(name: str) -> list[str]:

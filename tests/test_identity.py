@@ -60,6 +60,15 @@ def test_different_people_have_different_identities() -> None:
     assert len(set(people)) == len(people)
 
 
+def test_one_domain_is_one_identity_in_any_spelling_and_another_is_another() -> None:
+    ada = {"first_name": "Ada", "last_name": "Lovelace"}
+    in_punycode = identity_of(**ada, domain="https://www.XN--STRAE-OQA.example/")
+    assert identity_of(**ada, domain="straße.example") == in_punycode
+    assert identity_of(**ada, domain="strasse.example") != in_punycode
+    assert identity_of(email="ada@straße.example") == identity_of(email="ada@xn--strae-oqa.example")
+    assert identity_of(email="ada@straße.example") != identity_of(email="ada@strasse.example")
+
+
 def test_a_name_without_a_letter_is_a_missing_one() -> None:
     assert person_of({"first_name": "🚀", "last_name": "12345", "company_name": "4711"}) == (
         Person(company_name="4711"),

@@ -1,9 +1,14 @@
 """One thing written in two ways is one thing; what it cannot be is None."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from cleanlist_mcp.normal_forms import (
+    ascii_domain,
     is_profile_page,
     normal_domain,
     normal_email,
@@ -123,6 +128,71 @@ def test_an_international_domain_is_readable_and_one_that_does_not_decode_stays(
     assert normal_domain("XN--MNCHEN-3YA.example") == normal_domain("münchen.example")
     assert normal_domain("münchen.example") == "münchen.example"
     assert normal_domain("xn--zzzzzzzz99999.example") == "xn--zzzzzzzz99999.example"
+
+
+@pytest.mark.parametrize(
+    ("written", "in_punycode"),
+    [
+        ("münchen.example", "xn--mnchen-3ya.example"),
+        ("MÜNCHEN.example", "xn--mnchen-3ya.example"),
+        ("https://www.mu\u0308nchen.example:443/about", "xn--mnchen-3ya.example"),
+        ("münchen\u3002example", "xn--mnchen-3ya.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        ("STRA\u1e9eE.example", "xn--strae-oqa.example"),
+        ("faß.example", "xn--fa-hia.example"),
+        ("\u039f\u0394\u039f\u03a3.example", "xn--pxavbq.example"),
+        ("bücher.рф", "xn--bcher-kva.xn--p1ai"),
+        ("col\u00b7lecció.example", "xn--collecci-ioa91d.example"),
+        ("日本語.example", "xn--wgv71a119e.example"),
+    ],
+)
+def test_a_domain_in_either_spelling_has_one_readable_form(written: str, in_punycode: str) -> None:
+    domain = normal_domain(written)
+    assert domain is not None and not domain.startswith("xn--")
+    assert normal_domain(in_punycode) == normal_domain(f"HTTP://www.{in_punycode.upper()}.:80/x") == domain
+    assert ascii_domain(domain) == in_punycode
+    assert normal_email(f"ada@{in_punycode}") == f"ada@{domain}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("faß.example", "fass.example"), ("straße.example", "strasse.example"), ("ö.example", "oe.example")],
+)
+def test_domains_that_an_older_standard_took_for_one_are_two(one: str, other: str) -> None:
+    assert normal_domain(one) != normal_domain(other)
+    assert ascii_domain(one) != ascii_domain(other)
+
+
+def test_a_letter_that_cannot_be_seen_stays_in_punycode() -> None:
+    in_punycode = "xn--mgba3gch31f060k.example"  # two Persian words, with a non-joiner between them
+    assert normal_domain(in_punycode) == in_punycode
+    assert normal_domain("\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example") == in_punycode
+
+
+def test_what_idna_refuses_is_taken_as_it_stands() -> None:
+    for domain in ("ab--cd.example", "xn--i-7iq.example", "\u0661\u0662.example"):
+        assert normal_domain(domain) == ascii_domain(domain) == domain
+
+
+def test_an_ordinary_domain_needs_no_tables() -> None:
+    script = (
+        "import sys\n"
+        "from cleanlist_mcp.normal_forms import ascii_domain, normal_domain\n"
+        "assert ascii_domain(normal_domain('https://www.Fable.example/') or '') == 'fable.example'\n"
+        "assert 'idna' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@rules
+@given(
+    st.lists(st.text(st.characters(categories=["Ll", "Lo", "Mn", "Nd"]), max_size=5), min_size=2, max_size=3)
+)
+def test_a_domain_and_its_punycode_are_one(labels: list[str]) -> None:
+    domain = normal_domain(".".join(labels))
+    if domain is not None:
+        assert normal_domain(domain) == domain
+        assert normal_domain(ascii_domain(domain)) == domain
 
 
 def test_punycode_that_hides_an_invisible_letter_is_not_decoded() -> None:
