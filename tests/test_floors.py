@@ -13,7 +13,11 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 
 FLOORS = (
     ("ground", "errors settings models text clock"),
-    ("first", "answers retries spend polling paging normal_forms identity leads csv_columns csv_file"),
+    (
+        "first",
+        "answers retries spend polling paging normal_forms identity spellings short_forms mailboxes likeness leads "
+        "csv_columns csv_file",
+    ),
     ("second", "client journal"),
     ("third", "watching workflows directory services quotes people reports results rows tallying importing"),
     ("fourth", "tools instructions resources prompts"),
