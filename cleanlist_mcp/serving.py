@@ -32,8 +32,10 @@ from cleanlist_mcp.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Each may be missing: SIGBREAK exists on Windows alone, where SIGTERM cannot be sent.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+# Each may be missing: SIGBREAK exists on Windows alone, where SIGTERM cannot be sent and no terminal hangs up.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
 
 
 LAST_ANSWERS_SECONDS = 2.0
@@ -62,7 +64,7 @@ def has_stream_door(server: CleanlistServer) -> bool:
 
 async def _serve(server: CleanlistServer) -> None:
     if not has_stream_door(server):
-        for number in _SIGNALS:
+        for number in _ending_signals():
             signal.signal(number, lambda number, frame: os._exit(128 + number))
         await server.run_stdio_async()
         return
@@ -75,8 +77,9 @@ async def _serve(server: CleanlistServer) -> None:
                 answers = Answers(write_stream)
                 await server.serve_streams(Requests(server, read_stream, answers), answers)
                 if not scope.cancel_called:
-                    # What somebody printed goes to stderr, as long as stdout points there.
-                    sys.stdout.flush()
+                    # What somebody printed goes to stderr, as long as stdout points there and can be written to.
+                    with suppress(OSError):
+                        sys.stdout.flush()
                     ending.served()
                     return  # stdin has ended, and with it the thread that reads it
             except anyio.get_cancelled_exc_class():
@@ -90,6 +93,12 @@ async def _serve(server: CleanlistServer) -> None:
             os._exit(ending.status)
 
 
+def _ending_signals() -> list[signal.Signals]:
+    """The signals that end the serving. A hang-up that was ignored from the start, as by nohup, stays ignored."""
+    kept = getattr(signal, "SIGHUP", None)
+    return [number for number in _SIGNALS if number != kept or signal.getsignal(number) is not signal.SIG_IGN]
+
+
 class _Ending:
     """Ends the serving on a signal, or once nobody can read the output; `status` is the exit status for it."""
 
@@ -101,7 +110,7 @@ class _Ending:
 
     def watch(self, output: int | None) -> None:
         """Begin; `output` is where the answers go."""
-        for number in _SIGNALS:
+        for number in _ending_signals():
             signal.signal(number, self._on_signal)
         if output is not None and hasattr(select, "poll"):
             threading.Thread(target=self._until_nobody_reads, args=(output,), daemon=True).start()

@@ -192,17 +192,21 @@ async def test_nothing_on_stdin_stops_it_but_its_end_does_even_with_a_call_in_fl
     assert b"Warning: " not in wire.log
 
 
+ENDING = [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)]
+"""Signals that end the server, by name since Windows lacks some, and the exit status for each."""
+
+
 @posix
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), ENDING)
 async def test_a_signal_ends_it_promptly_with_a_call_in_flight(
-    tmp_path: Path, number: signal.Signals, status: int
+    tmp_path: Path, number: str, status: int
 ) -> None:
     async with started(tmp_path, "--sandbox") as wire:
         await wire.shake_hands()
         await wire.send(call(1, "enrich_person", email="slow@fable.example", wait_seconds=45))
         await wire.send(call(2, "whoami"))
         await wire.answer(2)
-        assert await wire.end(number) == status
+        assert await wire.end(signal.Signals[number]) == status
 
     assert wire.log == b""
 
@@ -259,12 +263,12 @@ def test_a_client_that_stops_reading_ends_it(tmp_path: Path, last_words: dict[st
 
 @posix
 @pytest.mark.long
-@pytest.mark.parametrize(("number", "status"), [(None, 0), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(None, 0), *ENDING])
 def test_answers_that_nobody_reads_do_not_hold_up_the_end(
-    tmp_path: Path, number: signal.Signals | None, status: int
+    tmp_path: Path, number: str | None, status: int
 ) -> None:
     hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HANDSHAKE}
-    lists = [{"jsonrpc": "2.0", "id": number, "method": "tools/list"} for number in range(1, 9)]
+    lists = [{"jsonrpc": "2.0", "id": count, "method": "tools/list"} for count in range(1, 9)]
     process = subprocess.Popen(
         [*SERVER, "--sandbox"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables(tmp_path)
     )
@@ -276,7 +280,7 @@ def test_answers_that_nobody_reads_do_not_hold_up_the_end(
         process.stdin.close()
         try:
             if number is not None:
-                process.send_signal(number)
+                process.send_signal(signal.Signals[number])
             assert process.wait(PROMPT) == status
         finally:
             process.kill()
