@@ -5,9 +5,8 @@ Shapes (vendor's developer documentation): `{"error": {code, problem, fix, …}}
 object into `detail` too; it is read like `error`.
 """
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from cleanlist_mcp.errors import (
     RateLimited,
     Unauthorized,
 )
+from cleanlist_mcp.reading import lenient_json, workflow_id_in
 from cleanlist_mcp.settings import KEYS_PAGE
 from cleanlist_mcp.text import clean
 
@@ -35,8 +35,9 @@ REFUSED = "The API refused the request."
 PROBLEM_LIMIT = 200
 """Longest piece of the API's own wording that is passed on, in characters."""
 
-MAX_RETRY_AFTER = 3600.0
-"""Longest wait that is believed, in seconds: the API's windows are 60 s, so more is a mistake or a ban."""
+MAX_RETRY_AFTER = 120.0
+"""Longest wait that is believed, in seconds: two of the API's windows. For all of it nothing is asked, so more,
+which can only be a mistake, must not cost more."""
 
 What = Literal["workflow", "list", "person", "address"]
 """What a request asks for, and a 404 therefore misses; `address` where it names no thing of the user's."""
@@ -60,6 +61,26 @@ _NOT_FOUND: Mapping[What, tuple[str, str]] = {
         "Ask the user to check CLEANLIST_BASE_URL, or to run `cleanlist-mcp doctor`.",
     ),
 }
+_CERTAIN_REFUSALS = frozenset({400, 401, 402, 403, 404, 407, 413, 422})
+"""Statuses that prove that a paid request started nothing, whoever answered (money rule 4)."""
+
+_OF_EARLIER_WORK = frozenset({"already", "duplicate", "progress", "processing", "used"})
+"""Words of a code that speaks of something that exists: it may be what this very request, sent twice on its way,
+has started."""
+
+_EARLIER_WORK_IN_TEXT = re.compile(r"\b(already|duplicate|processing|in progress)\b")
+_OTHER_REASONS = frozenset(
+    {"expired", "mismatch", "exceeded", "insufficient", "invalid", "required", "missing", "protected", "cap"}
+)
+"""Words of a code that names another reason for a conflict."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_TEXTS = (
+    *("problem", "cause", "message", "msg", "detail", "details", "error", "errors"),
+    *("title", "description", "reason", "status"),
+)
+_DEEPEST = 5
+_PLAIN_TEXT_READ = 2000
 _CREDIT_FIGURES = ("estimated_cost_credits", "available_credits", "shortfall_credits")
 
 
@@ -80,23 +101,33 @@ class ErrorBody(BaseModel):
     fields: list[dict[str, str]] = []
 
 
-def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: What = "address") -> ApiError:
-    """The error that an answer with a status of 300 or more means.
+def failure(
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    what: What = "address",
+    spends: bool = False,
+) -> ApiError:
+    """Return the error that an answer with a status of 300 or more means.
 
-    `what` names the thing that was asked for, for a 404. Credits were charged in none of
-    these cases as far as the answer goes; `certain` on the result says whether it proves that.
+    `what` names the thing that was asked for, for a 404; `spends` says that the request would have started paid
+    work. Credits were charged in none of these cases as far as the answer goes; `certain` on the result says
+    whether it proves that.
     """
     body = read_body(content)
     code = body.code or _BY_STATUS.get(status, "")
+    readable = body.readable and 400 <= status < 500 and status != 408
     common: dict[str, Any] = {
         "status": status,
         "request_id": body.request_id or _short(headers.get("x-request-id")),
         "docs_url": body.docs_url,
         "retry_after": _retry_after(body, headers),
-        "certain": body.readable and 400 <= status < 500 and status != 408,
+        "workflow_id": workflow_id_in(content),
+        "certain": proves_nothing_started(status, content) if spends else readable,
     }
     if status == 429 or (code == "rate_limited" and 400 <= status < 500):
-        return _rate_limited(common)
+        return _rate_limited(common, resendable=status == 429 or not spends)
     if status >= 500:
         return _unavailable(status, body, common)
     if not body.readable and status not in _BY_STATUS:
@@ -108,6 +139,55 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, *, what: Wh
     return _refusal(status, code, body, common, what)
 
 
+def proves_nothing_started(status: int, content: bytes) -> bool:
+    """Return whether an answer with a status from 300 to 499 proves that a paid request started nothing.
+
+    Somebody on the way may have sent the request twice, and this may be the answer to the second: what speaks of
+    work that exists already proves nothing. A 429 and a 503 are judged elsewhere.
+    """
+    if status != 409 and status not in _CERTAIN_REFUSALS:
+        return False
+    codes, texts = _words_of(content)
+    words = _split(codes)
+    if words:
+        return words.isdisjoint(_OF_EARLIER_WORK) and (status != 409 or not words.isdisjoint(_OTHER_REASONS))
+    lone = _split(
+        text for text in texts if " " not in text.strip()
+    )  # a code that stands where a text belongs
+    said = " ".join(word.lower() for text in texts for word in _WORD.findall(text))
+    return status != 409 and lone.isdisjoint(_OF_EARLIER_WORK) and not _EARLIER_WORK_IN_TEXT.search(said)
+
+
+def _split(codes: Iterable[str]) -> set[str]:
+    """The words of codes, however they are joined."""
+    return {word.lower() for code in codes for word in _WORD.findall(code)}
+
+
+def _words_of(content: bytes) -> tuple[list[str], list[str]]:
+    """The codes and the texts of an error body, wherever they stand in it. Of what is no JSON plain text counts,
+    and a page does not: those say "processing your request" whatever has happened."""
+    codes: list[str] = []
+    texts: list[str] = []
+    try:
+        _gather(lenient_json(content), codes, texts, _DEEPEST)
+    except ValueError:
+        text = content[:_PLAIN_TEXT_READ].decode("utf-8", "replace")
+        return [], [] if "<" in text else [text]
+    return codes, texts
+
+
+def _gather(data: Any, codes: list[str], texts: list[str], deep: int) -> None:
+    if isinstance(data, str):
+        texts.append(data)
+    elif isinstance(data, list) and deep:
+        for item in data[:20]:
+            _gather(item, codes, texts, deep - 1)
+    elif isinstance(data, dict) and deep:
+        codes.append(_word(data.get("code"), PROBLEM_LIMIT))
+        for name in _TEXTS:
+            _gather(data.get(name), codes, texts, deep - 1)
+
+
 def held_back(seconds: float) -> ApiError:
     """What a request meets that is not sent, because the API refuses all for `seconds` more."""
     return failure(429, {"retry-after": str(ceil(seconds))}, b"")
@@ -116,8 +196,8 @@ def held_back(seconds: float) -> ApiError:
 def read_body(content: bytes) -> ErrorBody:
     """Read an error body of any shape; never raises."""
     try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
+        data = lenient_json(content)
+    except ValueError:
         return ErrorBody()
     if not isinstance(data, dict):
         return ErrorBody()
@@ -134,8 +214,12 @@ def read_body(content: bytes) -> ErrorBody:
 
 
 def names_field(error: ApiError, field: str) -> bool:
-    """Whether a refusal of the arguments is about `field`."""
-    if not isinstance(error, ApiRefusal) or (error.code != "validation_error" and error.status != 422):
+    """Return whether a refusal of the arguments, one that proves that nothing was done, is about `field`."""
+    if (
+        not error.certain
+        or not isinstance(error, ApiRefusal)
+        or (error.code != "validation_error" and error.status != 422)
+    ):
         return False
     named = any(field in item["field"] for item in error.field_errors or [])
     return named or field in error.message
@@ -224,16 +308,16 @@ def _retry_after(body: ErrorBody, headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _rate_limited(common: dict[str, Any]) -> ApiError:
+def _rate_limited(common: dict[str, Any], *, resendable: bool) -> ApiError:
     wait = common.pop("retry_after")
     seconds = 60.0 if wait is None else wait  # the API counts in windows of 60 s
-    common["certain"] = True
+    common["certain"] |= resendable
     return RateLimited(
         "The API's rate limit, 30 requests a minute per key and 60 per organization, is reached; it takes "
         f"requests again in {_seconds_text(seconds)}.",
         f"Wait {_seconds_text(seconds)}, then repeat the same call.",
         retry_after=seconds,
-        resendable=True,
+        resendable=resendable,
         **common,
     )
 

@@ -1,20 +1,23 @@
 """The one door to the network: a method per endpoint of the vendor's public API, and one `_send`."""
 
+import logging
 import random
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 import anyio
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from cleanlist_mcp import __version__, retries
+from cleanlist_mcp import __version__, awake, retries
 from cleanlist_mcp.answers import What, failure, held_back
 from cleanlist_mcp.clock import Clock, SystemClock
-from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited
+from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited, where
 from cleanlist_mcp.models import (
     LISTS_PAGE,
     Balance,
@@ -35,15 +38,18 @@ from cleanlist_mcp.models import (
     WorkflowStatus,
 )
 from cleanlist_mcp.polling import RateBudget
+from cleanlist_mcp.reading import Body, BodyRefused, lenient_json, workflow_id_in
 from cleanlist_mcp.settings import Settings, is_loopback
-
-MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-"""Largest answer that is read, decompressed: a page of 500 leads is well under 1 MiB."""
 
 PATIENCE = 10.0
 """Seconds that one call may spend between repeats of a request."""
 
+CONNECTIONS, KEPT_CONNECTIONS = 100, 20
+"""Most connections at a time for reads, and as many for all else; and those that are kept after an answer."""
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,73 @@ class _Request:
     polled_run: str | None
 
 
+@dataclass
+class _Answer:
+    """What has come of an answer; `status` is 0 before its head is there, `complete` true once all of it is."""
+
+    status: int = 0
+    complete: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = field(default_factory=Body)
+    kept: Any = None
+    """The connection that it came over, without a type in httpx, where that may be used again."""
+
+    async def distrust(self) -> None:
+        """Have nothing more sent over this answer's connection: the next answer on it may be another's."""
+        if self.kept is not None:
+            with suppress(Exception):
+                await self.kept.aclose()
+
+
+class _Departure:
+    """Follows one request on its way, as the network layer tells it: has any of it `left` this machine?
+
+    `heard` is false where nothing was told, because another transport stands in for the network.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        self.left = False
+        self._opened: Any = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take one event of httpcore's trace extension, such as `http11.send_request_headers.started`."""
+        self.heard = True
+        step, _, moment = event.partition(".")[2].rpartition(".")
+        if step == "connect_tcp" and moment == "complete":
+            self._opened = info.get("return_value")
+        # Steps that nobody here knows count as a departure, and so does all that follows the request's head.
+        if moment == "started" and step not in _BEFORE_DEPARTURE and not _is_for_a_proxy(info):
+            self.left = True
+
+    async def close(self) -> None:
+        """Close the connection of a request that came to nothing before it left; httpcore forgets some."""
+        if self._opened is not None and not self.left:
+            with anyio.CancelScope(shield=True):
+                await self._opened.aclose()
+
+
+_BEFORE_DEPARTURE = frozenset({"connect_tcp", "start_tls", "setup_socks5_connection", "response_closed"})
+"""Steps of httpcore by which nothing of a request leaves."""
+
+_NEVER_OPENED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+"""What a request that has not left fails with where the network layer does not tell of it."""
+
+
+def _is_for_a_proxy(info: Mapping[str, Any]) -> bool:
+    return getattr(info.get("request"), "method", b"") == b"CONNECT"
+
+
 class CleanlistClient:
-    """The vendor's API over one shared HTTP client.
+    """The vendor's API over HTTP.
 
     Every method raises an `ApiError` for a refusal, a failure or an unreadable answer, and `NotConfigured`
     where there is no usable key. No redirects, no answer over 8 MiB, one request within
     `settings.timeout_seconds` in all, the operating system's trust store.
+
+    Reads share connections that are kept. Every other request has a connection of its own, because the answer
+    that waits on a used one may be a superfluous copy of an earlier answer, and must not be taken for the
+    start of a run or for a quote.
     """
 
     def __init__(
@@ -81,13 +148,12 @@ class CleanlistClient:
         self._transport = transport
         self._clock = clock or SystemClock()
         self._chance = chance
-        self._http: httpx.AsyncClient | None = None
+        self._http: dict[bool, httpx.AsyncClient] = {}  # by whether it keeps connections
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        while self._http:
+            await self._http.popitem()[1].aclose()
 
     async def whoami(self) -> Whoami:
         """Who the key belongs to, with its plan and scopes."""
@@ -147,6 +213,8 @@ class CleanlistClient:
             what="workflow",
             patience=0 if poll else PATIENCE,
             polled_run=workflow_id if poll else None,
+            # A cohort is asked for by its own handle and names its run.
+            is_meant=lambda status: status.workflow_id in ("", workflow_id) or workflow_id.startswith("cl-"),
         )
 
     async def create_list(self, request: CreateListRequest) -> LeadList:
@@ -160,13 +228,23 @@ class CleanlistClient:
 
     async def list_detail(self, list_id: str) -> LeadList:
         """One list by its id."""
-        return await self._send("GET", "/lead-lists/" + quote(list_id, safe=""), LeadList, what="list")
+        path = "/lead-lists/" + quote(list_id, safe="")
+        return await self._send(
+            "GET", path, LeadList, what="list", is_meant=lambda found: _is_same(found.list_id, list_id)
+        )
 
     async def leads(self, list_id: str, *, limit: int, cursor: str = "") -> LeadsPage:
         """One page of a list's rows, from `cursor` on; an empty one begins, and ends."""
         query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         path = f"/lead-lists/{quote(list_id, safe='')}/leads"
-        return await self._send("GET", path, LeadsPage, query=query, what="list")
+        return await self._send(
+            "GET",
+            path,
+            LeadsPage,
+            query=query,
+            what="list",
+            is_meant=lambda page: not page.list_id or _is_same(page.list_id, list_id),
+        )
 
     async def import_csv(self, list_id: str, request: CsvImportRequest) -> CsvImported:
         """Send one chunk of rows, once; the caller decides about a repeat, which the API guards by key."""
@@ -192,8 +270,10 @@ class CleanlistClient:
         patience: float = PATIENCE,
         polled_run: str | None = None,
         stop: anyio.Event | None = None,
+        is_meant: Callable[[ModelT], bool] = lambda answer: True,
     ) -> ModelT:
-        """One request, repeated where that is safe and within `patience` seconds, read into `model`."""
+        """Send one request, repeated where that is safe and within `patience` seconds, and read its answer into
+        `model`; `is_meant` says whether that is about what was asked for."""
         if isinstance(body, BaseModel):
             body = body.model_dump(exclude_none=True)
         request = _Request(method, path, body, query, what, spends, polled_run)
@@ -202,7 +282,7 @@ class CleanlistClient:
         attempt = 1
         while True:
             try:
-                return _read(await self._attempt(request), model)
+                return await self._attempt(request, model, is_meant)
             except ApiError as error:
                 attempt += 1
                 wait = None
@@ -212,7 +292,9 @@ class CleanlistClient:
                 if wait is None or await self._clock.wait(stop, wait):
                     raise
 
-    async def _attempt(self, request: "_Request") -> bytes:
+    async def _attempt(
+        self, request: _Request, model: type[ModelT], is_meant: Callable[[ModelT], bool]
+    ) -> ModelT:
         """Send it once.
 
         Raises:
@@ -225,50 +307,90 @@ class CleanlistClient:
             # The API said so a moment ago; asking again would only prolong it.
             raise held_back(refused_for)
         self._budget.record(now, request.polled_run, starts=request.spends)
-        response, content = await self._exchange(request, headers)
-        if response.status_code < 300:
-            return content
-        error = failure(response.status_code, response.headers, content, what=request.what)
+        answer = await self._exchange(request, headers)
+        try:
+            return self._understood(request, answer, model, is_meant)
+        except ApiError:
+            await answer.distrust()
+            raise
+
+    def _understood(
+        self, request: _Request, answer: _Answer, model: type[ModelT], is_meant: Callable[[ModelT], bool]
+    ) -> ModelT:
+        content = answer.body.content
+        if answer.status < 300:
+            found = _read(content, model)
+            if not is_meant(found):
+                thing = "run" if request.what == "workflow" else request.what
+                raise BadResponse(
+                    f"The API answered about another {thing} than the one that was asked for.",
+                    "Try again in a minute.",
+                    certain=False,
+                )
+            return found
+        error = failure(answer.status, answer.headers, content, what=request.what, spends=request.spends)
         if isinstance(error, RateLimited):
             self._budget.block(self._clock.monotonic() + (error.retry_after or 0))
         raise error
 
-    async def _exchange(self, request: "_Request", headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
-        """The answer to one request, whatever it says, within the time that one request has in all."""
-        seconds = self._settings.timeout_seconds
-        try:
-            with anyio.fail_after(seconds):
-                async with self._open().stream(
-                    request.method, request.path, json=request.body, params=request.query, headers=headers
-                ) as response:
-                    return response, await _read_capped(response)
-        except TimeoutError as exc:
-            raise _lost(f"did not answer within {seconds:g} seconds") from exc
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
-            raise _unreachable(exc) from exc
-        except (
-            httpx.HTTPError,
-            httpx.StreamError,
-            OSError,
-        ) as exc:  # TLS faults after the handshake come as OSError
-            raise _lost("broke the connection off before its answer was complete") from exc
+    async def _exchange(self, request: _Request, headers: dict[str, str]) -> _Answer:
+        """Return the answer to one request, whatever it says, got within the time that one request has in all.
 
-    def _open(self) -> httpx.AsyncClient:
-        """The shared HTTP client, made on first use: loading the trust store is slow, and many starts
-        never need it."""
-        if self._http is None:
+        Raises:
+            ApiUnavailable: where there is none, or not all of it; `certain` if nothing was sent.
+            BadResponse: where it is too large, or encoded in a way that was not asked for.
+        """
+        seconds = self._settings.timeout_seconds
+        http = self._open(keeps=request.method == "GET")
+        departure = _Departure()
+        answer = _Answer()
+        try:
+            await awake.within(seconds, partial(_converse, http, request, headers, departure, answer))
+        except BodyRefused as exc:
+            raise _not_read(exc, answer) from None
+        except awake.TookTooLong as exc:
+            if _never_left(exc, departure):
+                raise _unreachable(exc) from exc
+            if not answer.complete:
+                raise _lost(f"did not answer within {seconds:g} seconds", answer) from exc
+        except Exception as exc:
+            # Whatever it is, proxies and TLS bring their own: it matters only whether the request has left.
+            if not isinstance(exc, httpx.HTTPError | httpx.StreamError | OSError):
+                log.info("A request failed in an unusual way: %s.", where(exc))
+            if _never_left(exc, departure):
+                raise _unreachable(exc) from exc
+            if not answer.complete:  # what goes wrong with a connection afterwards takes nothing back
+                raise _lost("broke the connection off before its answer was complete", answer) from exc
+        finally:
+            await departure.close()
+        return answer
+
+    def _open(self, *, keeps: bool) -> httpx.AsyncClient:
+        """Return the HTTP client whose connections are kept, or the one that uses each for one request.
+
+        Each is made on first use: loading the trust store is slow, and many starts never need it.
+        """
+        if keeps not in self._http:
             base_url = self._settings.base_url
-            address = urlsplit(base_url)
-            loopback = is_loopback(address.hostname or "")
+            loopback = is_loopback(urlsplit(base_url).hostname or "")
+            headers = {
+                "User-Agent": f"cleanlist-mcp/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # an answer is small, and what is packed could be anything
+            }
             try:
-                self._http = httpx.AsyncClient(
+                self._http[keeps] = httpx.AsyncClient(
                     base_url=base_url,
                     transport=self._transport,
-                    verify=_trust_store() if self._transport is None and address.scheme == "https" else False,
+                    verify=self._trust,
                     trust_env=not loopback,  # a proxy from the environment must not see loopback traffic
                     follow_redirects=False,
                     timeout=_timeout(self._settings.timeout_seconds),
-                    headers={"User-Agent": f"cleanlist-mcp/{__version__}", "Accept": "application/json"},
+                    limits=httpx.Limits(
+                        max_connections=CONNECTIONS,
+                        max_keepalive_connections=KEPT_CONNECTIONS if keeps else 0,
+                    ),
+                    headers=headers if keeps else headers | {"Connection": "close"},
                 )
             except (ValueError, httpx.InvalidURL):
                 # Without its cause: the exception's text may hold a proxy's password.
@@ -278,51 +400,95 @@ class CleanlistClient:
                     "`cleanlist-mcp doctor`.",
                     retryable=False,
                 ) from None
-        return self._http
+        return self._http[keeps]
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext | bool:
+        """What certificates are checked against; nothing where none is shown."""
+        if self._transport is not None or urlsplit(self._settings.base_url).scheme != "https":
+            return False
+        import truststore  # here, because it is needed once there is something to ask over TLS
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+async def _converse(
+    http: httpx.AsyncClient,
+    request: _Request,
+    headers: dict[str, str],
+    departure: _Departure,
+    answer: _Answer,
+) -> None:
+    """Send a request and put what comes into `answer`, so that what has come is there whatever breaks it off."""
+    async with http.stream(
+        request.method,
+        request.path,
+        json=request.body,
+        params=request.query,
+        headers=headers,
+        extensions={"trace": departure},
+    ) as response:
+        answer.kept = response.extensions.get("network_stream") if request.method == "GET" else None
+        answer.body = Body(response.headers.get_list("content-encoding", split_commas=True))
+        answer.headers = response.headers
+        answer.status = response.status_code
+        # As they came: httpx would unpack them without a limit.
+        async for chunk in cast(httpx.AsyncByteStream, response.stream):
+            answer.body.feed(chunk)
+        answer.body.end()
+        answer.complete = True
+
+
+def _never_left(exc: Exception, departure: _Departure) -> bool:
+    """Whether a request that failed so has certainly not left this machine."""
+    return not departure.left if departure.heard else isinstance(exc, _NEVER_OPENED)
+
+
+def _is_same(list_id: str, asked_for: str) -> bool:
+    return list_id.casefold() == asked_for.casefold()
 
 
 def _timeout(seconds: float) -> httpx.Timeout:
-    # Connecting gives up first, so that a request that never left is not taken for a lost answer.
+    # Connecting gives up first, so that a request that never left is not taken for a lost answer. What comes after
+    # has one limit for all, by another clock than httpx has.
     connecting = min(5.0, seconds * 0.8)
-    return httpx.Timeout(seconds, connect=connecting, pool=connecting)
-
-
-def _trust_store() -> ssl.SSLContext:
-    import truststore  # here, because it is needed once there is something to ask over TLS
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-async def _read_capped(response: httpx.Response) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > MAX_RESPONSE_BYTES:
-            raise BadResponse(
-                "The API's answer is larger than any answer should be, and was not read.",
-                "Try again; if it stays, tell the user that the API misbehaves.",
-                certain=False,
-                status=response.status_code,
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return httpx.Timeout(None, connect=connecting, pool=connecting)
 
 
 def _read(content: bytes, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate_json(content)
     except ValidationError:
+        pass
+    try:
+        return model.model_validate(lenient_json(content))
+    except ValueError:  # pydantic's own is one
         # Without its cause: the exception's text would carry what the API sent.
         raise BadResponse(
             "The API reported success, but its answer cannot be read.",
             "Try again in a minute.",
             certain=False,
+            workflow_id=workflow_id_in(content),
         ) from None
 
 
-def _lost(what_happened: str) -> ApiUnavailable:
-    return ApiUnavailable(f"The API {what_happened}.", "Try again in a minute.", certain=False)
+def _not_read(exc: BodyRefused, answer: _Answer) -> BadResponse:
+    return BadResponse(
+        f"The API's answer {exc}, and was not read.",
+        "Try again; if it stays, tell the user that the API misbehaves.",
+        certain=False,
+        status=answer.status,
+        workflow_id=workflow_id_in(answer.body.content),
+    )
+
+
+def _lost(what_happened: str, answer: _Answer) -> ApiUnavailable:
+    return ApiUnavailable(
+        f"The API {what_happened}.",
+        "Try again in a minute.",
+        certain=False,
+        workflow_id=workflow_id_in(answer.body.content),
+    )
 
 
 def _unreachable(exc: Exception) -> ApiUnavailable:

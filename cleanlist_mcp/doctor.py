@@ -313,7 +313,7 @@ async def _balance(client: CleanlistClient, who: Whoami) -> list[Finding]:
     if who.scopes is not None and "credits:read" not in who.scopes:
         return []  # told already
     credits_left = (await client.balance()).credits
-    if credits_left:
+    if credits_left > 0:
         return [Finding("ok", "credits", f"{credits_left} left.")]
     remedy = "Buy credits at portal.cleanlist.ai; reading and estimating work without."
     return [Finding("warning", "credits", "None are left, so nothing can be enriched.", remedy)]

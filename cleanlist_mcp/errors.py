@@ -162,7 +162,8 @@ class ApiError(CleanlistError):
 
     `certain`: the API's own refusal, or a connection that never opened, proves that nothing was started.
     Where it is false, a spend request may have been carried out. `resendable`: even a spend request may be
-    sent again. `retryable`: the same call may work later.
+    sent again. `retryable`: the same call may work later. `workflow_id`: the run that the answer named,
+    whatever else of it could not be read; a claim of the answer, and no proof that the run is ours.
     """
 
     code = "api_error"
@@ -178,6 +179,7 @@ class ApiError(CleanlistError):
         status: int | None = None,
         request_id: str | None = None,
         docs_url: str | None = None,
+        workflow_id: str | None = None,
         **figures: Any,
     ) -> None:
         super().__init__(message, next_step, **figures)
@@ -188,6 +190,7 @@ class ApiError(CleanlistError):
             self.retryable = retryable
         self.request_id = request_id
         self.docs_url = docs_url
+        self.workflow_id = workflow_id
 
 
 class Unauthorized(ApiError):

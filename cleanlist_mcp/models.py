@@ -6,9 +6,10 @@ field of another type stands for absent too: a finished run must not be lost ove
 """
 
 import re
-from typing import Annotated, Any, Literal
+from math import floor
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cleanlist_mcp.text import clean
 
@@ -129,8 +130,27 @@ def _moment(value: Any) -> float:
     return float(number) if number is not None and 0 <= number < MOST else 0.0
 
 
+def _amount(value: Any) -> int:
+    """A whole number that is spelt as one: what is spent on it must not come from a text, a truth value or a
+    fraction."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
+        raise ValueError("no whole number")
+    return int(value)
+
+
+def _reserved(value: Any) -> int:
+    try:
+        amount = _amount(value)
+    except ValueError:
+        return 0
+    return amount if 0 <= amount < MOST else 0
+
+
 def _credits(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and 0 <= value < MOST else value
+    if isinstance(value, bool):
+        raise ValueError("no amount")
+    return floor(value) if isinstance(value, float) and abs(value) < MOST else value
 
 
 def _status(value: Any) -> str:
@@ -154,6 +174,9 @@ RequiredId = Annotated[
 Cursor = Annotated[str, BeforeValidator(_cursor), Field(max_length=4096, pattern=r"^[\x21-\x7e]*$")]
 Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^https?://[\x21-\x7e]+$")]
 Count = Annotated[int, BeforeValidator(_count)]
+Amount = Annotated[int, BeforeValidator(_amount), Field(ge=0, lt=MOST)]
+Reserved = Annotated[int, BeforeValidator(_reserved)]
+Credits = Annotated[int, BeforeValidator(_credits), Field(gt=-MOST, lt=MOST)]
 MaybeCount = Annotated[int | None, BeforeValidator(_whole)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Words = Annotated[list[str] | None, BeforeValidator(_words)]
@@ -232,38 +255,44 @@ class Whoami(Received):
 
 
 class Balance(Received):
-    """Whole credits left."""
+    """Whole credits left; below zero where the account owes some."""
 
     organization_id: Identifier = ""
-    credits: Annotated[int, BeforeValidator(_credits), Field(ge=0)]
+    credits: Credits
 
 
 class Estimate(Received):
     """A signed quote. `expires_at` is in epoch seconds, 0 where it cannot be read; `estimated_cost` is the most
-    that can be charged."""
+    that can be charged. One that would give rows away is not understood."""
 
     quote_id: RequiredId
     expires_at: Annotated[float, BeforeValidator(_moment)]
-    estimated_cost: int = Field(ge=0, lt=MOST)
-    row_count: int = Field(ge=0, lt=MOST)
-    available_credits: Annotated[int, BeforeValidator(_credits), Field(ge=0, lt=MOST)]
+    estimated_cost: Amount
+    row_count: Amount
+    available_credits: Credits
+
+    @model_validator(mode="after")
+    def _rows_have_a_price(self) -> Self:
+        if self.row_count and not self.estimated_cost:
+            raise ValueError("rows without a price")
+        return self
 
 
 class PersonStarted(Received):
-    """A single run that was accepted."""
+    """A single run that was accepted; 0 credits reserved where the answer does not tell."""
 
     workflow_id: RequiredId
     status: Text = "pending"
-    credits_reserved: Count = 0
+    credits_reserved: Reserved = 0
     lead_list_id: Identifier = ""
 
 
 class ListStarted(Received):
-    """A list run that was accepted."""
+    """A list run that was accepted; 0 credits reserved where the answer does not tell."""
 
     workflow_id: RequiredId
     status: Text = "pending"
-    credits_reserved: Count = 0
+    credits_reserved: Reserved = 0
 
 
 class Lead(Received):
@@ -347,8 +376,9 @@ class ListsPage(Received):
 
 
 class LeadsPage(Received):
-    """One page of a list's rows; an empty `cursor` is the end."""
+    """One page of a list's rows; an empty `cursor` is the end, an empty `list_id` was not told."""
 
+    list_id: Identifier = ""
     leads: Annotated[list[Lead], BeforeValidator(_records)]
     total: Count = 0
     cursor: Cursor = ""

@@ -14,7 +14,6 @@ from cleanlist_mcp.answers import held_back
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import (
     ApiError,
-    BadResponse,
     CleanlistError,
     InternalError,
     NotFound,
@@ -245,7 +244,6 @@ class Watcher:
         """One request, and what it says about the run. Only a certain refusal ends the watching."""
         try:
             status = await self._client.status(poller.workflow_id, poll=poll)
-            _check_same_run(status, poller.workflow_id)
             poller.error = None
             poller.progress = poller.progress.seen(age, status.processed, status.total)
             if status.finished or not poller.over:  # of two looks at once, the older may answer last
@@ -285,17 +283,3 @@ _OWN_FAULT = InternalError(
     "This server failed while it looked at the run.",
     "Call workflow_status again; the run itself goes on.",
 )
-
-
-def _check_same_run(status: WorkflowStatus, workflow_id: str) -> None:
-    """Refuse an answer about another run: its result and charge are somebody else's.
-
-    Raises:
-        BadResponse: if it names another run. A cohort is asked for by its own handle and names its run.
-    """
-    if status.workflow_id not in ("", workflow_id) and not workflow_id.startswith("cl-"):
-        raise BadResponse(
-            "The API answered about another run than the one that was asked for.",
-            "Try again in a minute.",
-            certain=False,
-        )

@@ -51,6 +51,11 @@ def met(status: int, content: bytes = b"", what: What = "address", **headers: st
     return failure(status, httpx.Headers(named), content, what=what)
 
 
+def paid(status: int, content: Any) -> ApiError:
+    """What a paid request meets; `content` is bytes, or what the API's own envelope holds."""
+    return failure(status, {}, content if isinstance(content, bytes) else envelope(**content), spends=True)
+
+
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
@@ -234,9 +239,24 @@ def test_a_wait_as_a_date_is_counted_on_the_servers_clock() -> None:
 @pytest.mark.parametrize(
     "body", [{"retry_after_ms": 1e12}, {"retry_after_ms": 10**400}, {"retry_after_ms": float("inf")}]
 )
-def test_no_wait_over_an_hour_is_believed(body: dict[str, Any]) -> None:
-    assert met(429, envelope(**body)).retry_after == MAX_RETRY_AFTER
-    assert met(429, retry_after="9" * 400).retry_after == MAX_RETRY_AFTER
+def test_no_wait_over_two_windows_is_believed_or_told(body: dict[str, Any]) -> None:
+    error = met(429, envelope(**body))
+
+    assert error.retry_after == MAX_RETRY_AFTER == 120
+    assert "120 seconds" in error.message and "120 seconds" in error.next_step
+    assert met(503, envelope(**body)).retry_after == 120
+
+
+@pytest.mark.parametrize("value", ["1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_longer_wait_in_a_header_is_believed(value: str) -> None:
+    error = met(429, retry_after=value, date="Mon, 23 Nov 2026 12:00:00 GMT")
+
+    assert error.retry_after == MAX_RETRY_AFTER
+
+
+@pytest.mark.parametrize("value", ["1e9", "-5", "nan", "inf", "0x10", "soon", "Fri, 99 Dec 9999", "१२०"])
+def test_a_wait_in_a_header_that_is_none_counts_as_one_window(value: str) -> None:
+    assert failure(429, {"retry-after": value}, b"").retry_after == 60
 
 
 @pytest.mark.parametrize("value", [-1, True, "soon", None, float("nan"), [5]])
@@ -337,3 +357,165 @@ def test_every_answer_becomes_an_error_whose_wait_is_bounded(
 
     assert met_error.message and met_error.next_step
     assert met_error.retry_after is None or 0 <= met_error.retry_after <= MAX_RETRY_AFTER
+
+
+CERTAIN = (400, 401, 402, 403, 404, 407, 413, 422)
+BODIES = (b"", b"<html>processing your request</html>", b"{", b"{}", b"Bad Request", envelope(code="no"))
+
+
+@pytest.mark.parametrize("content", BODIES)
+@pytest.mark.parametrize("status", CERTAIN)
+def test_these_refusals_of_a_paid_request_are_certain_whoever_sent_them(status: int, content: bytes) -> None:
+    error = paid(status, content)
+
+    assert error.certain
+    assert not error.resendable
+    assert error.charged == "no"
+
+
+@pytest.mark.parametrize("content", [*BODIES, envelope(code="request_timeout", retryable=True)])
+@pytest.mark.parametrize(
+    "status", [300, 302, 304, 405, 406, 408, 409, 410, 418, 421, 425, 451, 499, 500, 504, 599]
+)
+def test_all_others_leave_a_paid_request_uncertain(status: int, content: bytes) -> None:
+    error = paid(status, content)
+
+    assert not error.certain
+    assert not error.resendable
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "already_processing",
+        "ALREADY_USED",
+        "quote-already-used",
+        "quote.used",
+        "quoteUsed",
+        "AlreadyProcessing",
+        "duplicate_request",
+        "DuplicateRequest",
+        "request duplicate",
+        "run_in_progress",
+        "runInProgress",
+        "HTTPProcessing",
+        "in-progress",
+        "a_code_so_long_that_nobody_reads_to_its_end_where_it_says_that_the_run_is_already_there",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 403, 409, 422])
+def test_a_code_that_speaks_of_what_exists_already_proves_nothing(status: int, code: str) -> None:
+    for body in ({"code": code}, {"code": code, "details": {"reason": "expired"}}):
+        assert not paid(status, body).certain
+    assert not paid(status, json.dumps({"detail": {"code": code}}).encode()).certain
+    assert not paid(status, json.dumps({"detail": {"error": {"code": code}}}).encode()).certain
+    assert not paid(status, json.dumps({"code": code}).encode()).certain
+    assert not paid(status, json.dumps({"error": code}).encode()).certain
+    assert not paid(status, envelope(code=code, problem="half an emoji \ud83d")).certain
+
+
+@pytest.mark.parametrize(
+    "code", ["refused", "quote_refused", "paused", "unused_quote", "misused", "processor_down", "progression"]
+)
+def test_a_word_inside_another_word_says_nothing(code: str) -> None:
+    assert paid(400, {"code": code}).certain
+
+
+def test_the_text_is_searched_only_where_there_is_no_code() -> None:
+    said = "This person is already being enriched."
+
+    assert paid(400, {"code": "validation_error", "problem": said}).certain
+    for body in (
+        {"problem": said},
+        {"message": "The request is a duplicate"},
+        {"problem": "A run is IN PROGRESS."},
+        {"problem": "Still processing", "code": None},
+        {"problem": "Refused.", "cause": said, "code": 400},
+    ):
+        assert not paid(400, body).certain
+    for data in (
+        {"detail": said},
+        {"detail": [{"loc": ["body"], "msg": said}]},
+        {"error": said},
+        {"message": said},
+    ):
+        assert not paid(422, json.dumps(data).encode()).certain
+    assert not paid(400, said.encode()).certain
+    assert paid(400, {"problem": "The quote was used up, and progress is nil."}).certain
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "quote_expired",
+        "quote_mismatch",
+        "spend_cap_exceeded",
+        "insufficient_credits",
+        "invalid_quote",
+        "quote_required",
+        "missing_quote",
+        "list_protected",
+        "list_cap_reached",
+        "QuoteExpired",
+    ],
+)
+def test_a_conflict_is_certain_where_its_code_names_another_reason(code: str) -> None:
+    assert paid(409, {"code": code}).certain
+    for other in (408, 425, 499):
+        assert not paid(other, {"code": code}).certain
+
+
+@pytest.mark.parametrize(
+    "code", ["", "conflict", "busy", "list_changed", "expired_already", "invalid_duplicate"]
+)
+def test_a_conflict_is_uncertain_otherwise(code: str) -> None:
+    assert not paid(409, {"code": code, "problem": "It has expired."}).certain
+
+
+def test_of_a_paid_request_these_two_alone_are_sent_again() -> None:
+    for status, body in ((429, {}), (503, {"retryable": True})):
+        assert paid(status, body).certain and paid(status, body).resendable
+    assert paid(429, b"<html>").resendable
+    limited = paid(400, {"code": "rate_limited", "retry_after_ms": 500})
+    assert isinstance(limited, RateLimited) and limited.certain and not limited.resendable
+    assert not paid(409, {"code": "rate_limited"}).certain
+    assert not paid(503, {"retryable": False}).certain
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>403 Forbidden</html>", b"{", b"\xff"])
+def test_what_a_free_request_is_told_depends_on_what_can_be_read(content: bytes) -> None:
+    for status in (400, 403, 404, 413):
+        assert not met(status, content).certain
+    for status in (400, 404, 409, 418):
+        assert met(status, envelope(code="already_there")).certain
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 410, 422, 425, 429, 499, 500, 502, 503])
+def test_every_kind_of_error_keeps_the_run_that_its_body_names(status: int) -> None:
+    for content in (
+        envelope(code="duplicate_request", workflow_id="enrich-1"),
+        envelope(code="x", details={"workflow_id": "enrich-1"}),
+        b'{"detail":{"workflow_id":"enrich-1"}}',
+        b'{"workflow_id":"enrich-1","note":"\xff"',
+    ):
+        assert paid(status, content).workflow_id == "enrich-1"
+        assert met(status, content).workflow_id == "enrich-1"
+    assert paid(status, envelope(code="x")).workflow_id is None
+
+
+def test_a_refusal_that_may_be_of_our_own_run_names_no_field_to_correct() -> None:
+    body = json.dumps({"detail": [{"loc": ["body", "lead_list_id"], "msg": "already processing"}]}).encode()
+
+    assert names_field(met(422, body), "lead_list_id")
+    assert not names_field(paid(422, body), "lead_list_id")
+
+
+@given(
+    content=st.binary(max_size=120) | json_values.map(lambda value: json.dumps(value).encode()),
+    status=st.integers(300, 599),
+)
+def test_no_body_makes_a_paid_refusal_certain_that_its_status_does_not(content: bytes, status: int) -> None:
+    error = paid(status, content)
+
+    assert not error.certain or status in (*CERTAIN, 409, 429, 503)
+    assert not error.resendable or status in (429, 503)

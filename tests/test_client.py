@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
-from cleanlist_mcp.client import MAX_RESPONSE_BYTES, PATIENCE, CleanlistClient
+from cleanlist_mcp.client import PATIENCE, CleanlistClient
 from cleanlist_mcp.errors import (
     ApiError,
     ApiUnavailable,
@@ -30,6 +30,7 @@ from cleanlist_mcp.models import (
     PersonRequest,
 )
 from cleanlist_mcp.polling import RateBudget
+from cleanlist_mcp.reading import MAX_RESPONSE_BYTES
 from cleanlist_mcp.retries import MAX_ATTEMPTS
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
@@ -263,6 +264,27 @@ async def test_a_small_answer_that_swells_is_not_unpacked_further() -> None:
         await over(Bomb()).whoami()
 
 
+@pytest.mark.parametrize("failure", [OSError("reset"), RuntimeError("odd"), None])
+async def test_what_goes_wrong_after_the_answer_takes_nothing_back(failure: Exception | None) -> None:
+    class BrokenEnd(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b'{"workflow_id":"bulk-enrich-1"}'
+
+        async def aclose(self) -> None:
+            if failure is not None:
+                raise failure
+            await anyio.sleep_forever()
+
+    class Ending(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=BrokenEnd())
+
+    with anyio.fail_after(30):
+        started = await over(Ending(), timeout_seconds=0.2).start_list(LIST, patience=0)
+
+    assert started.workflow_id == "bulk-enrich-1"
+
+
 async def test_an_answer_that_trickles_ends_with_the_requests_time() -> None:
     stream = Stream(b" ", pause=0.01)
     with anyio.fail_after(30), pytest.raises(ApiUnavailable, match=r"0\.2 seconds") as raised:
@@ -350,6 +372,40 @@ async def test_a_spend_whose_answer_is_lost_is_sent_once_and_uncertain(failure: 
     assert not raised.value.certain
 
 
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"error":{"code":"no"}}'])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 407, 413, 422])
+async def test_a_spend_that_was_refused_is_certain_whoever_refused_it(status: int, body: bytes) -> None:
+    api = Api(httpx.Response(status, content=body))
+    with pytest.raises(ApiError) as raised:
+        await api.client.start_list(LIST, patience=10)
+
+    assert len(api.requests) == 1
+    assert raised.value.certain
+    assert raised.value.charged == "no"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refused(409, code="quote_already_used"),
+        refused(409, code="duplicate_request", workflow_id="enrich-1"),
+        refused(400, code="already_processing"),
+        refused(408),
+        refused(425, code="too_early"),
+        refused(499, code="client_closed_request"),
+        httpx.Response(405, text="<html></html>"),
+    ],
+    ids=["409 used", "409 duplicate", "400", "408", "425", "499", "405"],
+)
+async def test_a_spend_whose_refusal_may_be_of_its_own_doing_is_uncertain(failure: Answer) -> None:
+    api = Api(failure)
+    with pytest.raises(ApiError) as raised:
+        await api.client.start_list(LIST, patience=10)
+
+    assert len(api.requests) == 1
+    assert not raised.value.certain
+
+
 async def test_nothing_is_sent_again_once_the_server_stops() -> None:
     api = Api(httpx.ConnectError("refused"))
     stop = anyio.Event()
@@ -388,6 +444,35 @@ async def test_a_429_that_fits_is_waited_for_and_one_that_does_not_is_told_at_on
     assert (await long.client.whoami()).organization_name == "Fable"
 
 
+@pytest.mark.parametrize("wait", [10**9, 10**400, float("inf")])
+async def test_no_429_stops_the_server_for_longer_than_two_windows(wait: float) -> None:
+    absurd = json.dumps({"error": {"retry_after_ms": wait}})
+    api = Api(httpx.Response(429, content=absurd), httpx.Response(200, json=WHOAMI))
+    for _ in range(2):
+        with pytest.raises(RateLimited) as raised:
+            await api.client.whoami()
+        assert raised.value.retry_after == 120
+    api.clock.now += 120
+
+    assert (await api.client.whoami()).organization_name == "Fable"
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), None, "soon"])
+async def test_a_429_without_a_sensible_wait_stops_the_server_for_one_window(wait: object) -> None:
+    api = Api(httpx.Response(429, content=json.dumps({"error": {"retry_after_ms": wait}})))
+    with pytest.raises(RateLimited):
+        await api.client.whoami()
+    api.clock.now += 45
+    with pytest.raises(RateLimited):
+        await api.client.whoami()
+    assert len(api.requests) == 1
+    api.clock.now += 15
+    with pytest.raises(RateLimited):
+        await api.client.whoami()
+    assert len(api.requests) == 2
+
+
 async def test_a_certificate_that_is_not_trusted_is_said_and_not_tried_again() -> None:
     api = Api(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
     with pytest.raises(ApiUnavailable, match="certificate") as raised:
@@ -400,7 +485,11 @@ async def test_a_certificate_that_is_not_trusted_is_said_and_not_tried_again() -
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"credits":-1}', b'{"credits":"many"}', b"[" * 10_000, b"\xff", b"<html>"],
+    [
+        *(b"", b"{", b"[]", b"null", b'{"credits":"many"}', b"[" * 10_000, b"\xff", b"<html>"),
+        *(b'{"credits":true}', b'{"credits":null}', b'{"credits":NaN}', b'{"credits":%b}' % (b"9" * 5_000)),
+        *(b'{"credits":1e30}', b'{"credits":-1e30}', b'{"credits":-Infinity}', b'{"credits":[5]}'),
+    ],
 )
 async def test_a_success_that_cannot_be_read_is_told_without_its_text(content: bytes) -> None:
     api = Api(httpx.Response(200, content=content))
@@ -430,6 +519,60 @@ async def test_a_quote_whose_expiry_cannot_be_read_is_still_a_quote(expires_at: 
     assert (quote.expires_at, quote.available_credits) == (0.0, 88)
 
 
+ESTIMATED = {
+    "quote_id": "qte_1",
+    "expires_at": 1,
+    "estimated_cost": 12,
+    "row_count": 12,
+    "available_credits": 88,
+}
+
+
+@pytest.mark.parametrize("name", ["estimated_cost", "row_count"])
+@pytest.mark.parametrize("value", [True, False, "5", 5.5, -1, None, [5], 10**12, 1e300, "NaN"])
+async def test_a_quote_whose_figures_are_no_plain_amounts_is_none(name: str, value: object) -> None:
+    client = Api(httpx.Response(200, json=ESTIMATED | {name: value})).client
+    with pytest.raises(BadResponse):
+        await client.estimate(EstimateRequest(list_id="list_1", scope="partial"))
+
+
+@pytest.mark.parametrize("name", ["estimated_cost", "row_count"])
+async def test_a_whole_amount_may_be_spelt_with_a_decimal_point(name: str) -> None:
+    client = Api(httpx.Response(200, json=ESTIMATED | {name: 12.0})).client
+    quote = await client.estimate(EstimateRequest(list_id="list_1", scope="partial"))
+
+    assert (quote.estimated_cost, quote.row_count) == (12, 12)
+
+
+async def test_a_quote_that_gives_rows_away_is_none_and_one_of_no_rows_costs_nothing() -> None:
+    free, empty = ESTIMATED | {"estimated_cost": 0}, ESTIMATED | {"estimated_cost": 0, "row_count": 0}
+    api = Api(httpx.Response(200, json=free), httpx.Response(200, json=empty))
+    request = EstimateRequest(list_id="list_1", scope="partial")
+    with pytest.raises(BadResponse):
+        await api.client.estimate(request)
+
+    assert (await api.client.estimate(request)).estimated_cost == 0
+
+
+@pytest.mark.parametrize("value", [True, "5", 5.5, -1, None, "many", [5], 10**12, {"credits": 5}])
+async def test_a_reservation_that_is_no_plain_amount_counts_as_not_told(value: object) -> None:
+    for path in ("start_person", "start_list"):
+        answer = {"workflow_id": "enrich-1", "credits_reserved": value}
+        started = await EVERY_CALL[path](Api(httpx.Response(200, json=answer)).client)
+        assert getattr(started, "credits_reserved", None) == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"), [(-5, -5), (-5.5, -6), (-0.0, 0), (88.5, 88), ("7", 7), ("-7", -7), (0, 0)]
+)
+async def test_an_account_may_owe_credits(sent: object, read: int) -> None:
+    balance = await Api(httpx.Response(200, json={"credits": sent})).client.balance()
+    client = Api(httpx.Response(200, json=ESTIMATED | {"available_credits": sent})).client
+    quote = await client.estimate(EstimateRequest(list_id="list_1", scope="partial"))
+
+    assert (balance.credits, quote.available_credits) == (read, read)
+
+
 async def test_a_list_without_an_id_hides_no_other() -> None:
     answer = {"lists": [{"list_id": None, "name": "Ghost"}, {"list_id": "list_1"}], "total": 2}
     page = await Api(httpx.Response(200, json=answer)).client.lists()
@@ -453,8 +596,11 @@ async def test_a_status_without_a_word_is_unknown() -> None:
     assert status.status == "unknown" and not status.finished
 
 
-async def test_a_tls_fault_after_the_handshake_is_a_lost_connection() -> None:
-    api = Api(ssl.SSLError("WRONG_VERSION_NUMBER"))
+@pytest.mark.parametrize(
+    "failure", [ssl.SSLError("WRONG_VERSION_NUMBER"), ValueError("odd"), KeyError("odder"), EOFError()]
+)
+async def test_a_failure_of_the_network_that_nobody_expects_is_a_lost_connection(failure: Exception) -> None:
+    api = Api(failure)
     with pytest.raises(ApiUnavailable, match="broke the connection off") as raised:
         await api.client.start_list(LIST, patience=PATIENCE)
 

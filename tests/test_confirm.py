@@ -162,15 +162,14 @@ async def test_a_dialog_gets_no_more_time_than_its_call_has_left(world: World, t
     assert report["status"] == "not_confirmed"
 
 
-async def test_a_quote_that_costs_nothing_asks_nobody(world: World, era: str) -> None:
+async def test_a_quote_that_gives_rows_away_is_no_quote(world: World) -> None:
     world.transport = Edited(world.transport, lambda data: data.update(estimated_cost=0), "/credits/estimate")
-    dialog = Dialog("decline")
 
-    async with world.connect(era, dialog, confirm="always") as session:
-        report = await session.call("enrich_list", **await world.quote(session))
+    async with world.connect(confirm="always") as session:
+        error = await session.error("estimate", list_id="Q3 Prospects")
 
-    assert report["workflow_id"]
-    assert dialog.asked == []
+    assert error["code"] == "bad_response"
+    assert error["charged"] == "no"
 
 
 def test_a_dialog_is_held_open_for_45_seconds_at_most() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
 from cleanlist_mcp import doctor
@@ -17,7 +18,7 @@ from cleanlist_mcp.doctor import Finding
 from cleanlist_mcp.errors import SettingsError
 from cleanlist_mcp.sandbox.accounts import ALL_SCOPES
 from cleanlist_mcp.settings import Settings
-from tests.support import Answering, World
+from tests.support import Answering, Edited, World
 
 
 async def look(
@@ -324,8 +325,37 @@ async def test_a_placeholder_that_the_client_left_is_named(world: World) -> None
     assert not any(finding.level == "warning" for finding in findings)
 
 
-async def test_an_empty_account_is_a_warning_for_reading_still_works(world: World) -> None:
+async def test_a_proxy_that_misbehaves_is_a_network_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer_in_another_protocol(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # no database here
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
+        settings = Settings(
+            api_key=SecretStr("clapi_fictional_key"),
+            base_url="https://api.cleanlist.example/api/v1/public",
+            state_dir=tmp_path,
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, answer_in_another_protocol)
+            findings = await doctor.examine(settings, {})
+            tasks.cancel_scope.cancel()
+
+    fault = next(finding for finding in findings if finding.subject == "network")
+    assert "cannot be reached" in fault.text and "ALL_PROXY" in fault.text
+
+
+@pytest.mark.parametrize("credits_left", [0, -5])
+async def test_an_empty_account_is_a_warning_for_reading_still_works(world: World, credits_left: int) -> None:
     key = world.sandbox.add_account("poor", credits=0)
+    world.transport = Edited(
+        world.transport, lambda data: data.update(credits=credits_left), "/credits/balance", "GET"
+    )
 
     findings = await look(world, world.settings(api_key=SecretStr(key)))
 

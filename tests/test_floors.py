@@ -12,11 +12,11 @@ PACKAGE = "cleanlist_mcp"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
 FLOORS = (
-    ("ground", "errors settings models text clock"),
+    ("ground", "errors settings models text clock awake"),
     (
         "first",
-        "answers retries spend polling paging normal_forms identity spellings short_forms mailboxes likeness leads "
-        "csv_columns csv_file",
+        "reading answers retries spend polling paging normal_forms identity spellings short_forms mailboxes likeness "
+        "leads csv_columns csv_file",
     ),
     ("second", "client journal"),
     ("third", "watching workflows directory services quotes people reports results rows tallying importing"),

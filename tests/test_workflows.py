@@ -409,7 +409,7 @@ async def test_of_the_quotes_of_others_the_newest_are_priced_once(
     assert asked == [1, 2, 3, 3, 4]
 
 
-async def test_a_quote_that_nobody_issued_is_unknown_and_one_used_elsewhere_is_used(
+async def test_a_quote_that_nobody_issued_is_unknown_and_the_use_of_one_elsewhere_may_be_ours(
     world: World, tmp_path: Path
 ) -> None:
     async with world.connect() as session:
@@ -420,7 +420,7 @@ async def test_a_quote_that_nobody_issued_is_unknown_and_one_used_elsewhere_is_u
         used = await session.error("enrich_list", **arguments)
 
     assert (forged["code"], forged["charged"]) == ("quote_unknown", "no")
-    assert (used["code"], used["charged"]) == ("quote_used", "no")
+    assert (used["code"], used["charged"]) == ("outcome_unknown", "unknown")
     assert len(world.sandbox.runs) == 1
 
 
@@ -597,7 +597,7 @@ async def test_a_run_that_stays_unknown_to_the_api_is_given_up(world: World) -> 
     ("status", "code", "ours"),
     [
         (400, "signature_invalid", "quote_unknown"),
-        (409, "list_changed", "quote_unknown"),
+        (409, "quote_invalid", "quote_unknown"),
         (403, "list_protected", "list_protected"),
         (400, "approval_required", "approval_required"),
     ],
