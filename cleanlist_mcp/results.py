@@ -179,6 +179,8 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], durable:
 def balance_result(answer: Balance, spent: Spent, limits: Limits, *, known: bool) -> BalanceResult:
     """Credits left, and what this machine has reserved and spent, as far as that is `known`."""
     summary = f"{credits_text(answer.credits)} left."
+    if answer.credits < 0:
+        summary = f"The balance is {credits_text(answer.credits)}: the account owes them."
     next_step = None
     if spent.reserved_now:
         summary += (
