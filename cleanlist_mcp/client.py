@@ -67,7 +67,8 @@ class _Request:
 
 @dataclass
 class _Answer:
-    """What has come of an answer; `status` is 0 before its head is there, `complete` true once all of it is."""
+    """The part of an answer that has come in; `status` is 0 before its head is there, and `complete` becomes true
+    once all of it is."""
 
     status: int = 0
     complete: bool = False
@@ -115,7 +116,7 @@ _BEFORE_DEPARTURE = frozenset({"connect_tcp", "start_tls", "setup_socks5_connect
 """Steps of httpcore by which nothing of a request leaves."""
 
 _NEVER_OPENED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-"""What a request that has not left fails with where the network layer does not tell of it."""
+"""Failures of requests that have not left, for where the network layer does not tell."""
 
 
 def _is_for_a_proxy(info: Mapping[str, Any]) -> bool:
@@ -404,7 +405,7 @@ class CleanlistClient:
 
     @cached_property
     def _trust(self) -> ssl.SSLContext | bool:
-        """What certificates are checked against; nothing where none is shown."""
+        """The trust store that certificates are checked against; false where none is shown."""
         if self._transport is not None or urlsplit(self._settings.base_url).scheme != "https":
             return False
         import truststore  # here, because it is needed once there is something to ask over TLS
@@ -440,7 +441,7 @@ async def _converse(
 
 
 def _never_left(exc: Exception, departure: _Departure) -> bool:
-    """Whether a request that failed so has certainly not left this machine."""
+    """Return whether a request that failed so has certainly not left this machine."""
     return not departure.left if departure.heard else isinstance(exc, _NEVER_OPENED)
 
 

@@ -25,12 +25,12 @@ class Seen:
 
 
 Reply = Callable[[Seen, ByteStream], Awaitable[None]]
-"""What the API does about a request; closing the stream ends the connection."""
+"""The API's doing about a request; closing the stream ends the connection."""
 
 
 @dataclass
 class RawApi:
-    """Where it listens, and what it has seen."""
+    """Its address, and all that it has seen."""
 
     base_url: str = ""
     port: int = 0

@@ -52,7 +52,7 @@ def met(status: int, content: bytes = b"", what: What = "address", **headers: st
 
 
 def paid(status: int, content: Any) -> ApiError:
-    """What a paid request meets; `content` is bytes, or what the API's own envelope holds."""
+    """The error that a paid request meets; `content` is bytes, or what the API's own envelope holds."""
     return failure(status, {}, content if isinstance(content, bytes) else envelope(**content), spends=True)
 
 

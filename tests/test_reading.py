@@ -108,7 +108,7 @@ INSTEAD_OF_A_TEXT = (
 
 
 def read(model: type[BaseModel], content: bytes) -> BaseModel:
-    """An answer as the client reads it."""
+    """Read an answer as the client does."""
     from cleanlist_mcp.client import _read
 
     return _read(content, model)
