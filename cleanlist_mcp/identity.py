@@ -19,6 +19,7 @@ from cleanlist_mcp.normal_forms import (
     normal_person_id,
     normal_person_name,
 )
+from cleanlist_mcp.secrecy import holds_secret
 
 MAX_CELL = 4_000
 """Longest cell that is looked at at all, in characters: an address may carry a long tracking query."""
@@ -108,13 +109,18 @@ def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
 
 
 def _cell(name: str, value: object) -> str:
-    """Return the cell's text; its size is checked before anything looks at each character."""
+    """Return the cell's text; its size is checked before anything looks at each character.
+
+    One with a secret is refused: what is sent is never rewritten, and nobody means to send that.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
         raise InvalidArguments(f"{name} is not text", f"Send {name} as a string.")
     if len(value) > MAX_CELL:
         raise _too_long(name)
+    if holds_secret(value):
+        raise InvalidArguments(f"{name} holds what looks like an API key", f"Take it out of {name}.")
     return value
 
 

@@ -8,7 +8,7 @@ import unicodedata
 from itertools import chain
 from urllib.parse import quote, unquote
 
-from cleanlist_mcp.text import clean
+from cleanlist_mcp.text import visible as clean  # these forms go into requests, which are never rewritten
 
 MAX_EMAIL = 254
 MAX_DOMAIN = 253

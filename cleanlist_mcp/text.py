@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from cleanlist_mcp.secrecy import blot, holds_secret
+
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 # Planes of nothing but ideographs, to which Unicode keeps adding: what this Python does not know yet are names.
 _IDEOGRAPHS = ("\U00020000", "\U0003fffd")
@@ -21,12 +23,57 @@ _JOINING_SCRIPTS = (
 _WORK_LIMIT = 8
 """How many times the wanted length is looked at: enough to find it behind a good deal of padding."""
 
-_IDENTIFYING = re.compile(r"@|://|www\.|linkedin|\d[\d ().-]{4,}\d", re.IGNORECASE)
+_MARGIN = 256
+"""Characters beyond what is kept that are read too: in the longest spelling, a secret is known by fewer."""
+
+# "at" and "dot" in brackets, or between blanks and the like, in the place of their signs. Two letters after the dot
+# are a country in small letters, and a company's legal form in capitals.
+_AT = r"[\s_.-]*[(\[{<]\s*(?:at|a|ät|ä|@)\s*[)\]}>][\s_.-]*"
+_BARE_AT = r"[\s_-]+at[\s_-]+"
+_DOT = r"(?:\s*[(\[{<]\s*(?:dot|punkt|\.)\s*[)\]}>]\s*|[\s_-]+(?:dot|punkt)[\s_-]+|\s*\.\s*)"
+_ENDING = (
+    r"(?:com|net|org|edu|gov|mil|int|info|biz|name|app|dev|xyz|online|shop|cloud|tech|example|test|invalid"
+    r"|(?-i:[a-z]{2}))\b"
+)
+_SPELT_DOT = _DOT.replace(r"|\s*\.\s*)", ")")
+# Not compiled yet: few starts see its first use.
+_CONTACT = "(?i)" + (
+    "|".join(
+        (
+            "@",
+            r"://|www\s*\.|\b(?:mailto|tel|skype|callto|sms)\s*:",
+            r"linked[\s._-]*in\b|\b(?:lnkd\.in|wa\.me|t\.me|m\.me|fb\.me|fb\.com|ig\.me|bit\.ly)\b",
+            r"\b(?:whatsapp|telegram)\b.*\d|(?:^|[^\w.])(?:in|pub)/(?!out\b)\w|/(?:in|pub)/",
+            r"\b[\w-]+\.[a-z]{2,}/\S",  # a page of a site
+            rf"\w{_AT}\w[\w-]*(?:{_DOT}\w[\w-]*)*{_DOT}{_ENDING}",
+            rf"\w{_BARE_AT}\w[\w-]*(?:{_SPELT_DOT}\w[\w-]*)*{_SPELT_DOT}{_ENDING}",
+            # Five digits in all, with up to three signs between two: a comma is in amounts alone.
+            r"\d(?:(?:[^\w,]|_){0,3}\d){4}",
+        )
+    )
+)
 
 
 def has_contact_data(value: str) -> bool:
-    """Whether `value` looks as if it held an address, a phone number or a profile link."""
-    return _IDENTIFYING.search(value) is not None
+    """Return whether `value` looks as if it held an address, a phone number, a profile link or a secret.
+
+    It is looked at as a reader sees it: without invisible characters, compatibility forms as what they stand for,
+    digits of every script as digits.
+    """
+    return re.search(_CONTACT, _as_read(value)) is not None or holds_secret(value)
+
+
+def _as_read(value: str) -> str:
+    plain = visible(unicodedata.normalize("NFKC", visible(value)))
+    return "".join(_digit(char) for char in plain).translate(_FULL_STOPS)
+
+
+_FULL_STOPS = str.maketrans(dict.fromkeys("\u3002\uff61\u2024\u06d4", "."))
+
+
+def _digit(char: str) -> str:
+    digit = None if char.isascii() else unicodedata.digit(char, None)
+    return char if digit is None else str(digit)
 
 
 def quoted(name: str) -> str:
@@ -35,21 +82,27 @@ def quoted(name: str) -> str:
 
 
 def clean(value: str, limit: int | None = None) -> str:
-    """Return `value` without control, bidirectional, tag or other invisible characters.
+    """Return `value` without control, bidirectional, tag or other invisible characters, and without secrets.
 
     Line breaks and tabs become single spaces, runs of white space collapse, the text is NFC. Zero-width joiners
-    stay where they shape letters or make one emoji of several. With `limit`, at most that many characters come
-    back, the last one an ellipsis where text was cut; of a text many times as long only the beginning is read.
+    stay where they shape letters or make one emoji of several. Secrets are blotted out as `secrecy` says. With
+    `limit`, at most that many characters come back, the last one an ellipsis where text was cut; of a text many
+    times as long only the beginning is read.
     """
     if limit is None:
-        return _visible(value)
-    text = _visible(value[: limit * _WORK_LIMIT])
-    if len(text) <= limit and len(value) <= limit * _WORK_LIMIT:
+        return blot(visible(value))
+    room = limit * _WORK_LIMIT + _MARGIN
+    text = blot(visible(value[:room]))
+    if len(value) > room:
+        # What was not read could have shown that these are the beginning of a secret.
+        text = text[: max(len(text) - _MARGIN, 0)]
+    elif len(text) <= limit:
         return text
     return text[: max(limit - 1, 0)].rstrip(" \u200c\u200d") + "…"
 
 
-def _visible(value: str) -> str:
+def visible(value: str) -> str:
+    """Return `value` as `clean` does, its secrets still in it: for requests, which are never rewritten."""
     if value.isprintable() and (value.isascii() or _HIDDEN.isdisjoint(value)):
         return unicodedata.normalize("NFC", " ".join(value.split()))
     spaced = "".join(" " if char.isspace() else char for char in value)

@@ -12,7 +12,7 @@ PACKAGE = "cleanlist_mcp"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
 FLOORS = (
-    ("ground", "errors settings models text clock awake"),
+    ("ground", "errors settings models text secrecy links clock awake"),
     (
         "first",
         "reading answers retries spend polling paging normal_forms identity spellings short_forms mailboxes likeness "

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_mcp.text import clean, quoted
+from cleanlist_mcp.secrecy import MARK, keep
+from cleanlist_mcp.text import clean, has_contact_data, quoted
+from tests.spellings import SPELLINGS, fictional_key, left_of
+
+KEY = fictional_key(3)
 
 rules = settings(deadline=None, max_examples=100, database=None)
 
@@ -161,3 +165,107 @@ def test_a_name_in_quotation_marks_cannot_end_them() -> None:
 def test_an_ideograph_that_this_python_does_not_know_is_no_invisible_character() -> None:
     assert clean("\U00031351\u660e") == "\U00031351\u660e"
     assert clean("a\U0002fffe\ufdd0\U000e0fffb") == "ab"
+
+
+@pytest.fixture
+def the_key_is_in_use() -> None:
+    keep(KEY)
+
+
+@pytest.mark.usefixtures("the_key_is_in_use")
+def test_a_secret_goes_before_anything_is_cut() -> None:
+    for limit in range(5, 90):
+        assert not left_of(KEY, clean(f"The key {KEY} is wrong.", limit))
+
+    assert clean(f"The key {KEY} is wrong.", 60) == f"The key {MARK} is wrong."
+    assert clean(f"The key {KEY} is wrong.") == f"The key {MARK} is wrong."
+
+
+@rules
+@given(
+    st.sampled_from(sorted(SPELLINGS)),
+    st.sampled_from(["\u202e", "\u200b", " ", "x", "ab "]),
+    st.integers(0, 4_500),
+    st.sampled_from([20, 60, 80, 200, 500]),
+    st.sampled_from(["", " is wrong", " and so on" * 900]),
+)
+def test_no_cut_leaves_a_piece_of_a_secret(
+    spelling: str, padding: str, count: int, limit: int, after: str
+) -> None:
+    keep(KEY)
+
+    cut = clean(padding * (count // len(padding)) + SPELLINGS[spelling](KEY) + after, limit)
+
+    assert len(cut) <= limit
+    assert not left_of(KEY, cut)
+
+
+CONTACT = [
+    *("555–123–4567", "555‑123‑4567", "030/123/456", "555·123·4567", "①②③-④⑤⑥-⑦⑧", "Tel 12345"),
+    *("ada＠secret．com", "ada＠secret.com", "ada﹫secret.com", "ada(at)secret.com", "lnkd.in/abc123"),
+    *("in/ada-lovelace-42", "wa.me/x", "t.me/adalove"),
+    *("❶❷❸ ❹❺❻", "٠٣٠١٢٣٤٥", "５５５．１２３", "5️⃣5️⃣5️⃣1️⃣2️⃣3️⃣", "(555) 123 4567", "555_123_4567", "555•123•4567"),
+    *("+49 (0)30 / 123 45", "5\u200b5\u200b5\u200b1\u200b2", "555 — 12 — 34", "555\u2009123"),
+    *("ada [at] secret [dot] com", "ada at secret dot com", "ADA AT SECRET DOT COM", "ada_at_secret_dot_com"),
+    *("ada (at) secret.example", "ada{at}secret.co.uk", "ada ( at ) secret punkt de", "ada⒜secret.com"),
+    *("ada at mail dot secret dot com", "ada@secret", "Ada @ Secret"),
+    *(
+        "linkedin.com/in/ada",
+        "Linked In ada",
+        "l\u200binkedin",
+        "ｌｎｋｄ．ｉｎ",
+        "Ada /in/ada",
+        "https://secret.example",
+    ),
+    *("www.secret.example", "x.com/ada", "mailto: ada", "tel:ada", "secret。example/ada", "WhatsApp 7"),
+    *("clapi_0123456789abcdef", "\\u0063lapi_0123456789abcdef", "Bearer abcdefghijklmnopqrst1"),
+]
+NO_CONTACT = [
+    *(
+        "3M",
+        "Studio 54",
+        "7-Eleven",
+        "O2",
+        "1-800-Flowers",
+        "24/7 Fitness",
+        "99 cents",
+        "Fable 2000",
+        "H₂O GmbH",
+    ),
+    *("Ada Fable at Fable & Sons", "Ada Fable at fable.example", "Jean-Luc O'Brien at Société Générale"),
+    *(
+        "Fable AG (AT)",
+        "Müller (AT) GmbH",
+        "Ada at Red Dot Design",
+        "Ada at Red Dot AG",
+        "Ada at Polka Dot Inc",
+    ),
+    *("Class of 2026", "Q3 Prospects", "Top 100", "10,000 leads", "Ben & Jerry's, Inc.", "Built-in / Berlin"),
+    *(
+        "AT&T",
+        "北京 三一重工",
+        "a person",
+        "Telegraph Media",
+        "MCP Results",
+        "We are in/out",
+        "start.me",
+        "Booking.com",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", CONTACT)
+@pytest.mark.parametrize("around", ["{}", "Ada Fable at {}", "{} at Fable & Sons"])
+def test_an_address_a_number_and_a_profile_are_seen_however_they_are_written(text: str, around: str) -> None:
+    assert has_contact_data(around.format(text))
+
+
+@pytest.mark.parametrize("text", NO_CONTACT)
+def test_names_and_companies_are_no_contact_data(text: str) -> None:
+    assert not has_contact_data(text)
+
+
+@pytest.mark.usefixtures("the_key_is_in_use")
+@pytest.mark.parametrize("spelling", ["as it is", "upper case", "base64 of user and key", "spaces"])
+def test_a_secret_is_contact_data(spelling: str) -> None:
+    assert has_contact_data(f"Ada at {SPELLINGS[spelling](KEY)}")

@@ -1,0 +1,64 @@
+"""Web addresses from the API: which of them may be handed on to a person, a model or a program."""
+
+import re
+from ipaddress import IPv4Address
+from urllib.parse import urlsplit
+
+from cleanlist_mcp.secrecy import holds_secret
+
+LONGEST = 4096
+"""Characters of the longest address that is handed on."""
+
+# Not compiled yet: few starts see their first use. No user and no password; nothing that ends an address in Markdown,
+# HTML, JSON or a shell's quotes.
+_WRITTEN = (
+    r"(?i)(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:[/?#][!#-&*-;=?-Z_a-z~]*)?"
+)
+_NAME = r"(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+
+def is_written_plainly(link: str) -> bool:
+    """Return whether `link` is an address of the web, without a user, a secret, or a sign that could end it early."""
+    return len(link) <= LONGEST and re.fullmatch(_WRITTEN, link) is not None and not holds_secret(link)
+
+
+def is_public(link: str) -> bool:
+    """Return whether `link` is written plainly, is HTTPS, and names no host of this machine or of a private network.
+
+    Names are not looked up: a name may still lead there.
+    """
+    found = re.fullmatch(_WRITTEN, link)
+    if found is None or found["scheme"].lower() != "https" or not is_written_plainly(link):
+        return False
+    return not _is_private(found["host"].lower().rstrip("."))
+
+
+def may_be_handed_on(link: str, api: str) -> bool:
+    """Return whether a link of the API at the address `api` is public, or of that API's own origin."""
+    return is_public(link) or (is_written_plainly(link) and _origin(link) == _origin(api))
+
+
+def _origin(address: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(address)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", address, None
+    return parts.scheme, parts.hostname or "", port
+
+
+def _is_private(host: str) -> bool:
+    if not re.fullmatch(_NAME, host) or host.rpartition(".")[2] in (
+        "localhost",
+        "local",
+        "localdomain",
+        "internal",
+    ):
+        return True
+    if not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]):
+        return False
+    try:
+        return not IPv4Address(host).is_global
+    except ValueError:
+        return True  # a number in another way of writing, which some programs read as an address

@@ -1,0 +1,420 @@
+"""Secrets blotted out of texts: the one place that every text passes on its way out and into the journal.
+
+What counts as one: each secret that is `keep`t, written plainly or in any other way that is read again with ease (in
+another case, with white space or invisible characters inside, in full-width or other compatibility forms, with escapes
+of JSON, Python, URLs or HTML, as base64 or in hexadecimal digits), whole or any `PIECE` characters of it; every word
+shaped like a key of Cleanlist, whoever's it is; and whatever follows "Bearer" and looks like a token.
+
+Ordinary texts are the rule and come by the thousand, so a quick look decides for nearly all of them: a piece of
+`PIECE` characters cannot hide between samples of `_GRAM` characters that are taken often enough.
+"""
+
+import re
+import unicodedata
+from base64 import b64encode
+from binascii import a2b_base64
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+MARK = "[secret removed]"
+"""Words that take a secret's place."""
+
+PIECE = 16
+"""A piece of a secret of so many characters counts as the secret; of one that is shorter, the whole."""
+
+SHORTEST = 8
+"""A secret of fewer characters is none that can be told from ordinary text."""
+
+KEPT = 256
+"""Secrets that are known at once; of more, the older half is forgotten."""
+
+_GRAM = 7
+_LAYERS = 4
+"""Times that an escape may be escaped, or an encoding be encoded."""
+
+_SHORTEST_TOKEN = 22
+"""Characters of base64 that hold the shortest word shaped like a key."""
+
+# Compiled at once is only what every text meets; the others wait in `re`'s own memory for their first use.
+_TOKEN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST_TOKEN},}}")
+_DIGITS = re.compile(rf"[0-9A-Fa-f]{{{2 * PIECE},}}")
+_MAY_BE_ESCAPED = re.compile(r"\\|%[0-9A-Fa-fu]|&(?:#|[A-Za-z]{2,31};)")
+_READABLE = rb"[\x20-\x7e]{16,}"
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+_SHAPED = r"(?i:cl(?:api|ext)_)[A-Za-z0-9_-]{10,}"
+_BEARER = r"(?i:bearer)[\s:+]{1,4}([A-Za-z0-9._~+/=-]{20,})"
+# Runs, because a text of nothing but escapes has very many: of UTF-16, of UTF-8, of single characters. Each time that
+# an escape is escaped, its backslashes double.
+_ESCAPED = (
+    r"(?P<units>(?:(?:\\{1,8}u|%u)[0-9A-Fa-f]{4})+)"
+    r"|(?P<bytes>(?:(?:\\{1,8}x|%)[0-9A-Fa-f]{2})+)"
+    r"|(?P<codes>(?:&#(?:[xX][0-9A-Fa-f]{1,7}|[0-9]{1,8});?|\\{1,8}u\{[0-9A-Fa-f]{1,7}\}|\\{1,8}U[0-9A-Fa-f]{8}"
+    r"|\\{1,8}[0-3][0-7]{2}|\\{1,8}[nrt!-/:-@\[\]-`{-~]|&[A-Za-z]{2,31};)+)"
+)
+_UNIT = r"[u%\\]+([0-9A-Fa-f]{4})"
+_BYTE = r"[x%\\]+([0-9A-Fa-f]{2})"
+_CODE = (
+    r"(?:&#[xX]|\\{1,8}u\{|\\{1,8}U)(?P<hex>[0-9A-Fa-f]+)[;}]?|&#(?P<decimal>[0-9]+);?|\\{1,8}(?P<octal>[0-7]{3})"
+    r"|\\{1,8}(?P<itself>.)|&[A-Za-z]+;"
+)
+_BASES = {"hex": 16, "decimal": 10, "octal": 8}
+_STANDARD_BASE64 = str.maketrans("-_", "+/")
+# Letters and symbols that show nothing, beside the categories of characters that never do.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U0001d159")
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn"})
+_OTHER = "\0"
+"""Stands for what is no character of a secret, and ends a word."""
+
+DataT = TypeVar("DataT")
+
+
+class _Known:
+    """Marks of the secrets in use: `spellings` of them all, in lower case and without white space, by how many
+    characters of one count; `grams`, every `_GRAM` characters of them; `step`, how far apart samples of a text
+    may be; `shortest`, the fewest characters of a text that can hold any."""
+
+    def __init__(self) -> None:
+        self.grams: set[str] = set()
+        self.spellings: dict[int, str] = {}
+        self.step = PIECE - _GRAM + 1
+        self.shortest = PIECE
+
+    def learn(self, spellings: tuple[str, ...]) -> None:
+        """Recognise one more secret."""
+        for spelling in spellings:
+            length = min(PIECE, len(spelling))
+            self.grams.update(spelling[at : at + _GRAM] for at in range(len(spelling) - _GRAM + 1))
+            self.spellings[length] = f"{self.spellings.get(length, '')}\n{spelling}"
+            self.shortest = min(self.shortest, length)
+        self.step = self.shortest - _GRAM + 1
+
+
+_secrets: dict[str, tuple[str, ...]] = {}
+_known = _Known()
+
+
+def keep(secret: str) -> None:
+    """Blot out `secret` from now on, wherever it comes up; one of fewer than `SHORTEST` characters is not kept."""
+    known_before = _secrets.pop(secret, None)
+    if known_before is not None:
+        _secrets[secret] = known_before  # the last to be forgotten
+        return
+    if len(_pressed(_plain(secret).lower())) < SHORTEST:
+        return
+    _secrets[secret] = _spellings(secret)
+    _known.learn(_secrets[secret])
+    if len(_secrets) > KEPT:
+        _forget_older_half()
+
+
+def keep_proxies(environment: Mapping[str, str]) -> None:
+    """Keep the names and passwords that the variables of proxies hold."""
+    for name, value in environment.items():
+        if not name.casefold().endswith("_proxy"):
+            continue
+        try:
+            address = urlsplit(value if "://" in value else f"http://{value}")
+            user, password = address.username or "", address.password
+        except ValueError:
+            continue
+        if password:
+            for secret in {f"{user}:{password}", unquote(f"{user}:{password}")}:
+                keep(secret)
+            if len(password) >= 12:  # a shorter one alone may be a word of any text
+                keep(unquote(password))
+
+
+def blot(text: str) -> str:
+    """Return `text` with `MARK` in the place of each secret; a text that holds none comes back as it is."""
+    if not _is_suspect(text, _LAYERS):
+        return text
+    for _ in range(_LAYERS):
+        spans = _merged(_spans(text, _LAYERS))
+        if not spans:
+            return text
+        text = _without(text, spans)
+    return MARK if holds_secret(text) else text
+
+
+def blot_all(data: DataT) -> DataT:
+    """Return `data` with each text in it blotted: keys and values of dicts, and items of lists, however deep."""
+    return _blotted(data)  # type: ignore[return-value]
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether `text` holds a secret that `blot` would take out."""
+    return _holds(text, _LAYERS)
+
+
+def _blotted(data: object) -> object:
+    if isinstance(data, str):
+        return blot(data)
+    if isinstance(data, dict):
+        return {_blotted(name): _blotted(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_blotted(item) for item in data]
+    return data
+
+
+def _holds(text: str, layers: int) -> bool:
+    return _is_suspect(text, layers) and next(_spans(text, layers), None) is not None
+
+
+# The quick look: never says no where there is a secret.
+
+
+def _is_suspect(text: str, layers: int) -> bool:
+    if len(text) < _known.shortest or layers == 0:
+        return False
+    plain = _plain(text)
+    if _seems_to_hold(plain, layers):
+        return True
+    if not _MAY_BE_ESCAPED.search(plain):
+        return False
+    unescaped = re.sub(_ESCAPED, _meaning, plain)
+    return unescaped != plain and _is_suspect(unescaped, layers - 1)
+
+
+def _plain(text: str) -> str:
+    """Return the ASCII characters of `text`, of compatibility forms those that they stand for; white space stays."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return text if text.isprintable() else re.sub(_CONTROL, "", text)
+
+
+def _pressed(text: str) -> str:
+    return "".join(text.split())
+
+
+def _seems_to_hold(plain: str, layers: int) -> bool:
+    low = plain.lower()
+    if ("_" in low and ("clapi_" in low or "clext_" in low)) or "bearer" in low:
+        return True
+    words = low.split()
+    pressed = "".join(words)
+    if not _known.grams.isdisjoint(_samples(pressed)):
+        return True
+    if len(pressed) < _SHORTEST_TOKEN or max(map(len, words)) < _SHORTEST_TOKEN:
+        return False
+    return next(_encoded(plain, layers), None) is not None
+
+
+def _samples(pressed: str) -> list[str]:
+    return [pressed[at : at + _GRAM] for at in range(0, len(pressed) - _GRAM + 1, _known.step)]
+
+
+def _encoded(plain: str, layers: int) -> Iterator[tuple[int, int]]:
+    """Find words that are base64 or hexadecimal digits of a text with a secret in it."""
+    if not plain.islower():  # base64 of any such text has capital letters
+        for token in _TOKEN.finditer(plain):
+            if any(_holds(reading, layers - 1) for reading in _from_base64(token[0])):
+                yield token.span()
+    for digits in _DIGITS.finditer(plain):
+        if any(_holds(reading, layers - 1) for reading in _from_digits(digits[0])):
+            yield digits.span()
+
+
+def _from_base64(token: str) -> Iterator[str]:
+    """Yield the texts that a word may be the base64 of, wherever in it the code begins."""
+    standard = token.translate(_STANDARD_BASE64)
+    for start in range(4):
+        code = standard[start:]
+        for readable in re.findall(_READABLE, a2b_base64(code + "A" * (-len(code) % 4))):
+            yield readable.decode("ascii")
+
+
+def _from_digits(digits: str) -> Iterator[str]:
+    for start in range(2):
+        whole = (len(digits) - start) // 2 * 2
+        for readable in re.findall(_READABLE, bytes.fromhex(digits[start : start + whole])):
+            yield readable.decode("ascii")
+
+
+# The exact look: where in the text.
+
+
+class _View:
+    """A text as it reads; `origins` says where in the original each of its characters begins and ends, None that it
+    is as long as the original."""
+
+    def __init__(self, text: str, origins: list[tuple[int, int]] | None) -> None:
+        self.text = text
+        self.origins = origins
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Return where in the original the characters from `start` to `end` stand."""
+        return (start, end) if self.origins is None else (self.origins[start][0], self.origins[end - 1][1])
+
+
+def _spans(text: str, layers: int) -> Iterator[tuple[int, int]]:
+    """Yield where secrets begin and end in `text`; they may overlap."""
+    view: _View | None = _view_of(text)
+    while view is not None and layers > 0:
+        for start, end in _hits(view.text, layers):
+            yield view.origin(start, end)
+        view = _unescaped(view)
+        layers -= 1
+
+
+def _view_of(text: str) -> _View:
+    if text.isascii() and text.isprintable():
+        return _View(text, None)
+    seen: list[str] = []
+    origins: list[tuple[int, int]] = []
+    for index, char in enumerate(text):
+        shown = _shown(char)
+        seen.append(shown)
+        origins += [(index, index + 1)] * len(shown)
+    return _View("".join(seen), origins)
+
+
+def _shown(char: str) -> str:
+    """Return the ASCII that a character reads as: nothing for an invisible one, `_OTHER` for one of another script."""
+    if " " <= char <= "~":
+        return char
+    if char.isspace():
+        return " "
+    if unicodedata.category(char) in _UNSEEN or char in _BLANK:
+        return ""
+    return _plain(char) or _OTHER
+
+
+def _unescaped(view: _View) -> _View | None:
+    """Return the view with its escapes read, or None where it has none."""
+    if not _MAY_BE_ESCAPED.search(view.text):
+        return None
+    seen: list[str] = []
+    origins: list[tuple[int, int]] = []
+    done = 0
+    for escape in re.finditer(_ESCAPED, view.text):
+        seen.append(view.text[done : escape.start()])
+        origins += [view.origin(at, at + 1) for at in range(done, escape.start())]
+        for char, start, end in _meanings(escape):
+            shown = _shown(char)
+            seen.append(shown)
+            origins += [view.origin(start, end)] * len(shown)
+        done = escape.end()
+    if done == 0:
+        return None
+    origins += [view.origin(at, at + 1) for at in range(done, len(view.text))]
+    return _View("".join(seen) + view.text[done:], origins)
+
+
+def _meaning(escape: re.Match[str]) -> str:
+    """Return the plain ASCII that a run of escapes stands for."""
+    if escape["units"]:
+        return _plain(bytes.fromhex("".join(re.findall(_UNIT, escape[0]))).decode("utf-16-be", "ignore"))
+    if escape["bytes"]:
+        return _plain(bytes.fromhex("".join(re.findall(_BYTE, escape[0]))).decode("utf-8", "ignore"))
+    return _plain("".join(_character(code) for code in re.finditer(_CODE, escape[0])))
+
+
+def _meanings(escape: re.Match[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield the characters that a run of escapes stands for, and where each stands."""
+    start = escape.start()
+    if escape["codes"]:
+        for code in re.finditer(_CODE, escape[0]):
+            for char in _character(code):
+                yield char, start + code.start(), start + code.end()
+        return
+    item, encoding = (_UNIT, "utf-16-be") if escape["units"] else (_BYTE, "utf-8")
+    decoder = getincrementaldecoder(encoding)("ignore")
+    before = start
+    for unit in re.finditer(item, escape[0]):
+        for char in decoder.decode(bytes.fromhex(unit[1])):
+            yield char, before, start + unit.end()
+            before = start + unit.end()
+
+
+def _character(escape: re.Match[str]) -> str:
+    if escape.lastgroup is None:
+        from html import unescape  # here: its long table is needed as good as never
+
+        return unescape(escape[0])
+    if escape.lastgroup == "itself":
+        return " " if escape["itself"] in "nrt" else escape["itself"]
+    code = int(escape[escape.lastgroup], _BASES[escape.lastgroup])
+    return chr(code) if code <= 0x10FFFF else ""
+
+
+def _hits(seen: str, layers: int) -> Iterator[tuple[int, int]]:
+    """Yield where secrets begin and end in what a reader sees."""
+    for found in re.finditer(_SHAPED, seen):
+        yield found.span()
+    for found in re.finditer(_BEARER, seen):
+        if _looks_random(found[1]):
+            yield found.start(1), found.end(1) - (len(found[1]) - len(found[1].rstrip(".")))
+    yield from _pieces(seen)
+    yield from _encoded(seen, layers)
+
+
+def _looks_random(token: str) -> bool:
+    """Return whether a word has a digit, or letters of both cases after its first one."""
+    rest = "".join(char for char in token if char.isalpha())[1:]
+    return any(char.isdigit() for char in token) or not (rest.islower() or rest.isupper() or not rest)
+
+
+def _pieces(seen: str) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of the secrets in use stand, white space and other scripts disregarded."""
+    if _known.grams.isdisjoint(_samples(_pressed(_plain(seen)).lower())):
+        return
+    places = [index for index, char in enumerate(seen) if char not in (" ", _OTHER)]
+    pressed = "".join(seen[index] for index in places).lower()
+    for at in range(len(pressed) - _GRAM + 1):
+        if pressed[at : at + _GRAM] in _known.grams:
+            for length, spellings in _known.spellings.items():
+                piece = pressed[at : at + length]
+                if len(piece) == length and piece in spellings:
+                    yield places[at], places[at + length - 1] + 1
+
+
+def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    parts = []
+    done = 0
+    for start, end in spans:
+        parts += [text[done:start], MARK]
+        done = end
+    return "".join(parts) + text[done:]
+
+
+# What a secret is recognised by.
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """Return a secret plainly, in hexadecimal digits and as base64, in lower case: each as in any surroundings."""
+    found = [_pressed(_plain(secret).lower())]
+    for cased in dict.fromkeys((secret, secret.lower(), secret.upper())):
+        data = cased.encode("utf-8", "surrogatepass")  # a variable may hold any bytes
+        found.append(data.hex())
+        for before in range(3):
+            standard = _base64_of(data, before)
+            found += [standard.lower(), standard.lower().replace("+", "-").replace("/", "_")]
+    return tuple(dict.fromkeys(found))
+
+
+def _base64_of(data: bytes, before: int) -> str:
+    """Return the characters of base64 that `data` alone decides where `before` bytes precede it in a group of three."""
+    whole = b64encode(bytes(before) + data + bytes(2)).decode("ascii")
+    return whole[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
+
+
+def _forget_older_half() -> None:
+    global _known
+    for old in list(_secrets)[: KEPT // 2]:
+        del _secrets[old]
+    known = _Known()
+    for spellings in _secrets.values():
+        known.learn(spellings)
+    _known = known
