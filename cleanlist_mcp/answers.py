@@ -25,7 +25,9 @@ from cleanlist_mcp.errors import (
     RateLimited,
     Unauthorized,
 )
+from cleanlist_mcp.links import is_public
 from cleanlist_mcp.reading import lenient_json, workflow_id_in
+from cleanlist_mcp.secrecy import holds_secret
 from cleanlist_mcp.settings import KEYS_PAGE
 from cleanlist_mcp.text import clean
 
@@ -81,6 +83,8 @@ _TEXTS = (
 )
 _DEEPEST = 5
 _PLAIN_TEXT_READ = 2000
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _CREDIT_FIGURES = ("estimated_cost_credits", "available_credits", "shortfall_credits")
 
 
@@ -120,7 +124,7 @@ def failure(
     readable = body.readable and 400 <= status < 500 and status != 408
     common: dict[str, Any] = {
         "status": status,
-        "request_id": body.request_id or _short(headers.get("x-request-id")),
+        "request_id": body.request_id or _request_id(headers.get("x-request-id")),
         "docs_url": body.docs_url,
         "retry_after": _retry_after(body, headers),
         "workflow_id": workflow_id_in(content),
@@ -239,12 +243,12 @@ def _read_envelope(error: dict[str, Any]) -> ErrorBody:
         fields = _read_details(details, problem)
     return ErrorBody(
         readable=True,
-        code=_word(error.get("code"), 60),
+        code=_code(error.get("code")),
         problem=problem,
         fix=_word(error.get("fix"), PROBLEM_LIMIT),
         retryable=error["retryable"] if isinstance(error.get("retryable"), bool) else None,
         retry_after=_milliseconds(error.get("retry_after_ms")),
-        request_id=_short(error.get("request_id")),
+        request_id=_request_id(error.get("request_id")),
         docs_url=_address(error.get("docs_url")),
         figures=figures,
         fields=fields,
@@ -407,11 +411,21 @@ def _with_problem(sentence: str, body: ErrorBody) -> str:
     return " ".join(said)
 
 
+def _code(value: Any) -> str:
+    """Return an error's code: one word or number, which assistants compare; anything else is none."""
+    word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return word if _is_of(_CODE, word) else ""
+
+
 def _address(value: Any) -> str | None:
     """A web address and nothing else: it stands beside the message as a place to read on."""
-    known = isinstance(value, str) and re.fullmatch(r"https://[\x21-\x7e]{1,200}", value)
-    return value if known else None
+    return value if isinstance(value, str) and len(value) <= 200 and is_public(value) else None
 
 
-def _short(value: Any) -> str | None:
-    return clean(value, 200) or None if isinstance(value, str) else None
+def _request_id(value: Any) -> str | None:
+    """Return the id that the vendor's support finds a request by, or None."""
+    return value if _is_of(_REQUEST_ID, value) else None
+
+
+def _is_of(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None and not holds_secret(value)

@@ -18,6 +18,7 @@ from cleanlist_mcp import __version__, awake, retries
 from cleanlist_mcp.answers import What, failure, held_back
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited, where
+from cleanlist_mcp.links import may_be_handed_on
 from cleanlist_mcp.models import (
     LISTS_PAGE,
     Balance,
@@ -253,10 +254,17 @@ class CleanlistClient:
         return await self._send("POST", path, CsvImported, body=request, what="list", patience=0)
 
     async def export(self, list_id: str) -> Export:
-        """A signed link to a list as a CSV file."""
-        return await self._send(
+        """A signed link to a list as a CSV file, safe to hand on."""
+        export = await self._send(
             "POST", "/export/csv/signed-url", Export, body={"list_id": list_id}, what="list"
         )
+        if not may_be_handed_on(export.download_url, self._settings.base_url):
+            raise BadResponse(
+                "The API gave a link that leads nowhere safe, so it is not handed on.",
+                "Tell the user; the list can be exported at portal.cleanlist.ai.",
+                retryable=False,
+            )
+        return export
 
     async def _send(
         self,

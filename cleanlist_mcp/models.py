@@ -9,8 +9,10 @@ import re
 from math import floor
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from cleanlist_mcp.links import is_written_plainly
+from cleanlist_mcp.secrecy import holds_secret
 from cleanlist_mcp.text import clean
 
 Scope = Literal["partial", "phone_only", "full"]
@@ -52,8 +54,25 @@ MOST = 10**12
 WORD_LIMIT, WORDS = 60, 200
 """Longest name of a scope or feature that is kept, in characters, and how many of them: there are about ten."""
 
+LONGEST_ID, LONGEST_QUOTE_ID = 128, 512
+"""Characters of the longest ids: of a list, a run, a person; and of a quote, which is signed."""
+
+_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_ID}}}")
+# Nothing that ends the quotation marks in which a next step spells it.
+_QUOTE_ID = re.compile(rf"[A-Za-z0-9_.~:+/=-]{{1,{LONGEST_QUOTE_ID}}}")
+
 TERMINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
 """Statuses that end a workflow (quickstart and developer documentation); any other word means unfinished."""
+
+
+def is_id(value: Any) -> bool:
+    """Return whether `value` can be the id of a list, a run, a person or an organization."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None and not holds_secret(value)
+
+
+def is_quote_id(value: Any) -> bool:
+    """Return whether `value` can be the id of a quote."""
+    return isinstance(value, str) and _QUOTE_ID.fullmatch(value) is not None and not holds_secret(value)
 
 
 def _number_as_text(value: Any) -> Any:
@@ -68,7 +87,31 @@ def _text(value: Any) -> str:
 def _identifier(value: Any) -> str:
     # An id is compared and sent back, so it is taken as it is or not at all.
     text = _number_as_text(value)
-    return text if isinstance(text, str) and re.fullmatch(r"[\x21-\x7e]{1,512}", text) else ""
+    return text if is_id(text) else ""
+
+
+def _required_id(value: str) -> str:
+    if not is_id(value):
+        raise ValueError("is no id")
+    return value
+
+
+def _required_quote_id(value: str) -> str:
+    if not is_quote_id(value):
+        raise ValueError("is no quote's id")
+    return value
+
+
+def _no_secret(value: str) -> str:
+    if holds_secret(value):
+        raise ValueError("cannot be passed on")
+    return value
+
+
+def _link(value: str) -> str:
+    if not is_written_plainly(value):
+        raise ValueError("is no plain web address")
+    return value
 
 
 def _whole(value: Any) -> int | None:
@@ -120,9 +163,11 @@ def _records(value: Any) -> Any:
 
 
 def _lists(value: Any) -> Any:
-    # One without an id can be neither meant nor used.
+    # One without an id that can be one can be neither meant nor used.
     records = _records(value)
-    return [item for item in records if item.get("list_id")] if isinstance(records, list) else records
+    if not isinstance(records, list):
+        return records
+    return [item for item in records if is_id(_number_as_text(item.get("list_id")))]
 
 
 def _moment(value: Any) -> float:
@@ -168,11 +213,15 @@ def _cursor(value: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(_text)]
 Identifier = Annotated[str, BeforeValidator(_identifier)]
-RequiredId = Annotated[
-    str, BeforeValidator(_number_as_text), Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")
+RequiredId = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_required_id)]
+QuoteId = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_required_quote_id)]
+Cursor = Annotated[
+    str,
+    BeforeValidator(_cursor),
+    Field(max_length=4096, pattern=r"^[\x21-\x7e]*$"),
+    AfterValidator(_no_secret),
 ]
-Cursor = Annotated[str, BeforeValidator(_cursor), Field(max_length=4096, pattern=r"^[\x21-\x7e]*$")]
-Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^https?://[\x21-\x7e]+$")]
+Url = Annotated[str, AfterValidator(_link)]
 Count = Annotated[int, BeforeValidator(_count)]
 Amount = Annotated[int, BeforeValidator(_amount), Field(ge=0, lt=MOST)]
 Reserved = Annotated[int, BeforeValidator(_reserved)]
@@ -246,7 +295,7 @@ class Whoami(Received):
 
     user_email: Text = ""
     user_name: Text = ""
-    organization_id: RequiredId
+    organization_id: Identifier  # has to be there: without it the answer is none of this endpoint
     organization_name: Text = ""
     auth_type: Text = ""
     tier: Text = ""
@@ -265,7 +314,7 @@ class Estimate(Received):
     """A signed quote. `expires_at` is in epoch seconds, 0 where it cannot be read; `estimated_cost` is the most
     that can be charged. One that would give rows away is not understood."""
 
-    quote_id: RequiredId
+    quote_id: QuoteId
     expires_at: Annotated[float, BeforeValidator(_moment)]
     estimated_cost: Amount
     row_count: Amount
