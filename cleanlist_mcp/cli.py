@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
@@ -25,6 +26,7 @@ _NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second is Windows'
 
 def main() -> None:
     """Run the command that the arguments name, and leave with its status."""
+    _tell_no_exception()
     try:
         sys.exit(_ended(_parser().parse_args()))
     except KeyboardInterrupt:
@@ -72,13 +74,37 @@ def _run(arguments: argparse.Namespace) -> int:
     return config(arguments.client, sandbox=arguments.sandbox)
 
 
+def _tell_no_exception() -> None:
+    """Let an error that nobody expected be told by its type and place: its text could hold anything."""
+    sys.excepthook = lambda kind, error, trace: _unexpected(error)
+    threading.excepthook = lambda found: _unexpected(found.exc_value)
+    sys.unraisablehook = lambda found: _unexpected(found.exc_value)
+
+
+def _unexpected(error: BaseException | None) -> None:
+    if isinstance(error, SystemExit):
+        return  # the end of a thread, and no error
+    from cleanlist_mcp.errors import traceback_of
+
+    _complain(f"an error in this program itself; please report it:\n{traceback_of(error)}")
+
+
 def _environment(*, sandbox: bool) -> dict[str, str]:
     """Where settings come from; the option says what its variable would."""
+    from cleanlist_mcp.secrecy import keep_proxies
+
+    keep_proxies(os.environ)
     return {**os.environ, "CLEANLIST_SANDBOX": "true"} if sandbox else dict(os.environ)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse wrong arguments; the message repeats them, and somebody may have given a key as one."""
+        super().error(_presentable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="cleanlist-mcp",
         description="Cleanlist for AI assistants: verified e-mail addresses and phone numbers, over MCP.",
         epilog=_EPILOG,
@@ -145,5 +171,12 @@ def _refuse(line: str) -> NoReturn:
 def _complain(line: str) -> None:
     """One line on stderr, where there is one that takes it."""
     with suppress(AttributeError, OSError):
-        sys.stderr.write(f"cleanlist-mcp: {line}\n")
+        sys.stderr.write(f"cleanlist-mcp: {_presentable(line)}\n")
         sys.stderr.flush()
+
+
+def _presentable(text: str) -> str:
+    """Return the text without secrets, and without characters that a terminal obeys."""
+    from cleanlist_mcp.secrecy import blot
+
+    return "".join(char for char in blot(text) if char == "\n" or char.isprintable())

@@ -122,11 +122,11 @@ def report(findings: Sequence[Finding]) -> str:
     lines = [f"cleanlist-mcp {__version__} doctor", ""]
     for finding in sorted(findings, key=lambda one: order.index(one.level)):
         mark = f"{_MARKS[finding.level]:<9}"
-        lines += _wrapped(mark, f"{finding.subject}: {finding.text}")
+        lines += _wrapped(mark, _presentable(f"{finding.subject}: {finding.text}"))
         if finding.remedy:
-            lines += _wrapped(" " * 9, f"What to do: {finding.remedy}")
+            lines += _wrapped(" " * 9, _presentable(f"What to do: {finding.remedy}"))
     lines += ["", *_wrapped("", _verdict(findings))]
-    return _ascii("\n".join(lines)) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -362,8 +362,7 @@ def _api_fault(error: ApiError, settings: Settings) -> Finding:
 
 
 def _network_fault(error: ApiError, host: str) -> Finding:
-    detail = str(error.__cause__)[:160] or type(error.__cause__).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in detail:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__):
         return Finding(
             "fault",
             "network",
@@ -379,15 +378,34 @@ def _network_fault(error: ApiError, host: str) -> Finding:
         return Finding(
             "fault",
             "network",
-            f"{host} cannot be reached{via}: {detail}",
+            f"{host} cannot be reached{via}: {_cause(error)}.",
             "Check the network, the firewall and the proxy settings, then run doctor again.",
         )
     return Finding(  # it was reached, and the connection came to nothing
         "fault",
         "network",
-        f"{error.message.rstrip('.')}{via}: {detail}",
+        f"{error.message.rstrip('.')}{via}: {_cause(error)}.",
         "Wait a minute, then run doctor again; if it stays, check the network, the firewall and the proxy settings.",
     )
+
+
+_CAUSES = (
+    (("getaddrinfo", "Name or service not known", "Name resolution", "nodename nor servname", "No address"),
+     "its name is not known here"),
+    (("Connection refused", "actively refused", "All connection attempts failed"), "nothing answers there"),
+    (("Network is unreachable", "No route to host", "unreachable network"), "no way leads there"),
+    (("timed out", "Timeout"), "it did not answer in time"),
+)  # fmt: skip
+"""Words in the system's errors, and their meaning in ours."""
+
+
+def _cause(error: ApiError) -> str:
+    """Say why a connection came to nothing, in our own words and by the error's type: its text is the other side's,
+    and may hold a proxy's password."""
+    kind = type(error.__cause__).__name__
+    said = f"{kind} {error.__cause__}"
+    meant = next((ours for words, ours in _CAUSES if any(word in said for word in words)), None)
+    return f"{meant} ({kind})" if meant else kind
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
@@ -427,8 +445,14 @@ def _shown(folder: Path) -> str:
         return str(folder)
 
 
-def _ascii(text: str) -> str:
-    """Old Windows consoles cannot print more."""
+def _presentable(text: str) -> str:
+    """Return the text without secrets and in printable ASCII: old Windows consoles cannot print more, and terminals
+    obey control characters."""
+    if sys.version_info >= OLDEST_PYTHON:  # else there is no secret yet, and the module may not load
+        from cleanlist_mcp.secrecy import blot
+
+        text = blot(text)
+    text = " ".join(text.split())
     plain = unicodedata.normalize("NFKD", text.replace("\u2192", ">").replace("\u2026", "..."))
-    letters = "".join(char for char in plain if not unicodedata.combining(char))
+    letters = "".join(char for char in plain if char.isprintable() and not unicodedata.combining(char))
     return letters.encode("ascii", "backslashreplace").decode("ascii")

@@ -41,6 +41,27 @@ def where(error: BaseException | None) -> str:
     return f"{type(error).__name__} at {os.path.basename(frame.f_code.co_filename)}:{line}"
 
 
+def traceback_of(error: BaseException | None) -> str:
+    """Return the calls that an unexpected error came through, oldest first, with its type and those of its causes;
+    never its text."""
+    lines: list[str] = []
+    told: set[int] = set()
+    while error is not None and id(error) not in told:
+        told.add(id(error))
+        lines = [*_calls(error), *(["", *lines] if lines else [])]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(lines)
+
+
+def _calls(error: BaseException) -> list[str]:
+    lines = [
+        f"  {os.path.basename(frame.f_code.co_filename)}:{line} in {frame.f_code.co_name}"
+        for frame, line in walk_tb(error.__traceback__)
+    ]
+    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return [*lines, type(error).__name__, *(f"  {line}" for one in inside for line in _calls(one))]
+
+
 class CleanlistError(Exception):
     """A failure with its code, what it cost, and the next step that works.
 

@@ -21,6 +21,7 @@ from cleanlist_mcp import reports, rows, spend
 from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound
 from cleanlist_mcp.models import LISTS_PAGE
 from cleanlist_mcp.results import Result, compact, recent_run
+from cleanlist_mcp.secrecy import MARK, holds_secret
 from cleanlist_mcp.tools import _boundary, account
 
 RECENT_RUNS = 50
@@ -31,6 +32,9 @@ LEADS_SHOWN = 50
 
 COMPLETIONS = 100
 """The protocol's most for one completion."""
+
+LONGEST_TYPED = 1_000
+"""Characters of the longest beginning that is completed."""
 
 OFFERED: tuple[tuple[str, str, str], ...] = (
     (
@@ -116,6 +120,8 @@ async def complete(
     context: CompletionContext | None,
 ) -> Completion | None:
     """Complete the ids of lists and runs; a list is found by its name too."""
+    if len(argument.value) > LONGEST_TYPED or holds_secret(argument.value):
+        return None
     with anyio.move_on_after(_boundary.CALL_SECONDS), suppress(CleanlistError):
         return await _complete(argument.name, argument.value.casefold())
     return None  # a completion is a help for typing; the call itself will say what is wrong
@@ -148,7 +154,7 @@ def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
 
 
 def _completion(values: Iterable[str]) -> Completion:
-    found = list(values)
+    found = [value for value in values if MARK not in value]  # who takes one of these means nothing by it
     return Completion(values=found[:COMPLETIONS], total=len(found), has_more=len(found) > COMPLETIONS)
 
 

@@ -20,8 +20,9 @@ from pydantic import AnyUrl, SecretStr, ValidationError
 
 from cleanlist_mcp import __version__, prompts, resources
 from cleanlist_mcp.clock import Clock, SystemClock
-from cleanlist_mcp.errors import CleanlistError, ReadOnly
+from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.instructions import LISTS, NOT_READ_ONLY, instructions, switched_on
+from cleanlist_mcp.secrecy import blot_all, keep
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.tools import _boundary, _confirm, account, enrichment, lists
@@ -34,6 +35,18 @@ MAX_CALLS = 64
 
 MAX_WAITING_CALLS = 256
 """The same for the tools that wait for runs: however many do, the others have their turn."""
+
+_OUR_OWN_WORDS = frozenset(
+    {
+        "initialize",
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    }
+)
+"""Requests whose answers are ours to the last word, the same for everybody."""
 
 WAITING = frozenset({"enrich_person", "enrich_list", "workflow_status"})
 
@@ -61,9 +74,18 @@ class CleanlistServer(MCPServer[Services]):
         self._waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
 
     async def _begin(self, ctx: ServerRequestContext[Services, Any], call_next: CallNext) -> HandlerResult:
-        """Give each request its services and its time."""
+        """Give each request its services and its time, and let no secret out with what comes of it."""
         _boundary.begin_request(ctx.lifespan_context)
-        return await call_next(ctx)
+        try:
+            answer = await call_next(ctx)
+        except MCPError as exc:
+            # The SDK repeats in some what it was asked.
+            told = (
+                {"message": exc.message} if exc.data is None else {"message": exc.message, "data": exc.data}
+            )
+            exc.error = exc.error.model_copy(update=blot_all(told))
+            raise
+        return answer if ctx.method in _OUR_OWN_WORDS else blot_all(answer)
 
     async def serve_streams(self, read_stream: Any, write_stream: Any) -> None:
         """Serve one connection over a pair of the SDK's message streams, until the read side ends."""
@@ -98,8 +120,14 @@ class CleanlistServer(MCPServer[Services]):
             off = " (CLEANLIST_TOOLSETS leaves the list tools out)" if name in LISTS else ""
             message = f"Unknown tool{off}; tools/list names the ones there are."
             raise MCPError(code=INVALID_PARAMS, message=message)
-        # Assistants send null for what they leave out.
         known = tool.parameters["properties"]
+        try:
+            _boundary.check_given(
+                arguments, lists=[key for key in known if known[key].get("type") == "array"]
+            )
+        except InvalidArguments as exc:
+            return _boundary.error_result(exc)
+        # Assistants send null for what they leave out.
         given = {key: value for key, value in arguments.items() if value is not None or key not in known}
         try:
             with anyio.fail_after(_boundary.CALL_SECONDS):
@@ -115,8 +143,11 @@ class CleanlistServer(MCPServer[Services]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; a failure says what to do, in words that carry no data."""
         try:
+            _boundary.check_given({"uri": str(uri)})
             with anyio.fail_after(_boundary.CALL_SECONDS):
                 return await super().read_resource(uri, context)
+        except InvalidArguments as exc:
+            raise resources.as_resource_error(exc) from None
         except TimeoutError:
             raise resources.as_resource_error(_boundary.too_slow()) from None
         except UnexpectedResourceError as exc:
@@ -134,7 +165,10 @@ class CleanlistServer(MCPServer[Services]):
     ) -> GetPromptResult | InputRequiredResult:
         """Get a prompt; wrong arguments are a protocol error that names none of their values."""
         try:
+            _boundary.check_given(arguments or {})
             return await super().get_prompt(name, arguments, context)
+        except InvalidArguments as exc:
+            raise resources.as_resource_error(exc) from None
         except ValueError:
             known = {prompt.name: prompt for prompt in await self.list_prompts()}
             if name not in known:
@@ -219,6 +253,7 @@ def _with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTranspo
     from cleanlist_mcp.sandbox.state import Sandbox
 
     sandbox = Sandbox()
+    keep(sandbox.key)
     update = {"api_key": SecretStr(sandbox.key), "base_url": sandbox.base_url}
     return settings.model_copy(update=update), transport(sandbox)
 

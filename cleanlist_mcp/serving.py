@@ -5,13 +5,14 @@ import io
 import json
 import logging
 import os
+import re
 import select
 import signal
 import sys
 import threading
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -26,11 +27,15 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
-from cleanlist_mcp.errors import where
+from cleanlist_mcp.errors import traceback_of, where
+from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.server import CleanlistServer, build_server
 from cleanlist_mcp.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that a terminal obeys, but for the ends of lines and tabs."""
 
 # Each may be missing: SIGBREAK exists on Windows alone, where SIGTERM cannot be sent and no terminal hangs up.
 _SIGNALS = tuple(
@@ -282,13 +287,36 @@ def _request_id(line: Any) -> int | str | None:
 
 
 def log_to_stderr(level: str) -> None:
-    """Send this package's log to stderr, in ASCII: stdout carries JSON-RPC alone, and some hosts read cp1252."""
+    """Send this package's log to stderr, in ASCII: stdout carries JSON-RPC alone, and some hosts read cp1252.
+
+    Whoever logs, no secret and no text of an exception comes out.
+    """
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(encoding="ascii", errors="backslashreplace")
-    logging.basicConfig(
-        level=logging.WARNING,
-        stream=sys.stderr,
-        format="cleanlist-mcp %(levelname)s: %(message)s",
-        force=True,
-    )
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_Formatter("cleanlist-mcp %(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("cleanlist_mcp").setLevel(level)
+    logging.captureWarnings(True)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say that a record could not be written; the standard library would print what it holds."""
+        with suppress(OSError, ValueError, AttributeError):
+            self.stream.write(f"cleanlist-mcp: a log record of {record.name} cannot be written.\n")
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the whole record, its exception included, without secrets and what moves a terminal's cursor."""
+        told = logging.makeLogRecord(record.__dict__)
+        told.exc_text = None  # another formatter may have put the exception's text there
+        if record.name == "asyncio":
+            # What follows are tasks and futures as Python shows them, with the exceptions in them.
+            told.msg, told.args = re.split(r"\n|<", record.getMessage())[0], None
+        return _CONTROL.sub("", blot(super().format(told)))
+
+    def formatException(self, ei: Any) -> str:
+        """Say where an exception came from: its text could hold anything."""
+        return traceback_of(ei[1])

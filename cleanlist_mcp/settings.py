@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from cleanlist_mcp.errors import NotConfigured, SettingsError
+from cleanlist_mcp.secrecy import keep
 
 DEFAULT_BASE_URL = "https://api.cleanlist.ai/api/v1/public"  # the vendor's quickstart
 KEYS_PAGE = "portal.cleanlist.ai, Settings → API Keys"
@@ -81,6 +82,11 @@ class Settings(BaseModel):
     timeout_seconds: float = 20.0
     log_level: str = "WARNING"
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Have the key blotted out of whatever goes out from here on."""
+        if self.api_key is not None:
+            keep(self.api_key.get_secret_value())
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read the `CLEANLIST_*` variables.
@@ -90,7 +96,8 @@ class Settings(BaseModel):
         """
         values = _Reader(os.environ if environment is None else environment)
         sandbox = values.boolean("CLEANLIST_SANDBOX")
-        key = NO_KEY if sandbox else values.key()
+        key = values.key()  # in the sandbox too, where it is not used and yet not to be shown
+        key = NO_KEY if sandbox else key
         return cls(
             api_key=None if isinstance(key, KeyFault) else key,
             key_fault=key if isinstance(key, KeyFault) else NO_KEY,
@@ -261,6 +268,8 @@ class _Reader:
                 return KeyFault(f"The file that {name} names is empty.", _CHECK_FILE)
         if value is None:
             return NO_KEY
+        if any(char.isdigit() for char in value):
+            keep(value)  # a wrong key is somebody's secret too; a word of our own messages is not
         return _key_fault(name, value) or SecretStr(value)
 
 

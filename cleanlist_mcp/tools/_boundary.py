@@ -4,7 +4,7 @@ import functools
 import inspect
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import Any, Literal, cast, get_type_hints
@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
@@ -25,12 +25,33 @@ from cleanlist_mcp.errors import (
     OutcomeUnknown,
     where,
 )
+from cleanlist_mcp.identity import MAX_CELL
 from cleanlist_mcp.results import Result, compact
+from cleanlist_mcp.secrecy import blot_all, holds_secret
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.text import clean
 
 CALL_SECONDS = 50.0
 """Within this a call answers, dialog, requests and wait together: common hosts give up at 60 s."""
+
+LARGEST_ARGUMENTS = 1_000_000
+"""Characters of all arguments of a call together: the API takes 150 KB of people at once."""
+
+LONGEST_TEXT = 10_000
+"""Characters of a single text that is looked at at all; the longest one that a tool takes has fewer."""
+
+LONGEST_NAME = 60
+"""Characters of the longest name or word that is taken for another one's misspelling."""
+
+LONGEST_LIST, LONGEST_ID = 400, 600
+"""Characters of the longest list_id, twice as many as a list's name may have, and of the longest other id: generous,
+for what people paste with white space around it."""
+
+Cell = Field(max_length=MAX_CELL)
+"""The length of one field of a person, as it is pasted."""
+
+MOST_VALUES = 10_000
+"""Values and names in the arguments of one call: 500 people with every field have 8,500."""
 
 ERROR_META = "ai.cleanlist/error"
 
@@ -126,7 +147,7 @@ def error_result(error: CleanlistError) -> CallToolResult:
 
 
 def error_body(error: CleanlistError) -> dict[str, Any]:
-    """A failure as the contract's members, absent ones left out."""
+    """A failure as the contract's members, absent ones left out, without secrets."""
     api = error if isinstance(error, ApiError) else None
     body = {
         "code": error.code,
@@ -140,14 +161,14 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
         "docs_url": api.docs_url if api else None,
         **error.figures,
     }
-    return {name: value for name, value in body.items() if value is not None}
+    return blot_all({name: value for name, value in body.items() if value is not None})
 
 
 def invalid_arguments(error: ValidationError, schema: dict[str, Any]) -> InvalidArguments:
     """What is wrong with the arguments, in words that repeat no value."""
     fields = [
         _field_error(item["type"], _named(schema, item["loc"]), item["msg"], _known_at(schema, item["loc"]))
-        for item in error.errors()[:20]
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
         if item["type"]
         != "none_required"  # null is the other way to leave an argument out, and not published
     ]
@@ -157,6 +178,49 @@ def invalid_arguments(error: ValidationError, schema: dict[str, Any]) -> Invalid
         "Correct them as field_errors says, then call again.",
         field_errors=fields,
     )
+
+
+def check_given(arguments: Mapping[str, Any], lists: Container[str] = ()) -> None:
+    """Refuse what must not be looked at more closely: arguments out of all proportion, and ones that hold a secret.
+
+    `lists` are the arguments that may be long because they hold many values, also as JSON in one text. Requests to
+    the API are never rewritten, so that a secret cannot simply be left out of them.
+
+    Raises:
+        InvalidArguments: naming the argument and nothing that stands in it.
+    """
+    room, count = LARGEST_ARGUMENTS, 0
+    for argument, text in _texts(arguments):
+        room, count = room - len(text), count + 1
+        if room < 0 or count > MOST_VALUES or (len(text) > LONGEST_TEXT and argument not in lists):
+            raise InvalidArguments(
+                f"{argument} is far longer than anything that this server takes.",
+                "Call again with a shorter value, or in several calls.",
+                field_errors=[{"field": argument, "problem": "is far too long"}],
+            )
+    for argument, text in _texts(arguments):
+        if holds_secret(text):
+            raise InvalidArguments(
+                f"{argument} holds what looks like an API key. Nothing was sent.",
+                "Call again without it, and tell the user: a key belongs into the client's configuration alone.",
+                field_errors=[{"field": argument, "problem": "holds what looks like an API key"}],
+            )
+
+
+def _texts(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield every text in the arguments with the argument's name, an empty one for whatever else is there; a name is
+    a text too, which cannot be named by itself."""
+    for name, value in arguments.items():
+        yield "An argument's name", name
+        shown = clean(name, LONGEST_NAME) or "An argument"
+        waiting = [value]
+        while waiting:
+            item = waiting.pop()
+            yield shown, item if isinstance(item, str) else ""
+            if isinstance(item, dict):
+                waiting += [*item, *item.values()]
+            elif isinstance(item, list):
+                waiting += item
 
 
 def unexpected(error: BaseException | None) -> InternalError:
@@ -190,10 +254,10 @@ def plain_schema(model: type[BaseModel], mode: Literal["validation", "serializat
 
 
 def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
-    """What an answer says, absent members left out; one of the sandbox says so first."""
+    """What an answer says, absent members and secrets left out; one of the sandbox says so first."""
     if sandbox:
         result = result.model_copy(update={"summary": f"Sandbox: {result.summary}"})
-    return result.model_dump(mode="json", exclude_none=True)
+    return blot_all(result.model_dump(mode="json", exclude_none=True))
 
 
 def _without(off: Sequence[str], description: str) -> str:
@@ -312,6 +376,8 @@ def _nearest(name: str, known: Sequence[str]) -> str | None:
     for sibling in _SIBLINGS.get(name, ()):
         if sibling in known:
             return sibling
+    if len(name) > LONGEST_NAME:
+        return None
     alike = get_close_matches(name, known, n=1, cutoff=0.6)
     return next(iter(alike + [item for item in known if name in item.split("_")]), None)
 
@@ -322,7 +388,9 @@ def _decapitalised(message: str) -> str:
 
 
 def _scope_word(value: Any) -> Any:
-    return value.strip().casefold().replace("-", "_") if isinstance(value, str) else value
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+        return value
+    return value.strip().casefold().replace("-", "_")
 
 
 ScopeWord = BeforeValidator(_scope_word)

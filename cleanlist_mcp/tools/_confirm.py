@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from cleanlist_mcp.errors import ConfirmationUnavailable
 from cleanlist_mcp.results import rows_text
+from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.spend import Quote, credits_text
 from cleanlist_mcp.text import quoted
 from cleanlist_mcp.tools._boundary import committed
@@ -55,7 +56,7 @@ async def ask(
                 "auto in the client's configuration, so that the quote is the gate.",
             )
         return Verdict("go")
-    message = question(quote)
+    message = blot(question(quote))
     if (ctx.protocol_version or "") >= _MODERN:
         return Elicit(message, Approval)
     with anyio.move_on_after(min(DIALOG_SECONDS, seconds)):

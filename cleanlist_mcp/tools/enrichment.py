@@ -9,10 +9,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from cleanlist_mcp import people, quotes, reports, spend
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.models import Scope, WorkflowStatus
+from cleanlist_mcp.models import Scope, WorkflowStatus, is_quote_id
 from cleanlist_mcp.results import EstimateResult, RunReport, WorkflowReport, list_estimate, people_estimate
+from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.tools import _confirm
-from cleanlist_mcp.tools._boundary import ScopeWord, deadline, services_of
+from cleanlist_mcp.tools._boundary import LONGEST_ID, LONGEST_LIST, Cell, ScopeWord, deadline, services_of
 from cleanlist_mcp.tools._confirm import Approval, Verdict
 from cleanlist_mcp.workflows import Started
 
@@ -36,7 +37,9 @@ START_SECONDS = 3.0
 async def estimate(
     ctx: Context[Any, Any],
     scope: ScopeArgument = "partial",
-    list_id: Annotated[str, Field(description="The list to enrich: its id or exact name.")] = "",
+    list_id: Annotated[
+        str, Field(max_length=LONGEST_LIST, description="The list to enrich: its id or exact name.")
+    ] = "",
     people_count: Annotated[
         Annotated[int, Field(strict=True, ge=1, le=100_000)] | SkipJsonSchema[None],
         Field(description="Instead of a list: how many single people."),
@@ -77,16 +80,20 @@ async def estimate(
 
 async def enrich_person(
     ctx: Context[Any, Any],
-    email: Annotated[str, Field(description="E-mail address; enough alone.")] = "",
-    linkedin_url: Annotated[str, Field(description="LinkedIn profile address; enough alone.")] = "",
-    person_id: Annotated[str, Field(description="Cleanlist's id of the person; enough alone.")] = "",
-    first_name: Annotated[str, Field(description="With last_name and company_name or domain.")] = "",
-    last_name: Annotated[str, Field(description="With first_name and company_name or domain.")] = "",
-    company_name: Annotated[str, Field(description="The employer's name.")] = "",
-    domain: Annotated[str, Field(description="The employer's web domain; better than its name.")] = "",
+    email: Annotated[str, Cell, Field(description="E-mail address; enough alone.")] = "",
+    linkedin_url: Annotated[str, Cell, Field(description="LinkedIn profile address; enough alone.")] = "",
+    person_id: Annotated[str, Cell, Field(description="Cleanlist's id of the person; enough alone.")] = "",
+    first_name: Annotated[str, Cell, Field(description="With last_name and company_name or domain.")] = "",
+    last_name: Annotated[str, Cell, Field(description="With first_name and company_name or domain.")] = "",
+    company_name: Annotated[str, Cell, Field(description="The employer's name.")] = "",
+    domain: Annotated[str, Cell, Field(description="The employer's web domain; better than its name.")] = "",
     enrichment_type: ScopeArgument = "partial",
     list_id: Annotated[
-        str, Field(description='List for the result: id or exact name. Default: "MCP Results".')
+        str,
+        Field(
+            max_length=LONGEST_LIST,
+            description='List for the result: id or exact name. Default: "MCP Results".',
+        ),
     ] = "",
     wait_seconds: WaitArgument = 25,
     again: Annotated[
@@ -132,6 +139,7 @@ async def ask_before_spending(
 ) -> Elicit[Approval] | Verdict:
     """Fill `approval`: check the quote, then ask the person where the client can. Starts nothing."""
     services = services_of(ctx)
+    _require_quote_id(quote_id)
     quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
     mode = services.settings.confirm
     run = services.journal.run_of_quote(quote_id)
@@ -146,11 +154,24 @@ async def ask_before_spending(
     return await _confirm.ask(ctx, quote, mode=mode, seconds=deadline().left() - START_SECONDS)
 
 
+def _require_quote_id(quote_id: str) -> None:
+    """Refuse what can be no quote's id, before it is kept or spelt anywhere."""
+    if not is_quote_id(quote_id):
+        raise InvalidArguments(
+            "quote_id is not a quote's id.",
+            "Call estimate for this list and scope, and use the list_id and quote_id that it returns.",
+        )
+
+
 async def enrich_list(
     ctx: Context[Any, Any],
-    list_id: Annotated[str, Field(description="The list's id, as the quote has it.")],
+    list_id: Annotated[
+        str, Field(max_length=LONGEST_LIST, description="The list's id, as the quote has it.")
+    ],
     scope: ScopeArgument,
-    quote_id: Annotated[str, Field(description="From estimate, for this list and scope.")],
+    quote_id: Annotated[
+        str, Field(max_length=LONGEST_ID, description="From estimate, for this list and scope.")
+    ],
     approval: Annotated[ElicitationResult[Approval], Resolve(ask_before_spending)],
     max_credits: Annotated[
         Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
@@ -188,7 +209,8 @@ async def enrich_list(
 async def workflow_status(
     ctx: Context[Any, Any],
     workflow_id: Annotated[
-        str, Field(description="Which run; without it, the newest one of this machine.")
+        str,
+        Field(max_length=LONGEST_ID, description="Which run; without it, the newest one of this machine."),
     ] = "",
     wait_seconds: WaitArgument = 20,
 ) -> WorkflowReport:
@@ -205,6 +227,7 @@ def _progress(ctx: Context[Any, Any]) -> Callable[[WorkflowStatus], Awaitable[No
     """Reports a run's counts to a client that shows progress."""
 
     async def report(status: WorkflowStatus) -> None:
-        await ctx.report_progress(status.processed, status.total or None, reports.progress_sentence(status))
+        sentence = blot(reports.progress_sentence(status))
+        await ctx.report_progress(status.processed, status.total or None, sentence)
 
     return report

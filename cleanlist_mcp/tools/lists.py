@@ -20,9 +20,9 @@ from cleanlist_mcp.results import (
     exported_list,
 )
 from cleanlist_mcp.text import clean
-from cleanlist_mcp.tools._boundary import deadline, services_of
+from cleanlist_mcp.tools._boundary import LONGEST_LIST, Cell, deadline, services_of
 
-ListArgument = Annotated[str, Field(description="The list's id or exact name.")]
+ListArgument = Annotated[str, Field(max_length=LONGEST_LIST, description="The list's id or exact name.")]
 CursorArgument = Annotated[str, Field(max_length=8192, description="From the answer before, to go on.")]
 
 
@@ -31,13 +31,13 @@ class PersonRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: Annotated[str | None, Field(description="E-mail address.")] = None
-    linkedin_url: Annotated[str | None, Field(description="LinkedIn profile address.")] = None
-    first_name: Annotated[str | None, Field(description="First name.")] = None
-    last_name: Annotated[str | None, Field(description="Last name.")] = None
-    company_name: Annotated[str | None, Field(description="Employer.")] = None
-    domain: Annotated[str | None, Field(description="Employer's web domain.")] = None
-    title: Annotated[str | None, Field(description="Job title.")] = None
+    email: Annotated[str | None, Cell, Field(description="E-mail address.")] = None
+    linkedin_url: Annotated[str | None, Cell, Field(description="LinkedIn profile address.")] = None
+    first_name: Annotated[str | None, Cell, Field(description="First name.")] = None
+    last_name: Annotated[str | None, Cell, Field(description="Last name.")] = None
+    company_name: Annotated[str | None, Cell, Field(description="Employer.")] = None
+    domain: Annotated[str | None, Cell, Field(description="Employer's web domain.")] = None
+    title: Annotated[str | None, Cell, Field(description="Job title.")] = None
 
 
 _WHO = f"Each with {IMPORT_WAYS}."
