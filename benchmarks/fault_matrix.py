@@ -1,16 +1,21 @@
-"""What each fault of the API costs: `python -m benchmarks.fault_matrix` prints the table of docs/money.md.
+"""What each fault costs: `python -m benchmarks.fault_matrix` prints the two tables of docs/money.md.
 
 Every cell plays one paid call three times: as it meets the fault, repeated, and repeated by a new server on
-the same state folder. The sandbox then tells how many runs really started.
+the same state folder. The sandbox then tells how many runs really started. The first table has faults of the network
+and the API, the second what happens to the journal's files and to the clock after a call that worked.
 """
 
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from cleanlist_mcp.journal import Journal
+from cleanlist_mcp.journal_file import FILE_NAME
+from cleanlist_mcp.spend import DAY
 from tests.support import Session, VirtualNetwork, World, error_of
 
 FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -27,6 +32,14 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("truncated 200", "truncated", {}),
     ("HTML 502 before the work", "bad_gateway", {}),
     ("HTML 502 after the work", "bad_gateway", {"after": True}),
+)
+"""Faults that any request can meet."""
+
+PAID_FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    *FAULTS,
+    ("a gateway sends it twice, second answer", "sent_twice", {}),
+    ("the same, and the answer names the run", "sent_twice", {"names_run": True}),
+    ("the answer to an earlier request", "earlier_answer", {}),
 )
 TOOLS = {"enrich_person": "/enrichment/person", "enrich_list": "/enrichment/bulk"}
 DURATIONS = {"once": 1, "whole call": 1000}
@@ -72,24 +85,122 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
     world.transport = VirtualNetwork(world.transport, world.clock)
     cell = Cell()
     async with world.connect(toolsets=_CORE) as session:
+        if kind == "earlier_answer":
+            await session.call("enrich_person", email="somebody@else.example", wait_seconds=0)
+        earlier = len(world.sandbox.runs)
         arguments = PERSON if tool == "enrich_person" else await world.quote(session)
         world.sandbox.faults.next(f"POST {TOOLS[tool]}", kind, times=times, **options)  # type: ignore[arg-type]
-        cell.steps.append(await _step(world, session, tool, arguments))
+        cell.steps.append(await _step(world, session, tool, arguments, earlier))
         world.sandbox.faults.clear()
-        cell.steps.append(await _step(world, session, tool, arguments))
+        cell.steps.append(await _step(world, session, tool, arguments, earlier))
     async with world.connect(toolsets=_CORE) as session:
-        cell.steps.append(await _step(world, session, tool, arguments))
+        cell.steps.append(await _step(world, session, tool, arguments, earlier))
         newest = await session.call("workflow_status", wait_seconds=0)
     cell.found = {"unknown": "entry", "none": "nothing"}.get(newest["status"], "id")
     cell.shown_id = newest.get("workflow_id")
+    cell.real_ids = [run.workflow_id for run in world.sandbox.runs[earlier:]]
+    return cell
+
+
+async def _nothing(world: World) -> None:
+    pass
+
+
+async def _lose_side_files(world: World) -> None:
+    for suffix in ("-wal", "-shm"):
+        (world.folder / f"{FILE_NAME}{suffix}").unlink()
+
+
+async def _put_copy_back(world: World) -> None:
+    path = world.folder / FILE_NAME
+    side_file = path.with_name(f"{FILE_NAME}-wal")
+    # Soon after each write a thread of the journal has copied all of it into the main file.
+    while side_file.stat().st_size:  # noqa: ASYNC110 - that thread sets no event
+        await anyio.sleep(0.01)
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.rename(path)
+
+
+async def _put_empty_copy_back(world: World) -> None:
+    fresh = world.folder / "fresh"
+    Journal.open(fresh, world.clock, "api", "key").close()
+    (fresh / FILE_NAME).rename(world.folder / FILE_NAME)
+
+
+def _set_clock(seconds: float) -> "Event":
+    async def event(world: World) -> None:
+        world.clock.epoch += seconds
+
+    return event
+
+
+async def _look_ahead(world: World) -> None:
+    world.clock.epoch += 100 * DAY
+    async with world.connect(toolsets=_CORE) as session:
+        await world.quote(session)
+    world.clock.epoch -= 100 * DAY
+
+
+Event = Callable[[World], Awaitable[None]]
+
+EVENTS: tuple[tuple[str, str, Event], ...] = (
+    ("nothing", "", _nothing),
+    ("the side files of the journal are removed", "", _lose_side_files),
+    ("the journal is replaced by a copy of it", "", _put_copy_back),
+    ("the journal is replaced by another one", "", _put_empty_copy_back),
+    ("the clock is 100 days ahead for one estimate", "", _look_ahead),
+    ("its answer is lost, and the clock is set 20 minutes ahead", "reset_after", _set_clock(1200)),
+    ("its answer is lost, and the clock is set two days back", "reset_after", _set_clock(-2 * DAY)),
+)
+
+
+async def play_event(folder: Path, tool: str, kind: str, event: Event) -> Cell:
+    """One cell of the second table: a call that meets the fault `kind`, if any; the event; the call again, and again
+    from a new server."""
+    world = World(folder)
+    world.transport = VirtualNetwork(world.transport, world.clock)
+    cell = Cell()
+    async with world.connect(toolsets=_CORE) as session:
+        arguments = PERSON if tool == "enrich_person" else await world.quote(session)
+        if kind:
+            world.sandbox.faults.next(f"POST {TOOLS[tool]}", kind, times=1000)  # type: ignore[arg-type]
+        cell.steps.append(await _step(world, session, tool, arguments))
+        world.sandbox.faults.clear()
+        await event(world)
+        cell.steps.append(await _step(world, session, tool, arguments))
+    async with world.connect(toolsets=_CORE) as session:
+        cell.steps.append(await _step(world, session, tool, arguments))
     cell.real_ids = [run.workflow_id for run in world.sandbox.runs]
     return cell
+
+
+async def events(folder: Path) -> dict[tuple[str, str], Cell]:
+    """All cells of the second table, by event and tool."""
+    return {
+        (name, tool): await play_event(folder / f"{number}-{tool}", tool, kind, event)
+        for number, (name, kind, event) in enumerate(EVENTS)
+        for tool in TOOLS
+    }
+
+
+def event_table(cells: dict[tuple[str, str], Cell]) -> str:
+    """The cells of the second table in Markdown."""
+    lines = ["| after the first call | " + " | ".join(f"`{tool}`" for tool in TOOLS) + " |", "|---|---|---|"]
+    for name, _, _ in EVENTS:
+        row = [
+            " · ".join(step.said for step in cells[name, tool].steps)
+            + f" ({len(cells[name, tool].real_ids)})"
+            for tool in TOOLS
+        ]
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
 
 
 async def matrix(folder: Path) -> dict[tuple[str, str, str], Cell]:
     """All cells, by fault, tool and duration."""
     cells = {}
-    for number, (name, kind, options) in enumerate(FAULTS):
+    for number, (name, kind, options) in enumerate(PAID_FAULTS):
         for tool in TOOLS:
             for duration, times in DURATIONS.items():
                 place = folder / f"{number}-{tool}-{times}"
@@ -104,15 +215,17 @@ def table(cells: dict[tuple[str, str, str], Cell]) -> str:
         "| fault | " + " | ".join(f"`{tool}`, {duration}" for tool, duration in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
     ]
-    for name, _, _ in FAULTS:
+    for name, _, _ in PAID_FAULTS:
         row = [str(cells[name, tool, duration]) for tool, duration in columns]
         lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 
-async def _step(world: World, session: Session, tool: str, arguments: dict[str, Any]) -> Step:
+async def _step(
+    world: World, session: Session, tool: str, arguments: dict[str, Any], earlier: int = 0
+) -> Step:
     result = await session.result(tool, **arguments)
-    runs = len(world.sandbox.runs)
+    runs = len(world.sandbox.runs) - earlier
     if result.is_error:
         return Step(error_of(result)["charged"], runs, None)
     report = result.structured_content or {}
@@ -122,7 +235,8 @@ async def _step(world: World, session: Session, tool: str, arguments: dict[str, 
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        print(table(anyio.run(matrix, Path(folder))), end="")
+        print(table(anyio.run(matrix, Path(folder) / "faults")))
+        print(event_table(anyio.run(events, Path(folder) / "events")), end="")
 
 
 if __name__ == "__main__":

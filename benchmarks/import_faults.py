@@ -1,11 +1,15 @@
-"""What each fault of an import costs: `python -m benchmarks.import_faults` prints the table of docs/lists.md.
+"""What each fault of an import costs: `python -m benchmarks.import_faults` prints the table of docs/lists.md, and one
+of calls that overlap.
 
-Every cell plays one `add_leads` three times: as it meets the fault, repeated, and repeated by a new server on the
-same state folder, where the API takes a chunk at once or for 20 seconds. The sandbox then tells what is in the list.
+Every cell of the first plays one `add_leads` three times: as it meets the fault, repeated, and repeated by a new
+server on the same state folder, where the API takes a chunk at once or for 20 seconds. Those of the second play two
+calls that overlap in one person: one as it meets the fault, the other, both again. The sandbox then tells what is in
+the list.
 """
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,8 @@ PEOPLE = [
     {"email": "grace@fable.example"},
     {"linkedin_url": "https://www.linkedin.com/in/edsger-fable"},
 ]
+OTHERS = [{"email": "barbara@fable.example"}, PEOPLE[1]]
+"""People of another call, one of whom is in both."""
 
 
 @dataclass
@@ -76,18 +82,48 @@ async def play(folder: Path, kind: str, times: int, import_seconds: float, **opt
     return cell
 
 
-async def step(world: World, services: Services, list_id: str) -> Step:
+async def play_overlap(folder: Path, kind: str, import_seconds: float, **options: Any) -> Cell:
+    """One cell: a call all of whose requests meet the fault, another that overlaps with it, and both again."""
+    world = make_world(folder, import_seconds)
+    list_id = world.sandbox.add_list("Imported")
+    cell = Cell()
+    async with world.services() as services:
+        world.sandbox.faults.next(ROUTE, kind, times=1000, **options)  # type: ignore[arg-type]
+        cell.steps.append(await step(world, services, list_id))
+        world.sandbox.faults.clear()
+    async with world.services() as services:
+        for people in (OTHERS, PEOPLE, OTHERS):
+            cell.steps.append(await step(world, services, list_id, people))
+            await world.clock.sleep(60)  # until everything that is under way has landed
+    found = copies(world, list_id)
+    cell.people, cell.copies = len(found), max(found.values(), default=0)
+    return cell
+
+
+async def step(
+    world: World, services: Services, list_id: str, people: Sequence[Mapping[str, str]] = PEOPLE
+) -> Step:
     """Do what `add_leads` does, and compare what it says with what the sandbox has or is importing just then."""
-    rows = list(enumerate(PEOPLE, 1))
+    rows = list(enumerate(people, 1))
     try:
         answer = await importing.add_people(services, list_id, rows, Deadline(world.clock, CALL_SECONDS))
     except CleanlistError:
-        return Step("refused", true=not copies(world, list_id))
-    arrived = len(copies(world, list_id))
+        return Step("refused", true=not arrived(world, list_id, people))
+    count = arrived(world, list_id, people)
     said = {"imported": answer.imported, "unknown": answer.unknown or 0, "not sent": answer.not_sent or 0}
-    whole = sum(said.values()) == len(PEOPLE)
-    true = said["imported"] <= arrived <= said["imported"] + said["unknown"]
+    whole = sum(said.values()) == len(people)
+    true = said["imported"] <= count <= said["imported"] + said["unknown"]
     return Step(" and ".join(word for word, count in said.items() if count), true=whole and true)
+
+
+def arrived(world: World, list_id: str, people: Sequence[Mapping[str, str]]) -> int:
+    """How many of these people are in the list."""
+    found = copies(world, list_id)
+    names = (" ".join(one[part] for part in ("first_name", "last_name") if part in one) for one in people)
+    return sum(
+        (name or None, one.get("email"), one.get("linkedin_url")) in found
+        for name, one in zip(names, people, strict=True)
+    )
 
 
 def copies(world: World, list_id: str) -> Counter[tuple[str | None, ...]]:
@@ -109,21 +145,44 @@ async def matrix(folder: Path) -> dict[tuple[str, str, float], Cell]:
     return cells
 
 
+async def overlaps(folder: Path) -> dict[tuple[str, float], Cell]:
+    """The cells of the calls that overlap, by fault and how long an import takes."""
+    cells = {}
+    for number, (name, kind, options) in enumerate(FAULTS):
+        for seconds in IMPORT_SECONDS:
+            place = folder / f"overlap-{number}-{seconds:g}"
+            cells[name, seconds] = await play_overlap(place, kind, seconds, **options)
+    return cells
+
+
 def table(cells: dict[tuple[str, str, float], Cell]) -> str:
     """The cells as a Markdown table."""
     columns = [(duration, seconds) for duration in DURATIONS for seconds in IMPORT_SECONDS]
     titles = [f"{duration}, import takes {seconds:g} s" for duration, seconds in columns]
-    lines = ["| fault | " + " | ".join(titles) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name, _, _ in FAULTS:
-        row = [str(cells[name, duration, seconds]) for duration, seconds in columns]
-        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    rows = {
+        name: [str(cells[name, duration, seconds]) for duration, seconds in columns] for name, _, _ in FAULTS
+    }
+    return _markdown(titles, rows)
+
+
+def overlap_table(cells: dict[tuple[str, float], Cell]) -> str:
+    """The cells of the calls that overlap as a Markdown table."""
+    titles = [f"import takes {seconds:g} s" for seconds in IMPORT_SECONDS]
+    rows = {name: [str(cells[name, seconds]) for seconds in IMPORT_SECONDS] for name, _, _ in FAULTS}
+    return _markdown(titles, rows)
+
+
+def _markdown(titles: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    lines = ["| fault | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items()]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print both tables."""
     with tempfile.TemporaryDirectory() as folder:
-        print(table(anyio.run(matrix, Path(folder))), end="")
+        print(table(anyio.run(matrix, Path(folder))))
+        print(overlap_table(anyio.run(overlaps, Path(folder))), end="")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Measured over a journal of 10,000 older entries, on the disk of the temporary fo
 """
 
 import os
+import secrets
 import statistics
 import tempfile
 import time
@@ -12,7 +13,11 @@ from pathlib import Path
 from typing import cast
 
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal import FILE_NAME, Journal
+from cleanlist_mcp.identity import Person
+from cleanlist_mcp.journal import Journal
+from cleanlist_mcp.journal_file import FILE_NAME
+from cleanlist_mcp.journal_records import COLUMNS
+from cleanlist_mcp.likeness import marks_of
 from cleanlist_mcp.spend import DAY, Limits, Quote, Run
 
 OLDER = 10_000
@@ -31,7 +36,7 @@ def main() -> None:
 
 def measured(folder: Path) -> dict[str, tuple[float, float]]:
     """Median and 95th percentile of each step, in milliseconds."""
-    disk, memory = Journal.open(folder, SystemClock(), "key"), Journal.open(None, SystemClock(), "key")
+    disk, memory = (Journal.open(where, SystemClock(), "api", "key") for where in (folder, None))
     for journal in (disk, memory):
         fill(journal)
     rows = {
@@ -47,24 +52,43 @@ def measured(folder: Path) -> dict[str, tuple[float, float]]:
 
 
 def fill(journal: Journal) -> None:
-    """Entries of the last two months, as a busy machine has them."""
+    """Make entries of the last two months, as a busy machine has them: one as the journal writes it, then copies."""
+    paid(journal, 0)
+    copied = ", ".join(
+        column for column in COLUMNS if column not in ("run_id", "claim", "started_at", "ticks")
+    )
     now = time.time()
-    entries = [
-        ("person", "finished", "partial", "Ada Fable", 1, now - 60 * DAY * part / OLDER - DAY, 0.0, str(part))
-        for part in range(OLDER)
-    ]
+    entries = [(str(part), now - 60 * DAY * part / OLDER - DAY) for part in range(OLDER)]
     with journal._transaction():
         journal._db.executemany(
-            "INSERT INTO runs (account, kind, state, scope, label, reserved, started_at, in_flight_until, "
-            "fingerprint) VALUES ('another', ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO runs ({copied}, claim, started_at, ticks, checksum) "  # noqa: S608 - the names are ours
+            f"SELECT {copied}, ?, ?, -1e9, checksum FROM runs WHERE run_id = 1",
             entries,
         )
+        journal._db.execute(
+            "INSERT INTO identifiers SELECT context, token || runs.run_id, runs.run_id FROM runs "
+            "JOIN identifiers USING (context) WHERE identifiers.run_id = 1 AND runs.run_id > 1"
+        )
+
+
+def someone() -> Person:
+    """Somebody whom the journal does not know yet."""
+    number = secrets.token_hex(4)
+    return Person(
+        email=f"{number}@fable.example",
+        linkedin_url=f"https://www.linkedin.com/in/{number}",
+        first_name="Ada",
+        last_name=f"Fable{number}",
+        company_name=f"Fable {number} Ltd",
+        domain=f"{number}.example",
+    )
 
 
 def paid(journal: Journal, number: int) -> None:
     """All that the journal does in one paid call, from the intent to the end of the run."""
     decision = journal.claim_person(
-        fingerprint=journal.digest("person", str(time.perf_counter())),
+        marks=marks_of(someone()),
+        into="",
         scope="partial",
         label="Ada Fable",
         list_id="",

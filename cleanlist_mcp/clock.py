@@ -1,7 +1,10 @@
 """The two clocks and the one sleep that everything with a notion of time is given."""
 
 import time
+from functools import cache
+from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import anyio
 
@@ -15,11 +18,31 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back, for waits within this process."""
 
+    def since_boot(self) -> tuple[str, float]:
+        """A name for this start of the machine, and the seconds since then, which setting the clock does not change."""
+
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
 
     async def wait(self, event: anyio.Event, seconds: float) -> bool:
         """Wait for `event`, at most `seconds`; whether it came."""
+
+
+@cache
+def _boot_name() -> str:
+    """Return the system's own name for this start of it; where it has none, one for this process alone."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"process {uuid4()}"
+
+
+def _seconds_since_boot() -> float:
+    # CLOCK_BOOTTIME is Linux's; CLOCK_MONOTONIC of macOS counts while the machine sleeps, as that one does.
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
 
 
 class SystemClock:
@@ -30,6 +53,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def since_boot(self) -> tuple[str, float]:
+        return _boot_name(), _seconds_since_boot()
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

@@ -213,7 +213,7 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
 
 def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
     """Whether runs can be remembered, and what was spent as far as they were."""
-    from cleanlist_mcp.journal import FILE_NAME, Journal
+    from cleanlist_mcp.journal import Journal
 
     folder = settings.state_dir
     remedy = f"Set CLEANLIST_STATE_DIR to a folder that can be written, {_RESTART}."
@@ -232,36 +232,20 @@ def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | No
     except OSError as exc:
         text = f"{name} cannot be written ({exc.strerror or type(exc).__name__}). {consequence}"
         return Finding("fault", "state folder", text, remedy), None
-    journal = Journal.open(folder, clock, "doctor")
+    journal = Journal.open(folder, clock, "doctor", "")
     try:
-        if journal.locked:
-            text = f"The journal in {name} is locked by another program; until it opens nothing is spent."
-            remedy = (
-                "Close that program (a backup, a sync), or keep it off the folder; then run doctor again."
-            )
-            return Finding("fault", "state folder", text, remedy), None
+        unusable = journal.unavailable or journal.damage()
+        if unusable is not None:
+            problem = unusable.message.removesuffix(" Nothing was sent.")
+            text = f"{problem} The state folder is {name}. Until that is settled nothing is spent."
+            remedy = unusable.next_step.replace("Ask the user to ", "", 1)
+            return Finding("fault", "state folder", text, f"{remedy[:1].upper()}{remedy[1:]}"), None
         if not journal.durable:
-            cause = _why_closed(folder / FILE_NAME)
-            text = f"The journal in {name} is damaged or of a newer version. {consequence}"
-            first = "Update cleanlist-mcp, or move the file away"
-            if cause:
-                text = f"The journal {_shown(folder / FILE_NAME)} cannot be opened ({cause}). {consequence}"
-                first = "Make it readable and writable, or move it away"
-            remedy = f"{first}, or {remedy[0].lower()}{remedy[1:]}"
+            text = f"No journal of runs can be made in {name}. {consequence}"
             return Finding("fault", "state folder", text, remedy), None
         return Finding("ok", "state folder", f"{name} can be written."), journal.spent()
     finally:
         journal.close()
-
-
-def _why_closed(file: Path) -> str:
-    """Why the journal's file cannot be opened, in the system's words; empty where it is its content that is wrong."""
-    try:
-        file.chmod(0o600)  # as the journal does
-        with file.open("r+b"):
-            return ""
-    except OSError as exc:
-        return exc.strerror or type(exc).__name__
 
 
 async def _account(

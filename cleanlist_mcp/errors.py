@@ -18,8 +18,9 @@
         RateLimited  ApiUnavailable                          mended by waiting
         BadResponse                                          mended by nobody here
       OutcomeUnknown                  a spend request left and its answer was lost
+      JournalUnusable                 mended on the user's disk, or by waiting
+        JournalRemoved
       InternalError                   a defect of this server, masked
-        JournalUnusable  JournalRemoved                      mended on the user's disk, or by waiting
 
 A message is written for the model that reads it: plain words, no input values, no secrets.
 """
@@ -204,6 +205,7 @@ class ApiError(CleanlistError):
         **figures: Any,
     ) -> None:
         super().__init__(message, next_step, **figures)
+        self.workflow_id = workflow_id
         self.certain = certain
         self.resendable = resendable
         self.status = status
@@ -285,13 +287,21 @@ class InternalError(CleanlistError):
     code = "internal_error"
 
 
-class JournalUnusable(InternalError):
-    """The journal of runs cannot be written or read just now, and a spend needs it."""
+class JournalUnusable(CleanlistError):
+    """The journal of runs cannot be written or read just now, and a spend needs it.
 
-    retryable = True
+    `retryable` is false if time alone does not help.
+    """
+
+    code = "journal_unavailable"
+
+    def __init__(self, message: str, next_step: str, *, retryable: bool = True) -> None:
+        super().__init__(message, next_step)
+        self.retryable = retryable
 
 
 class JournalRemoved(JournalUnusable):
-    """The journal was taken away under the running server; only a restart helps."""
+    """The journal was taken away or replaced under the running server; only a restart helps."""
 
-    retryable = False
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(message, next_step, retryable=False)

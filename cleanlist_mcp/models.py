@@ -61,8 +61,10 @@ _ID = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_ID}}}")
 # Nothing that ends the quotation marks in which a next step spells it.
 _QUOTE_ID = re.compile(rf"[A-Za-z0-9_.~:+/=-]{{1,{LONGEST_QUOTE_ID}}}")
 
-TERMINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
-"""Statuses that end a workflow (quickstart and developer documentation); any other word means unfinished."""
+STOPPED_STATUSES = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out"})
+TERMINAL_STATUSES = frozenset({"completed", "completed_with_errors"}) | STOPPED_STATUSES
+"""Statuses that end a workflow (quickstart, developer documentation, public clients); any other word means
+unfinished."""
 
 
 def is_id(value: Any) -> bool:
@@ -439,6 +441,7 @@ class CsvImported(Received):
     rows_imported: int = Field(ge=0)
     sample_skip_rows: Annotated[list[int], BeforeValidator(_row_numbers)] = []
     skip_reasons: Annotated[dict[str, int], BeforeValidator(_reasons)] = {}
+    idempotency_replayed: Annotated[bool | None, BeforeValidator(_flag)] = None
 
 
 class Export(Received):

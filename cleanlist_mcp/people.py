@@ -59,15 +59,13 @@ async def aim(services: Services, person: identity.Person, scope: Scope, list_id
     return Target(person, request, list_name)
 
 
-def fingerprint(services: Services, target: Target) -> str:
-    """Equal for the same person, type and list, however they were written; a keyed digest."""
+def into(services: Services, target: Target) -> str:
+    """Return the id of the list for the result, empty for the default one, however that was given."""
     list_id = target.request.lead_list_id or ""
     named_so = target.list_name.casefold() == DEFAULT_LIST.casefold()
     if named_so or (list_id and list_id == services.journal.list_named(DEFAULT_LIST)):
-        list_id = ""
-    return services.journal.digest(
-        "person", *identity.identity(target.person), target.request.enrichment_type, list_id
-    )
+        return ""
+    return list_id
 
 
 def label(person: identity.Person) -> str:

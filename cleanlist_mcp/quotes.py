@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from cleanlist_mcp import spend
 from cleanlist_mcp.directory import is_list_id
-from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments
-from cleanlist_mcp.journal import locked_error
+from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments, JournalUnusable
 from cleanlist_mcp.models import LIST_SCOPES, EstimateRequest, Scope
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.spend import Quote, Run
@@ -35,12 +34,15 @@ def next_step(services: Services, quote: Quote) -> str:
     if quote.cost > quote.available:
         offer = spend.cheaper(quote.scope, quote.row_count, quote.available)
         return f"Tell the user the shortfall; they can buy credits, or choose {offer}a shorter list."
-    limit = _journal_fault(services) or spend.limit_error(
-        "list", quote.cost, services.journal.spent(), services.limits
-    )
+    try:
+        limit = _journal_fault(services) or spend.limit_error(
+            "list", quote.cost, services.journal.spent(), services.limits
+        )
+        blocked = None if limit else _blocked(services, quote)
+    except JournalUnusable as exc:
+        limit, blocked = exc, None
     if limit is not None:
         return f"{limit.message} {limit.next_step}"
-    blocked = _blocked(services, quote)
     if blocked is not None:
         return blocked
     return (
@@ -128,7 +130,7 @@ async def _known_or_priced(
 
 
 def require_usable_journal(services: Services) -> None:
-    """Raise where the journal is locked, or where a daily limit is set and no journal on disk can keep it.
+    """Raise if the journal cannot be used, or if a daily limit is set and no journal on disk can keep it.
 
     Raises:
         JournalUnusable: because the journal may know the run already.
@@ -141,8 +143,9 @@ def require_usable_journal(services: Services) -> None:
 
 def _journal_fault(services: Services) -> CleanlistError | None:
     """Why nothing can be spent with the journal as it is, or None."""
-    if services.journal.locked:
-        return locked_error()
+    unavailable = services.journal.unavailable
+    if unavailable is not None:
+        return unavailable
     if services.limits.daily is None or services.journal.durable or services.settings.sandbox:
         return None
     return DailyLimit(

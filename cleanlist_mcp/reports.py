@@ -9,7 +9,7 @@ import anyio
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.directory import is_list_id
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments
-from cleanlist_mcp.models import LEADS_PAGE, TERMINAL_STATUSES, Scope, WorkflowStatus
+from cleanlist_mcp.models import LEADS_PAGE, STOPPED_STATUSES, TERMINAL_STATUSES, Scope, WorkflowStatus
 from cleanlist_mcp.results import (
     Credits,
     Person,
@@ -47,9 +47,9 @@ async def follow(
     run = started.run
     kept = _kept(run)
     if kept is not None:
-        return _report(services, run, kept, replayed=started.replayed)
+        return _report(services, run, kept, started=started)
     if wait_seconds == 0 and not started.replayed:
-        return _report(services, run, None, replayed=False)
+        return _report(services, run, None, started=started)
     watched = await services.watcher.watch(
         run.workflow_id or "", run.started_at, _wait(wait_seconds, deadline), on_change
     )
@@ -59,7 +59,7 @@ async def follow(
     if _is_forgotten(run):
         return _forgotten(services, run, replayed=started.replayed)
     run = await _counted(services, run, watched.status, deadline)
-    return _report(services, run, watched.status, replayed=started.replayed, fault=watched.error)
+    return _report(services, run, watched.status, started=started, fault=watched.error)
 
 
 async def status(
@@ -86,6 +86,8 @@ async def status(
             finished=True,
         )
     run = services.journal.by_workflow(workflow_id) if workflow_id else recent[0]
+    if workflow_id and run is not None and run.workflow_id is None:
+        run = None  # its row is damaged; the API still knows the workflow
     if run is None and not is_list_id(workflow_id):
         raise InvalidArguments(
             "workflow_id is not a run's id.", "Call workflow_status without arguments to see the known runs."
@@ -163,7 +165,8 @@ async def _status_of(
         return _report(services, run, kept)
     wanted = workflow_id or (run.workflow_id if run and run.workflow_id else "")
     since = run.started_at if run else None
-    watched = await services.watcher.watch(wanted, since, _wait(wait_seconds, deadline), on_change)
+    seconds = 0.0 if run is not None and run.state == "finished" else _wait(wait_seconds, deadline)
+    watched = await services.watcher.watch(wanted, since, seconds, on_change)
     if run is None and watched.status is None and watched.error is None:
         watched = await services.watcher.watch(wanted, None, 0)  # its wait had no room for a look of its own
     unknown_here = run is None or (workflow_id and run.state != "finished")
@@ -292,8 +295,12 @@ class _Facts:
     run: Run | None
     state: WorkflowStatus
     workflow_id: str
-    replayed: bool | None
+    started: Started | None
     fault: CleanlistError | None
+
+    @property
+    def replayed(self) -> bool | None:
+        return None if self.started is None else self.started.replayed
 
     @property
     def kind(self) -> Literal["person", "list"] | None:
@@ -323,7 +330,7 @@ class _Facts:
 
     @property
     def ended_badly(self) -> bool:
-        return self.state.status.casefold() in ("failed", "cancelled")
+        return self.state.status.casefold() in STOPPED_STATUSES
 
 
 def _report(
@@ -331,13 +338,18 @@ def _report(
     run: Run | None,
     seen: WorkflowStatus | None,
     *,
-    replayed: bool | None = None,
+    started: Started | None = None,
     fault: CleanlistError | None = None,
     workflow_id: str = "",
 ) -> WorkflowReport:
-    """Put together what the journal and the API know. At least one of `run` and `seen` is there."""
+    """Put together what the journal and the API know. At least one of `run` and `seen` is there.
+
+    A run that was seen to end stays ended, whatever a later look says.
+    """
     known_id = (run.workflow_id if run else None) or workflow_id
-    facts = _Facts(run, seen or _remembered(run), known_id, replayed, fault)
+    if seen is None or (run is not None and run.state == "finished" and not seen.finished):
+        seen = _remembered(run)
+    facts = _Facts(run, seen, known_id, started, fault)
     state = facts.state
     searched = facts.counted and state.finished and not facts.ended_badly
     return WorkflowReport(
@@ -359,7 +371,7 @@ def _report(
         credits=facts.credits,
         started_at=iso(run.started_at) if run else None,
         elapsed_seconds=_elapsed(run, services.clock.time()),
-        replayed=replayed,
+        replayed=facts.replayed,
         vendor_note=vendor_note(state),
     )
 
@@ -368,20 +380,54 @@ def _remembered(run: Run | None) -> WorkflowStatus:
     """What the journal alone knows of a run."""
     if run is None:
         return WorkflowStatus(status="unknown")
+    if run.report is not None:
+        return WorkflowStatus.model_validate(run.report)
     return WorkflowStatus(status=run.status, credits_charged=run.charged, credits_refunded=run.refunded)
 
 
 def _summary(facts: _Facts) -> str:
     finished = facts.state.finished
-    parts = ["This was started earlier; nothing new was started."] if facts.replayed else []
+    parts = [_replay_sentence(facts)] if facts.replayed else []
     if finished:
         parts += [_outcome(facts), _bill(facts), *_list_sentence(facts.run)]
     else:
         parts.append(_standing(facts))
+    parts += [*_beyond(facts), *_new_key_sentence(facts)]
     if facts.fault is not None:
         goes_on = "" if finished else "; the run itself goes on"
         parts.append(f"The last look failed ({facts.fault.message.rstrip('.')}){goes_on}.")
     return " ".join(parts)
+
+
+def _replay_sentence(facts: _Facts) -> str:
+    basis = facts.started.basis if facts.started else None
+    by = f" (the same {basis})" if basis not in (None, "details") else ""
+    return f"This was started earlier{by}; nothing new was started."
+
+
+def _beyond(facts: _Facts) -> list[str]:
+    """Say so if more was reserved or charged than the price that was shown."""
+    run, figures = facts.run, facts.credits
+    if run is None:
+        return []
+    shown, what = (PRICES[run.scope], "the price") if run.quoted is None else (run.quoted, "quoted")
+    sentences = []
+    for word, amount in (("charged", figures.charged), ("reserved", figures.reserved)):
+        if amount is not None and amount > shown:
+            sentences.append(
+                f"Warning: Cleanlist {word} {credits_text(amount)}, more than {what} "
+                f"({credits_text(shown)}); tell the user."
+            )
+    return sentences[:1]
+
+
+def _new_key_sentence(facts: _Facts) -> list[str]:
+    if facts.started is None or not facts.started.first_of_key:
+        return []
+    return [
+        "This is the first run with this API key on this machine: people who were enriched with another key are not "
+        "recognised and are paid for again."
+    ]
 
 
 def _standing(facts: _Facts) -> str:
@@ -393,9 +439,16 @@ def _standing(facts: _Facts) -> str:
     return f"{'Started' if just_started else 'Not finished yet'}{held}."
 
 
+_HOW_IT_STOPPED = {
+    **dict.fromkeys(("cancelled", "canceled"), "was cancelled"),
+    "terminated": "was stopped by Cleanlist",
+    "timed_out": "ran out of time at Cleanlist",
+}
+
+
 def _outcome(facts: _Facts) -> str:
     if facts.ended_badly:
-        return f"The run {'was cancelled' if facts.state.status.casefold() == 'cancelled' else 'failed'}."
+        return f"The run {_HOW_IT_STOPPED.get(facts.state.status.casefold(), 'failed')}."
     if facts.counted:
         found = f"{facts.state.completed} of {rows_text(facts.state.total)} found"
         return f"Finished: {found}, {facts.missed} not found."

@@ -190,7 +190,7 @@ def balance_result(answer: Balance, spent: Spent, limits: Limits, *, known: bool
         next_step = "Call workflow_status without arguments to see whether those runs have ended."
     if not known:
         summary += (
-            " What this machine reserved and spent is not counted here: its journal is locked just now."
+            " What this machine reserved and spent is not counted here: its journal cannot be used just now."
         )
     return BalanceResult(
         summary=summary,

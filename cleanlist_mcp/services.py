@@ -9,7 +9,7 @@ from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.directory import ListDirectory
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.polling import RateBudget
-from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.settings import Settings, api_of
 from cleanlist_mcp.spend import Limits, Quote
 from cleanlist_mcp.watching import Watcher
 from cleanlist_mcp.workflows import Workflows
@@ -47,14 +47,14 @@ class Services:
 
     @property
     def journal(self) -> Journal:
-        self._journal.unlock()
+        self._journal.try_again()
         return self._journal
 
     @cached_property
     def _journal(self) -> Journal:
         folder = None if self.settings.sandbox else self.settings.state_dir
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
-        return Journal.open(folder, self.clock, f"{self.settings.base_url} {key}")
+        return Journal.open(folder, self.clock, api_of(self.settings.base_url), key)
 
     @cached_property
     def watcher(self) -> Watcher:

@@ -5,6 +5,7 @@ that need it say `not_configured`, because a host shows a server that will not s
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -336,6 +337,20 @@ def _base_url_fault(value: str) -> str | None:
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
         return None
     return "is not HTTPS"
+
+
+def api_of(base_url: str) -> str:
+    """Return the API that an address leads to, equal for all ways of writing it.
+
+    Both prefixes of a host lead to the same accounts (vendor's documentation), and so do all names of this machine.
+    """
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    if is_loopback(host):
+        host = "loopback"
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower())
+    path = re.sub(r"/+", "/", parts.path).rstrip("/").lower()
+    return f"{host}:{port}{re.sub(r'/(v1/public|v2)$', '', path)}"
 
 
 def is_loopback(host: str) -> bool:

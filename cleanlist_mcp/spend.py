@@ -4,8 +4,8 @@ Times are epoch seconds, amounts whole credits. The rules are the README's; the 
 on and calls them again inside the transaction that writes the intent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from cleanlist_mcp.errors import (
     QuoteExpired,
     QuoteMismatch,
 )
+from cleanlist_mcp.likeness import Basis
 from cleanlist_mcp.models import Scope
 
 PRICES: dict[Scope, int] = {"partial": 1, "phone_only": 10, "full": 11}
@@ -66,8 +67,9 @@ class Run:
     """One entry of the journal. `reserved` is the most it can cost; the settled figures are None until known.
 
     `state` is what is known here: `starting` (the request may be under way until `in_flight_until`),
-    `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started). `report`
-    is how a list run ended, `list_now` what its list held then: empty where that could not be counted.
+    `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started). `attempt`
+    numbers the requests that were sent for it: only the newest one may settle it. `report` is how a list run ended,
+    `list_now` what its list held then: empty where that could not be counted.
     """
 
     run_id: int
@@ -82,6 +84,7 @@ class Run:
     list_name: str = ""
     quote_id: str | None = None
     quoted: int | None = None
+    attempt: int = 1
     workflow_id: str | None = None
     status: str = "pending"
     charged: int | None = None
@@ -89,16 +92,6 @@ class Run:
     finished_at: float | None = None
     report: dict[str, Any] | None = None
     list_now: dict[str, Any] | None = None
-
-
-class Amount(NamedTuple):
-    """What of a run counts against the limits, without the rest."""
-
-    kind: Kind
-    state: State
-    reserved: int
-    charged: int | None
-    started_at: float
 
 
 @dataclass(frozen=True)
@@ -125,11 +118,51 @@ class Decision:
 
     `start` a new run; `replay` the run that is known; `wait` for one that is being started right now;
     `resend` the same single-use quote of an uncertain list run; `unknown`, because its outcome is; `busy`,
-    because the same list and scope is being run under another quote.
+    because the same list and scope is being run under another quote. `basis` says by what a person was recognised,
+    `teaches` that the request says more about the person than was known, and `first_of_key` that runs were started
+    here before, with other API keys alone.
     """
 
     action: Action
     run: Run | None = None
+    basis: Basis | None = None
+    teaches: bool = False
+    first_of_key: bool = False
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One look at the clocks: `time` in epoch seconds, and `ticks`, the seconds since the start of the machine that
+    `boot` names, which nobody can set."""
+
+    time: float
+    boot: str
+    ticks: float
+
+
+class Stamps(NamedTuple):
+    """When a run began and ended, by the seconds since the start of the machine that `boot` names."""
+
+    boot: str
+    ticks: float
+    finished_ticks: float | None
+
+
+def on_this_clock(run: Run, seen: Stamps, now: Moment) -> Run:
+    """Return `run` with its times as the clock shows them now, however often it was set since."""
+    if seen.boot != now.boot:
+        return run
+    started_at = now.time - (now.ticks - seen.ticks)
+    shift = started_at - run.started_at
+    if abs(shift) <= CLOCK_TOLERANCE:
+        return run
+    ended = seen.finished_ticks
+    return replace(
+        run,
+        started_at=started_at,
+        in_flight_until=run.in_flight_until + shift,
+        finished_at=run.finished_at if ended is None else now.time - (now.ticks - ended),
+    )
 
 
 def local_expiry(expires_at: float, now: float) -> float:
@@ -269,27 +302,6 @@ def _settling(spent: Spent) -> str:
 def allowance_left(spent: Spent, limits: Limits) -> int:
     """Credits that single people may still use in this rolling hour."""
     return max(limits.person_allowance - spent.people_last_hour, 0)
-
-
-def counted(run: Run | Amount) -> int:
-    """Credits of `run` that count against a limit: its charge once settled, before that all it may cost."""
-    if run.state == "refused":
-        return 0
-    return run.reserved if run.charged is None else run.charged
-
-
-def total_spent(runs: Iterable[Run | Amount], now: float) -> Spent:
-    """Add up what counts now, over all runs whatever their key."""
-    hour = day = open_now = 0
-    for run in runs:
-        amount = counted(run)
-        if run.started_at > now - DAY:
-            day += amount
-        if run.kind == "person" and run.started_at > now - HOUR:
-            hour += amount
-        if run.state == "running" or (run.state in ("starting", "uncertain") and run.started_at > now - DAY):
-            open_now += amount
-    return Spent(people_last_hour=hour, last_day=day, reserved_now=open_now)
 
 
 def decide_person(runs: Sequence[Run], *, again: bool, now: float) -> Decision:

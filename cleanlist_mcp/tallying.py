@@ -24,6 +24,11 @@ NOT_REPEATABLE = (
     "in the list; if they are not, add them to a new list with create_list and add_leads."
 )
 
+HELD_ELSEWHERE = (
+    "Repeat that earlier add_leads call with the very same people, no more than 23 hours after it, which settles "
+    "it; or look with get_leads."
+)
+
 _REASON = re.compile(r"[a-z][a-z_ ]{0,39}")
 
 
@@ -33,7 +38,10 @@ class Tally:
 
     imported: int = 0
     earlier: int = 0
-    unknown: int = 0
+    unknown_here: int = 0
+    unknown_under_way: int = 0
+    unknown_elsewhere: int = 0
+    unknown_for_good: int = 0
     not_sent: int = 0
     neutralised: int = 0
     capped: int = 0
@@ -41,42 +49,40 @@ class Tally:
     skipped_unnamed: int = 0
     stopped: CleanlistError | None = None
     out_of_time: bool = False
-    not_repeatable: bool = False
     retry_after: float = 0.0
     slowest: float = 0.0
 
-    def leave(self, chunk: Chunk, lost_at: float | None) -> None:
-        """Count a chunk that is not sent now: it may be in the list if it was sent before."""
-        if lost_at is None:
-            self.not_sent += len(chunk.leads)
-        else:
-            self.unknown += len(chunk.leads)
+    @property
+    def unknown(self) -> int:
+        """Rows that may be in the list or not."""
+        return self.unknown_here + self.unknown_under_way + self.unknown_elsewhere + self.unknown_for_good
 
-    def count_earlier(self, chunk: Chunk, imported: int) -> None:
-        """Count a chunk that an earlier call had imported."""
-        self.earlier += min(imported, len(chunk.leads))
-        self._count(chunk, imported)
+    def count_earlier(self, rows: int, imported: int) -> None:
+        """Count rows of an import that an earlier call made, of which the API took so many."""
+        self.earlier += min(imported, rows)
+        self._count(rows, imported)
 
     def count_there(self, people: int) -> None:
         """Count people whom an earlier call had added among others."""
-        self.earlier += people
-        self.imported += people
+        self.count_earlier(people, people)
 
-    def count_answer(self, chunk: Chunk, answer: CsvImported) -> None:
-        """Count a chunk by what the API made of its rows."""
+    def count_answer(self, chunk: Chunk, answer: CsvImported, *, earlier: bool) -> None:
+        """Count a chunk by what the API made of its rows; `earlier` where it did so for an earlier call."""
         # No more than it left out by its own count: each row is imported or skipped, never both.
         left_out = max(len(chunk.leads) - answer.rows_imported, 0)
         named = _skipped_by_the_api(chunk, answer)[:left_out]
         self.neutralised += chunk.neutralised
         self.capped += answer.skip_reasons.get("row_cap_exceeded", 0)
         self.skipped.extend(named)
-        self._count(chunk, answer.rows_imported, named=len(named))
+        if earlier:
+            self.earlier += min(answer.rows_imported, len(chunk.leads))
+        self._count(len(chunk.leads), answer.rows_imported, named=len(named))
 
-    def _count(self, chunk: Chunk, imported: int, *, named: int = 0) -> None:
-        """Count a chunk that the API took, so that each of its rows is imported or left out."""
-        imported = min(imported, len(chunk.leads))
+    def _count(self, rows: int, imported: int, *, named: int = 0) -> None:
+        """Count rows that the API took, so that each of them is imported or left out."""
+        imported = min(imported, rows)
         self.imported += imported
-        self.skipped_unnamed += max(len(chunk.leads) - imported - named, 0)
+        self.skipped_unnamed += max(rows - imported - named, 0)
 
     @property
     def left_out(self) -> int:
@@ -110,11 +116,12 @@ def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
 
     Whom it left out as a duplicate is there by another row of the same person.
     """
-    if len({identity(lead.person) for lead in chunk.leads}) == answer.rows_imported:
+    imported = min(answer.rows_imported, len(chunk.leads))
+    if len({identity(lead.person) for lead in chunk.leads}) == imported:
         return list(chunk.leads)
     skipped = {note.row for note in _skipped_by_the_api(chunk, answer)}
     taken = [lead for lead in chunk.leads if lead.row not in skipped]
-    if len(taken) != answer.rows_imported:
+    if len(taken) != imported:
         return []
     there = {identity(lead.person) for lead in taken}
     return [lead for lead in chunk.leads if identity(lead.person) in there]
@@ -190,15 +197,10 @@ def result(
 
 
 def _summary(tally: Tally) -> str:
-    earlier = f" ({tally.earlier} of them by an earlier call, not sent again)" if tally.earlier else ""
     parts = [
-        f"{rows_text(tally.imported)} imported{earlier}, {tally.left_out} skipped; "
-        "nothing was enriched or charged."
+        f"{_came_of_it(tally)}, {tally.left_out} skipped; nothing was enriched or charged.",
+        *_in_doubt(tally),
     ]
-    if tally.unknown:
-        parts.append(
-            f"The answer for {rows_text(tally.unknown)} was lost: they may or may not be in the list."
-        )
     if tally.not_sent:
         why = "the time of one call is over" if tally.out_of_time else "an answer is waited for"
         if tally.stopped is not None:
@@ -207,18 +209,55 @@ def _summary(tally: Tally) -> str:
     return " ".join(parts)
 
 
+def _came_of_it(tally: Tally) -> str:
+    """How many rows this call brought into the list, and how many were there by an earlier one."""
+    new = tally.imported - tally.earlier
+    there = "in the list by an earlier call, not added again"
+    if not tally.earlier:
+        return f"{rows_text(new)} imported"
+    if not new:
+        return f"{rows_text(tally.earlier)} {there}"
+    return f"{rows_text(new)} imported, {tally.earlier} {there}"
+
+
+def _in_doubt(tally: Tally) -> list[str]:
+    """A sentence for each reason why rows may be in the list or not."""
+    said = []
+    if tally.unknown_here:
+        said.append(
+            f"The answer for {rows_text(tally.unknown_here)} was lost: they may or may not be in the list."
+        )
+    if tally.unknown_under_way:
+        said.append(
+            f"{rows_text(tally.unknown_under_way)} not sent: another call has sent these people and waits for its "
+            "answer: they may or may not be in the list."
+        )
+    if tally.unknown_elsewhere:
+        said.append(
+            f"{rows_text(tally.unknown_elsewhere)} not sent: an earlier call sent these people, with others or in "
+            f"another spelling, and its answer was lost: they may or may not be in the list. {HELD_ELSEWHERE}"
+        )
+    if tally.unknown_for_good:
+        said.append(
+            f"{rows_text(tally.unknown_for_good)} not sent: an earlier call sent these people and its answer was "
+            "lost: they may or may not be in the list, and a repeat could add them twice."
+        )
+    return said
+
+
 def _next_step(list_id: str, tally: Tally) -> str:
     """What to do now; the same call once more wherever that can help."""
-    if tally.not_repeatable:
-        return NOT_REPEATABLE
     stopped = tally.stopped
-    hopeless = stopped is not None and not (isinstance(stopped, ApiError) and stopped.retryable)
-    if stopped is not None and hopeless:
+    if stopped is not None and not (isinstance(stopped, ApiError) and stopped.retryable):
         return stopped.next_step
-    if tally.unknown or tally.not_sent:
+    if tally.unknown_here or tally.unknown_under_way or tally.not_sent:
         seconds = round(max(tally.retry_after, (stopped and stopped.retry_after) or 0.0))
         when = f"Wait {seconds} seconds, then call" if seconds else "Call"
         return f"{when} add_leads again with the very same arguments: what is there is not added twice."
+    if tally.unknown_elsewhere:
+        return HELD_ELSEWHERE
+    if tally.unknown_for_good:
+        return NOT_REPEATABLE
     if tally.earlier and tally.earlier == tally.imported:
         return (
             f'Call estimate(list_id="{list_id}"): its row_count tells whether they are still there. People who were '

@@ -36,8 +36,8 @@ _ENDING = (
     r"|(?-i:[a-z]{2}))\b"
 )
 _SPELT_DOT = _DOT.replace(r"|\s*\.\s*)", ")")
-# Not compiled yet: few starts see its first use.
-_CONTACT = "(?i)" + (
+# Not compiled yet: few starts see their first use.
+_ADDRESS = "(?i)" + (
     "|".join(
         (
             "@",
@@ -47,11 +47,12 @@ _CONTACT = "(?i)" + (
             r"\b[\w-]+\.[a-z]{2,}/\S",  # a page of a site
             rf"\w{_AT}\w[\w-]*(?:{_DOT}\w[\w-]*)*{_DOT}{_ENDING}",
             rf"\w{_BARE_AT}\w[\w-]*(?:{_SPELT_DOT}\w[\w-]*)*{_SPELT_DOT}{_ENDING}",
-            # Five digits in all, with up to three signs between two: a comma is in amounts alone.
-            r"\d(?:(?:[^\w,]|_){0,3}\d){4}",
         )
     )
 )
+# Five digits in all, with up to three signs between two: a comma is in amounts alone.
+_NUMBER = r"\d(?:(?:[^\w,]|_){0,3}\d){4}"
+_PHONE = rf"(?i)(?:\+|\b00|\btel\b\W{{0,3}}){_NUMBER}"
 
 
 def has_contact_data(value: str) -> bool:
@@ -60,7 +61,16 @@ def has_contact_data(value: str) -> bool:
     It is looked at as a reader sees it: without invisible characters, compatibility forms as what they stand for,
     digits of every script as digits.
     """
-    return re.search(_CONTACT, _as_read(value)) is not None or holds_secret(value)
+    return has_address(value) or re.search(_NUMBER, _as_read(value)) is not None
+
+
+def has_address(value: str) -> bool:
+    """Whether `value` looks as if it held an address, a profile link, an international phone number or a secret.
+
+    Unlike `has_contact_data` it lets other digits pass: names of lists often hold a date.
+    """
+    read = _as_read(value)
+    return re.search(_ADDRESS, read) is not None or re.search(_PHONE, read) is not None or holds_secret(value)
 
 
 def _as_read(value: str) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from cleanlist_mcp.errors import (
     where,
 )
 from cleanlist_mcp.journal import Journal
+from cleanlist_mcp.likeness import Basis, Marks
 from cleanlist_mcp.models import (
     LIST_SCOPES,
     CreateListRequest,
@@ -30,6 +31,7 @@ from cleanlist_mcp.models import (
     ListStarted,
     PersonRequest,
     PersonStarted,
+    WorkflowStatus,
 )
 from cleanlist_mcp.spend import Decision, Limits, Quote, Run
 from cleanlist_mcp.text import quoted
@@ -61,10 +63,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Started:
-    """A run that exists: started by this call, or (`replayed`) known from before."""
+    """A run that exists: started by this call, or (`replayed`) known from before.
+
+    `basis` says by what its person was recognised, `first_of_key` that all earlier runs here had other API keys.
+    """
 
     run: Run
     replayed: bool
+    basis: Basis | None = None
+    first_of_key: bool = False
 
 
 class Workflows:
@@ -101,13 +108,16 @@ class Workflows:
         self,
         request: PersonRequest,
         *,
-        fingerprint: str,
+        marks: Marks,
+        into: str,
         label: str,
         list_name: str,
         again: bool,
         deadline: Deadline,
     ) -> Started:
         """Start a run for one person, or find the one that is the same.
+
+        `marks` are all identifiers of the person, `into` what the list of the result is known by.
 
         Raises:
             PersonAllowance, DailyLimit: where a limit would be passed.
@@ -116,7 +126,8 @@ class Workflows:
         """
         while True:
             decision = self._journal.claim_person(
-                fingerprint=fingerprint,
+                marks=marks,
+                into=into,
                 scope=request.enrichment_type,
                 label=label,
                 list_id=request.lead_list_id or "",
@@ -128,16 +139,18 @@ class Workflows:
             deadline.committed = True
             run = _run_of(decision)
             if decision.action == "start":
-                return await self._spend(partial(self._send_person, run, request), run, deadline)
+                started = await self._spend(partial(self._send_person, run, request), run, deadline)
+                return replace(started, first_of_key=decision.first_of_key)
             if decision.action == "replay":
                 if not (again and await self._is_over(run)):
-                    return Started(run, replayed=True)
+                    return Started(run, replayed=True, basis=decision.basis)
             elif decision.action == "unknown" or not await self._join(run, deadline):
                 raise self.unknown(run)
             else:
                 joined = self._journal.run(run.run_id)
                 if joined is not None and joined.workflow_id is not None:
-                    return Started(joined, replayed=True)  # whatever `again` says: it is of the same moment
+                    # Whatever `again` says: it is of the same moment.
+                    return Started(joined, replayed=True, basis=decision.basis)
 
     async def start_list(
         self, quote: Quote, *, known_here: bool, may_resend: bool, deadline: Deadline
@@ -231,7 +244,7 @@ class Workflows:
 
     async def _spend(self, send: Callable[[], Awaitable[Started]], run: Run, deadline: Deadline) -> Started:
         """Let a spend request run to its end in the background, and wait for it as long as the call may."""
-        spending = _Spend(run, anyio.current_time() + self._spend_seconds)
+        spending = _Spend(run)
         # No await since the claim: neither a cancelled call nor the server's end comes between.
         self._tasks.start_soon(self._run_to_the_end, send, spending)
         self._under_way.add(spending)
@@ -263,8 +276,7 @@ class Workflows:
             if _is_certain(exc):
                 self._journal.refused(run)
                 raise
-            self._journal.uncertain(run)
-            raise outcome_unknown(run) from exc
+            return await self._confirmed(run, exc)
         return self._accepted(run, answer, answer.lead_list_id or run.list_id)
 
     async def _request_person(self, request: PersonRequest) -> PersonStarted:
@@ -300,12 +312,12 @@ class Workflows:
             answer = await self._client.start_list(request, patience=SPEND_PATIENCE, stop=self._stop)
         except CleanlistError as exc:
             if lost:
-                return self._still_unknown(run, exc)
+                return await self._confirmed(run, exc)
             if not _is_certain(exc):
                 if not known_here:
                     self._journal.remember_quote(quote)  # it will be asked about again, with these figures
-                if self._stop.is_set():
-                    return self._still_unknown(run, exc)
+                if self._stop.is_set() or _workflow_id_in(exc):
+                    return await self._confirmed(run, exc)
                 return await self._send_list(run, quote, known_here, lost=True)
             if self._journal.refused(run):
                 raise _quote_error(exc, quote, known_here) from exc
@@ -314,18 +326,43 @@ class Workflows:
 
     def _accepted(self, run: Run, answer: PersonStarted | ListStarted, list_id: str) -> Started:
         known = self._journal.by_workflow(answer.workflow_id)
-        if known is not None and known.run_id != run.run_id:
-            self._journal.refused(run)  # the API itself knew the work again: it is charged once
-            return Started(known, replayed=True)
+        if known is None or known.run_id == run.run_id:
+            return self._recorded(run, answer.workflow_id, answer.credits_reserved, list_id, answer.status)
+        is_same = _is_same_work(run, known) and self._journal.may_be_same_person(run, known)
+        if answer.credits_reserved or not is_same:
+            # The id of other work proves nothing about this one, for which credits may have been taken.
+            self._journal.uncertain(run)
+            raise _answered_with(known, run)
+        self._journal.same_as(run, known)  # the API itself knew the work again: it is charged once
+        return Started(known, replayed=True)
+
+    def _recorded(self, run: Run, workflow_id: str, reserved: int, list_id: str, status: str) -> Started:
         run = self._journal.started(
             run,
-            workflow_id=answer.workflow_id,
-            reserved=answer.credits_reserved or None,  # an answer without the figure frees nothing
+            workflow_id=workflow_id,
+            reserved=reserved or None,  # an answer without the figure frees nothing
             list_id=list_id,
             list_name=run.list_name,
-            status=answer.status,
+            status=status,
         )
         return Started(run, replayed=False)
+
+    async def _confirmed(self, run: Run, error: CleanlistError) -> Started:
+        """The run, if the failed answer named a workflow, and a look at that confirms the work.
+
+        Raises:
+            OutcomeUnknown: otherwise.
+        """
+        workflow_id = _workflow_id_in(error)
+        if workflow_id is None or self._journal.by_workflow(workflow_id) is not None:
+            return self._still_unknown(run, error)
+        try:
+            status = await self._client.status(workflow_id)
+        except CleanlistError:
+            return self._still_unknown(run, error)
+        if not _confirms(status, workflow_id, run):
+            return self._still_unknown(run, error)
+        return self._recorded(run, workflow_id, 0, run.list_id or status.lead_list_id, status.status)
 
     def _still_unknown(self, run: Run, error: CleanlistError) -> Started:
         """The run, if another attempt of the same quote has learnt its id meanwhile.
@@ -381,6 +418,39 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
     )
 
 
+def _workflow_id_in(error: CleanlistError) -> str | None:
+    return error.workflow_id if isinstance(error, ApiError) else None
+
+
+def _is_same_work(run: Run, known: Run) -> bool:
+    """Return whether two runs are for the same scope and list."""
+    return (run.kind, run.scope) == (known.kind, known.scope) and (
+        run.list_id == known.list_id
+        or (run.list_name == known.list_name and not (run.list_id and known.list_id))
+    )
+
+
+def _confirms(status: WorkflowStatus, workflow_id: str, run: Run) -> bool:
+    """Return whether a look at a workflow shows the work of `run`."""
+    scope = status.enrichment_type.casefold().replace("-", "_")
+    return (
+        status.workflow_id in ("", workflow_id)
+        and scope in ("", run.scope)
+        and (not run.list_id or status.lead_list_id in ("", run.list_id))
+    )
+
+
+def _answered_with(known: Run, run: Run) -> OutcomeUnknown:
+    """What is said if the API answers a request with the id of other work."""
+    error = outcome_unknown(run)
+    error.message = (
+        f"Cleanlist answered with the id of an earlier run ({known.workflow_id}), which is not what was asked for. "
+        f"Whether this run was started, and up to {spend.credits_text(run.reserved)} taken for it, is not known."
+    )
+    error.figures["answered_with"] = known.workflow_id
+    return error
+
+
 def _in_progress(run: Run) -> RunInProgress:
     which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
     return RunInProgress(
@@ -428,12 +498,12 @@ _QUOTE_CODES = frozenset({"quote_expired", "quote_mismatch", "quote_used", "spen
 
 
 class _Spend:
-    """A spend request on its way, and what came of it; `ends_at` is by the event loop's clock."""
+    """A spend request on its way, and what came of it."""
 
-    def __init__(self, run: Run, ends_at: float) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
         # Shielded: neither the call's end nor the server's may cut a request that has left.
-        self.scope = anyio.CancelScope(shield=True, deadline=ends_at)
+        self.scope = anyio.CancelScope(shield=True)
         self.done = anyio.Event()
         self.started: Started | None = None
         self.error: CleanlistError | None = None

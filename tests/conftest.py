@@ -22,6 +22,9 @@ if os.access("/dev/shm", os.W_OK):  # noqa: S108 - pytest makes folders of its o
 # A shell starts what runs in the background without SIGINT, and the processes that tests interrupt inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Some runners ignore a hang-up and hand that on too.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Rules are tried on the same few examples here, and on many in scripts/check, which are others each time except
 # in CI: a gate must not fall by luck. None is timed, machines differ.

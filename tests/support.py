@@ -50,6 +50,9 @@ class VirtualClock:
     def monotonic(self) -> float:
         return self.now
 
+    def since_boot(self) -> tuple[str, float]:
+        return "this start", self.now
+
     async def sleep(self, seconds: float) -> None:
         await self.wait(anyio.Event(), seconds)
 

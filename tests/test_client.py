@@ -58,6 +58,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.now
 
+    def since_boot(self) -> tuple[str, float]:
+        return "this start", self.now
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds

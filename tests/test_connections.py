@@ -65,7 +65,10 @@ WRITES: dict[str, tuple[Callable[[CleanlistClient], Awaitable[Any]], dict[str, A
     ),
     "import_csv": (
         lambda client: client.import_csv(
-            "list_1", CsvImportRequest(csv_content_base64="", column_mapping={"email": "email"}, idempotency_key="once")
+            "list_1",
+            CsvImportRequest(
+                csv_content_base64="", column_mapping={"email": "email"}, idempotency_key="once"
+            ),
         ),
         {"rows_imported": 7},
     ),

@@ -293,26 +293,24 @@ async def test_a_state_folder_that_cannot_be_written_is_a_fault(world: World, tm
     assert "CLEANLIST_STATE_DIR" in fault.remedy
 
 
-async def test_a_journal_that_cannot_be_read_is_a_fault_with_a_daily_limit_named(world: World) -> None:
+async def test_a_damaged_journal_stops_spending_and_says_what_to_do(world: World) -> None:
     world.folder.mkdir()
     (world.folder / "journal.sqlite3").write_bytes(b"no database at all, " * 100)
 
-    fault = the_fault(await look(world, world.settings(daily_limit=50)))
+    fault = the_fault(await look(world))
 
     assert fault.subject == "state folder"
-    assert "damaged" in fault.text
-    assert "CLEANLIST_DAILY_LIMIT" in fault.text
+    assert "damaged" in fault.text and "nothing is spent" in fault.text
+    assert "move journal.sqlite3" in fault.remedy
 
 
-async def test_a_journal_that_cannot_be_opened_is_told_with_the_systems_own_cause(world: World) -> None:
+async def test_a_folder_in_place_of_the_journal_is_named(world: World) -> None:
     (world.folder / "journal.sqlite3").mkdir(parents=True)
 
     fault = the_fault(await look(world))
 
     assert fault.subject == "state folder"
-    assert "journal.sqlite3 cannot be opened (" in fault.text
-    assert "damaged" not in fault.text
-    assert fault.remedy.startswith("Make it readable and writable, or move it away")
+    assert "journal.sqlite3" in fault.text and "damaged" not in fault.text
     assert "CLEANLIST_STATE_DIR" in fault.remedy
 
 

@@ -5,12 +5,29 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from benchmarks.fault_matrix import DURATIONS, FAULTS, TOOLS, Cell, matrix, play, table
+from benchmarks.fault_matrix import (
+    DURATIONS,
+    EVENTS,
+    PAID_FAULTS,
+    TOOLS,
+    Cell,
+    event_table,
+    events,
+    matrix,
+    play,
+    play_event,
+    table,
+)
 from cleanlist_mcp.server import build_server
 from tests.support import World, error_of
 
 DOCS = Path(__file__).parents[1] / "docs" / "money.md"
-WORST = ("500 after the work", "reset before the work", "no answer, work done", "truncated 200")
+WORST = (
+    *("500 after the work", "reset before the work", "no answer, work done", "truncated 200"),
+    *("a gateway sends it twice, second answer", "the same, and the answer names the run"),
+    "the answer to an earlier request",
+)
+NAMES_THE_RUN = ("truncated 200", "the same, and the answer names the run")
 CERTAIN = ("connection refused", "429", "503, retryable")
 
 
@@ -35,13 +52,36 @@ def check(cell: Cell, *, certain: bool) -> None:
 async def test_a_lost_answer_starts_one_run_at_most_and_is_called_unknown(
     tmp_path: Path, fault: str, tool: str
 ) -> None:
-    kind, options = next((kind, options) for name, kind, options in FAULTS if name == fault)
+    kind, options = next((kind, options) for name, kind, options in PAID_FAULTS if name == fault)
 
     cell = await play(tmp_path, tool, kind, DURATIONS["once"], **options)
 
     check(cell, certain=False)
-    resolved = tool == "enrich_list" and fault == "reset before the work"
+    resolved = fault in NAMES_THE_RUN or (tool == "enrich_list" and fault == "reset before the work")
     assert cell.found == ("id" if resolved else "entry")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("name", [name for name, _, _ in EVENTS])
+async def test_nothing_that_happens_to_the_files_or_the_clock_starts_a_run_twice(
+    tmp_path: Path, name: str, tool: str
+) -> None:
+    kind, event = next((kind, event) for known, kind, event in EVENTS if known == name)
+
+    check_event(await play_event(tmp_path, tool, kind, event), lost=bool(kind))
+
+
+def check_event(cell: Cell, *, lost: bool) -> None:
+    """What must hold in every cell of the second table."""
+    said = [step.said for step in cell.steps]
+    assert len(cell.real_ids) == 1
+    assert said[:2] == (["unknown", "unknown"] if lost else ["run", "same"])
+    assert said[2] in (["unknown"] if lost else ["same", "no"])  # "no": the journal cannot be used
+
+
+@pytest.mark.long
+async def test_every_event_stands_in_the_docs(tmp_path: Path) -> None:
+    assert event_table(await events(tmp_path)) in DOCS.read_text("utf-8")
 
 
 @pytest.mark.long
@@ -50,7 +90,7 @@ async def test_every_cell_of_the_matrix_keeps_the_promise_and_stands_in_the_docs
 
     for (fault, _, _), cell in cells.items():
         check(cell, certain=fault in CERTAIN)
-    assert len(cells) == len(FAULTS) * len(TOOLS) * len(DURATIONS)
+    assert len(cells) == len(PAID_FAULTS) * len(TOOLS) * len(DURATIONS)
     assert table(cells) in DOCS.read_text("utf-8")
 
 

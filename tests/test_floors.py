@@ -12,13 +12,13 @@ PACKAGE = "cleanlist_mcp"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
 FLOORS = (
-    ("ground", "errors settings models text secrecy links clock awake"),
+    ("ground", "errors settings models secrecy links text clock awake"),
     (
         "first",
         "reading answers retries spend polling paging normal_forms identity spellings short_forms mailboxes likeness "
-        "leads csv_columns csv_file",
+        "leads csv_columns csv_file journal_records journal_schema",
     ),
-    ("second", "client journal"),
+    ("second", "client journal_file import_claims journal"),
     ("third", "watching workflows directory services quotes people reports results rows tallying importing"),
     ("fourth", "tools instructions resources prompts"),
     ("fifth", "server"),

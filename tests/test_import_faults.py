@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fault_matrix import FAULTS
-from benchmarks.import_faults import PEOPLE, ROUTE, copies, make_world, matrix, play, step, table
+from benchmarks.import_faults import (
+    IMPORT_SECONDS,
+    PEOPLE,
+    ROUTE,
+    copies,
+    make_world,
+    matrix,
+    play,
+    play_overlap,
+    step,
+    table,
+)
 from cleanlist_mcp import leads
 from cleanlist_mcp.tools._boundary import CALL_SECONDS
 from tests.support import World
@@ -27,6 +38,21 @@ async def test_a_fault_while_an_import_takes_long_leaves_one_copy_of_each_lead(
     assert (cell.people, cell.copies) == (len(PEOPLE), 1)
     assert all(one.true for one in cell.steps)
     assert cell.steps[-1].said == "imported"
+
+
+@pytest.mark.parametrize("import_seconds", IMPORT_SECONDS)
+@pytest.mark.parametrize(("name", "kind", "options"), FAULTS, ids=[name for name, _, _ in FAULTS])
+async def test_two_calls_that_overlap_leave_one_copy_of_each_lead_and_say_whom_they_do_not_know_of(
+    tmp_path: Path, name: str, kind: str, options: dict[str, Any], import_seconds: float
+) -> None:
+    cell = await play_overlap(tmp_path, kind, import_seconds, **options)
+
+    assert (cell.people, cell.copies) == (len(PEOPLE) + 1, 1)
+    assert all(one.true for one in cell.steps)
+    first, *rest = [one.said for one in cell.steps]
+    refused = kind in ("refused", "rate_limited", "unavailable")
+    assert first == ("refused" if refused else "unknown")
+    assert rest == ["imported" if refused else "imported and unknown", "imported", "imported"]
 
 
 @pytest.mark.long

@@ -8,25 +8,30 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cleanlist_mcp import journal as journal_module
-from cleanlist_mcp import spend
-from cleanlist_mcp.errors import DailyLimit, InternalError, JournalUnusable, PersonAllowance
-from cleanlist_mcp.journal import FILE_NAME, TRY_AGAIN_AFTER, Journal, label_list
-from cleanlist_mcp.spend import DAY, HOUR, PRICES, UNCERTAIN_HOLD, Decision, Limits, Quote, Run
+from cleanlist_mcp import journal_file, spend
+from cleanlist_mcp.errors import DailyLimit, JournalUnusable, PersonAllowance
+from cleanlist_mcp.identity import Person
+from cleanlist_mcp.journal import TRY_AGAIN_AFTER, Journal, label_list
+from cleanlist_mcp.journal_file import FILE_NAME
+from cleanlist_mcp.journal_records import COLUMNS
+from cleanlist_mcp.likeness import marks_of
+from cleanlist_mcp.spend import DAY, HOUR, PRICES, UNCERTAIN_HOLD, Decision, Limits, Quote, Run, Spent
 
 LIMITS = Limits(person_allowance=100, daily=None)
-KEY = "https://api.example clapi_test_one"
+API, KEY = "api.example:443", "clapi_test_one"
 
 
 class HandClock:
@@ -34,12 +39,17 @@ class HandClock:
 
     def __init__(self) -> None:
         self.now = 1_795_000_000.0
+        self.set_by = 0.0
+        self.boot = "this start"
 
     def time(self) -> float:
         return self.now
 
     def monotonic(self) -> float:
         return self.now
+
+    def since_boot(self) -> tuple[str, float]:
+        return self.boot, self.now - self.set_by
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -56,14 +66,15 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def journal(tmp_path: Path, clock: HandClock) -> Iterator[Journal]:
-    opened = Journal.open(tmp_path / "state", clock, KEY)
+    opened = Journal.open(tmp_path / "state", clock, API, KEY)
     yield opened
     opened.close()
 
 
 def claim(journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS) -> Decision:
     return journal.claim_person(
-        fingerprint=journal.digest("person", who),
+        marks=marks_of(Person(email=f"{who}@fable.example")),
+        into="",
         scope="partial",
         label="Ada Fable",
         list_id="",
@@ -106,14 +117,14 @@ def break_writes(journal: Journal, broken: bool = True) -> None:
 def test_the_files_are_for_their_owner_alone(tmp_path: Path, clock: HandClock) -> None:
     former = os.umask(0)
     try:
-        journal = Journal.open(tmp_path / "state", clock, KEY)
+        journal = Journal.open(tmp_path / "state", clock, API, KEY)
         claim(journal)
     finally:
         os.umask(former)
 
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "state").iterdir()}
     journal.close()
-    assert modes == {FILE_NAME: 0o600, f"{FILE_NAME}-wal": 0o600, f"{FILE_NAME}-shm": 0o600}
+    assert modes == {f"{FILE_NAME}{suffix}": 0o600 for suffix in ("", "-wal", "-shm", "-mark")}
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
@@ -123,7 +134,7 @@ def test_several_processes_can_write_at_once_because_the_file_is_in_wal_mode(jou
 
 
 def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     claim(journal, "ada@fable.example")
     journal.close()
 
@@ -134,11 +145,11 @@ def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock
 
 
 def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandClock) -> None:
-    before = Journal.open(tmp_path, clock, KEY)
+    before = Journal.open(tmp_path, clock, API, KEY)
     accept(before, run_of(claim(before)))
     before.close()
 
-    after = Journal.open(tmp_path, clock, KEY)
+    after = Journal.open(tmp_path, clock, API, KEY)
     decision = claim(after)
     found = after.by_workflow("enrich-1")
     after.close()
@@ -149,7 +160,7 @@ def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandClock) 
 
 
 def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock: HandClock) -> None:
-    one, other = (Journal.open(tmp_path, clock, f"https://api.example clapi_{name}") for name in "ab")
+    one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
     limits = Limits(person_allowance=100, daily=41)
     one.remember_quote(quote_for(clock))
     one.claim_list(quote_for(clock), limits=limits, seconds=60)
@@ -163,6 +174,66 @@ def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock
         claim(other, "grace", limits=limits)
     one.close()
     other.close()
+
+
+@dataclass(frozen=True)
+class Past:
+    """A run of `ago` seconds ago; since then the clock was set by `set_by`, or the machine was restarted."""
+
+    kind: Any
+    state: str
+    reserved: int
+    charged: int | None
+    ago: float
+    set_by: float | None
+
+    @property
+    def amount(self) -> int:
+        return self.reserved if self.charged is None else self.charged
+
+
+PASTS = st.builds(
+    Past,
+    kind=st.sampled_from(["person", "list"]),
+    state=st.sampled_from(["starting", "uncertain", "running", "finished", "refused"]),
+    reserved=st.integers(0, 50),
+    charged=st.none() | st.integers(0, 50),
+    ago=st.integers(1, 2 * int(DAY)).map(lambda seconds: seconds + 0.5),
+    set_by=st.none() | st.sampled_from([0.0, -2 * DAY, 3 * HOUR, 100 * DAY]),
+)
+
+
+def put(journal: Journal, clock: HandClock, past: Past) -> None:
+    """Write the row of a run as it would stand there by now."""
+    row = dict.fromkeys(COLUMNS, "x") | {
+        **dict.fromkeys(("run_id", "quote_id", "workflow_id")),
+        **{name: getattr(past, name) for name in ("kind", "state", "reserved", "charged")},
+        "started_at": clock.time() - past.ago - (past.set_by or 0),
+        "boot": "before" if past.set_by is None else clock.boot,
+        "ticks": clock.since_boot()[1] - past.ago,
+    }
+    names = ", ".join(row)
+    journal._db.execute(
+        f"INSERT INTO runs ({names}, checksum) VALUES ({', '.join('?' * len(row))}, 'x')",  # noqa: S608 - ours
+        tuple(row.values()),
+    )
+
+
+@given(st.lists(PASTS, max_size=8))
+def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(pasts: list[Past]) -> None:
+    clock = HandClock()
+    journal = Journal.open(None, clock, API, KEY)
+    for past in pasts:
+        put(journal, clock, past)
+    spent = journal.spent()
+    journal.close()
+
+    real = [past for past in pasts if past.state != "refused"]
+    day = [past for past in real if past.ago < DAY]
+    hour = [past for past in day if past.kind == "person" and past.ago < HOUR]
+    unsettled = [past for past in day if past.state in ("starting", "uncertain")]
+    unfinished = [past for past in real if past.state == "running"] + unsettled
+    assert spent == Spent(*(sum(past.amount for past in some) for some in (hour, day, unfinished)))
 
 
 def test_the_allowance_is_kept_for_people_and_frees_up_with_the_hour(
@@ -212,7 +283,7 @@ def test_a_late_answer_is_proof_whatever_was_thought_before(journal: Journal, cl
 def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing_any_more(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    one, other = (Journal.open(tmp_path, clock, KEY) for _ in range(2))
+    one, other = (Journal.open(tmp_path, clock, API, KEY) for _ in range(2))
     mine = run_of(one.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
     clock.now += 61
     decision = other.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
@@ -324,20 +395,81 @@ def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
     assert [run.workflow_id for run in journal.recent(2)] == ["bulk-2"]
 
 
-def test_entries_go_after_ninety_days_and_quotes_after_one(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
     journal.remember_quote(quote_for(clock))
     accept(journal, run_of(claim(journal)))
     clock.now += 89 * DAY
-    journal.remember_quote(quote_for(clock, 2))
+    journal.remember_quote(quote_for(clock, 2))  # the first look at what is old: a quote
+    assert journal.quote("qte_1") is not None
+    clock.now += DAY
+    journal.remember_quote(quote_for(clock, 3))
     assert journal.quote("qte_1") is None
     assert journal.by_workflow("enrich-1") is not None
     journal.close()
 
-    clock.now += 2 * DAY
-    journal = Journal.open(tmp_path, clock, KEY)
+    for _ in range(3):
+        clock.now += DAY
+        journal = Journal.open(tmp_path, clock, API, KEY)
+        journal.close()
+    journal = Journal.open(tmp_path, clock, API, KEY)
     assert journal.by_workflow("enrich-1") is None
     assert journal.recent(10) == []
+    assert journal._db.execute("SELECT COUNT(*) FROM identifiers").fetchone() == (0,)
+    journal.close()
+
+
+@pytest.mark.parametrize("look", ["a start", "a quote"])
+def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
+    tmp_path: Path, clock: HandClock, look: str
+) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    accept(journal, run_of(claim(journal)))
+    set_clock(clock, 100 * DAY)
+    if look == "a quote":
+        journal.remember_quote(quote_for(clock))
+    journal.close()
+    Journal.open(tmp_path, clock, API, KEY).close()
+    set_clock(clock, -100 * DAY)
+
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    assert claim(journal).action == "replay"
+    journal.close()
+
+
+def set_clock(clock: HandClock, seconds: float) -> None:
+    """Set the clock of the machine, as a person or a time server does: no time passes."""
+    clock.now += seconds
+    clock.set_by += seconds
+
+
+@pytest.mark.parametrize("jump", [UNCERTAIN_HOLD + 61, 2 * DAY, 100 * DAY, -2 * DAY])
+def test_a_hold_survives_a_clock_that_is_set(journal: Journal, clock: HandClock, jump: float) -> None:
+    quote = quote_for(clock)
+    journal.claim_list(quote, limits=LIMITS, seconds=60)
+    person = run_of(claim(journal))
+    journal.uncertain(person)
+    accept(journal, run_of(claim(journal, "grace")), "enrich-grace")
+    finish(journal, "enrich-grace", charged=1)
+    set_clock(clock, jump)
+
+    assert journal.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60).action == "busy"
+    assert claim(journal, again=True).action == "unknown"
+    assert claim(journal, "grace").action == "replay"
+    assert journal.spent().last_day == 42
+
+    clock.now += UNCERTAIN_HOLD
+    assert claim(journal, again=True).action == "start"
+
+
+def test_after_a_restart_of_the_machine_only_the_clock_is_left(tmp_path: Path, clock: HandClock) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal.uncertain(run_of(claim(journal)))
+    clock.boot = "the next start"
+    clock.now += UNCERTAIN_HOLD
+    assert claim(journal, again=True).action == "start"
     journal.close()
 
 
@@ -356,7 +488,7 @@ def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_says_so
 ) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
 
-    journal = Journal.open(tmp_path / "state", clock, KEY)
+    journal = Journal.open(tmp_path / "state", clock, API, KEY)
 
     assert not journal.durable
     assert claim(journal).action == "start"
@@ -366,97 +498,47 @@ def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_says_so
 
 
 @pytest.mark.parametrize("content", [b"this is no database, and long enough to look at" * 30, b"\0" * 4096])
-def test_a_file_that_is_no_journal_is_left_alone(
+def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
 
-    journal = Journal.open(tmp_path, clock, KEY)
-    usable = claim(journal).action == "start"
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    with pytest.raises(JournalUnusable, match="is damaged"):
+        claim(journal)
     journal.close()
 
-    assert usable
-    assert not journal.durable
     assert (tmp_path / FILE_NAME).read_bytes() == content
     assert "is damaged" in caplog.text
 
 
-def test_a_journal_of_a_newer_version_is_left_alone(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("version", "words"), [(99, "newer version"), (2, "early version")])
+def test_a_journal_of_another_version_is_left_alone_and_nothing_is_spent(
+    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, version: int, words: str
 ) -> None:
-    Journal.open(tmp_path, clock, KEY).close()
+    Journal.open(tmp_path, clock, API, KEY).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as database:
-        database.execute("PRAGMA user_version = 99")
+        database.execute(f"PRAGMA user_version = {version}")
     database.close()
 
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
 
-    assert not journal.durable
-    assert not journal.locked
-    assert journal.recent(10) == []
-    assert "newer version" in caplog.text
+    with pytest.raises(JournalUnusable, match=words):
+        claim(journal)
+    with pytest.raises(JournalUnusable, match=words):
+        journal.recent(10)
+    assert words in caplog.text
     journal.close()
-
-
-VERSION_1 = """
-    CREATE TABLE secret (value BLOB NOT NULL);
-    INSERT INTO secret VALUES (x'00112233445566778899aabbccddeeff');
-    CREATE TABLE quotes (
-        quote_id TEXT NOT NULL, account TEXT NOT NULL, list_id TEXT NOT NULL, list_name TEXT NOT NULL,
-        scope TEXT NOT NULL, row_count INTEGER NOT NULL, cost INTEGER NOT NULL, available INTEGER NOT NULL,
-        expires_at REAL NOT NULL, PRIMARY KEY (account, quote_id)
-    ) WITHOUT ROWID;
-    CREATE TABLE runs (
-        run_id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, kind TEXT NOT NULL,
-        state TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL, reserved INTEGER NOT NULL,
-        started_at REAL NOT NULL, in_flight_until REAL NOT NULL, list_id TEXT NOT NULL DEFAULT '',
-        list_name TEXT NOT NULL DEFAULT '', quote_id TEXT, quoted INTEGER, fingerprint TEXT,
-        workflow_id TEXT, status TEXT NOT NULL DEFAULT 'pending', charged INTEGER, refunded INTEGER,
-        finished_at REAL, report TEXT
-    );
-    CREATE UNIQUE INDEX one_run_per_quote ON runs (account, quote_id) WHERE state <> 'refused';
-    CREATE TABLE imports (
-        key TEXT NOT NULL, account TEXT NOT NULL, sent_at REAL NOT NULL, finished_at REAL,
-        rows_imported INTEGER, PRIMARY KEY (account, key)
-    ) WITHOUT ROWID;
-    PRAGMA user_version = 1;
-"""
-
-
-@pytest.mark.parametrize("durable", [True, False])
-def test_a_journal_of_version_1_is_opened_with_all_that_is_in_it(
-    tmp_path: Path, clock: HandClock, durable: bool
-) -> None:
-    database = sqlite3.connect(tmp_path / FILE_NAME)
-    database.executescript(f"PRAGMA journal_mode = WAL; {VERSION_1}")
-    database.execute(
-        "INSERT INTO runs (account, kind, state, scope, label, reserved, started_at, in_flight_until, list_id, "
-        "quote_id, workflow_id) VALUES ('another', 'list', 'running', 'partial', 'Prospects', 40, ?, ?, "
-        "'list_1', 'qte_1', 'bulk-1')",
-        (clock.now - 60, clock.now - 10),
-    )
-    database.commit()
-    database.close()
-    if not durable:
-        block_sharing(tmp_path)
-
-    journal = Journal.open(tmp_path, clock, KEY)
-    spent = journal.spent()
-    started = claim(journal).action
-    journal.close()
-
-    assert journal.durable == durable
-    assert (spent.last_day, spent.reserved_now, started) == (40, 40, "start")
 
 
 def test_no_intent_means_no_request(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     break_writes(journal)
-    with pytest.raises(InternalError) as caught:
+    with pytest.raises(JournalUnusable) as caught:
         claim(journal)
     break_writes(journal, False)
 
     assert caught.value.charged == "no"
-    assert "nothing was sent" in caught.value.message
+    assert "Nothing was sent" in caught.value.message
     assert claim(journal).action == "start"
 
 
@@ -479,14 +561,14 @@ def claims_long_entry(journal: Journal, number: int) -> bool:
     quote = Quote(f"qte_{number:0300}", f"list_{number}", "", "partial", 1, 1, 1, 2e9)
     try:
         return journal.claim_list(quote, limits=LIMITS, seconds=60).action == "start"
-    except InternalError:
+    except JournalUnusable:
         return False
 
 
 def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     run = run_of(claim(journal))
     break_writes(journal)
     accepted = accept(journal, run)
@@ -497,7 +579,7 @@ def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
     assert accepted.workflow_id == "enrich-1"
     assert "cannot be written" in caplog.text
     journal.close()
-    after = Journal.open(tmp_path, clock, KEY)
+    after = Journal.open(tmp_path, clock, API, KEY)
     found = after.by_workflow("enrich-1")
     after.close()
     assert found is not None
@@ -507,13 +589,13 @@ def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
 def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_reading(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     accept(journal, run_of(claim(journal)))
     journal._db.execute("PRAGMA busy_timeout = 10")
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
-    with pytest.raises(InternalError):
+    with pytest.raises(JournalUnusable):
         claim(journal, "grace")
     assert [run.workflow_id for run in journal.recent(10)] == ["enrich-1"]
     assert journal.spent().last_day == 1
@@ -526,7 +608,7 @@ def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_readi
 
 
 def test_a_locked_file_is_waited_for_once_and_not_by_each_call(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     journal._db.execute("PRAGMA busy_timeout = 10")
     tries: list[str] = []
     journal._db.set_trace_callback(tries.append)
@@ -544,7 +626,7 @@ def test_a_locked_file_is_waited_for_once_and_not_by_each_call(tmp_path: Path, c
 
 
 def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     accept(journal, run_of(claim(journal)))
     # As on a disk without shared memory, where SQLite cannot use its WAL.
     journal._db.execute("PRAGMA journal_mode = DELETE")
@@ -562,42 +644,24 @@ def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock:
     journal.close()
 
 
-@pytest.mark.parametrize("still_open", [False, True])  # by another server, whose entries are in the WAL alone
-def test_a_journal_that_cannot_be_written_still_knows_what_was_paid(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch, still_open: bool
-) -> None:
-    before = Journal.open(tmp_path, clock, KEY)
-    accept(before, run_of(claim(before)))
-    if not still_open:
-        before.close()
-
-    def full(database: sqlite3.Connection, now: float) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    monkeypatch.setattr(journal_module, "_forget_old", full)
-    journal = Journal.open(tmp_path, clock, KEY)
-
-    assert not journal.durable
-    assert claim(journal).action == "replay"
-    assert claim(journal, "grace").action == "start"
-    journal.close()
-    if still_open:
-        before.close()
-
-
-def test_a_journal_that_cannot_be_opened_for_sharing_still_knows_what_was_paid(
+def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    before = Journal.open(tmp_path, clock, KEY)
+    before = Journal.open(tmp_path, clock, API, KEY)
     accept(before, run_of(claim(before)))
     before.close()
     block_sharing(tmp_path)
 
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
 
     assert not journal.durable
+    for who in ("ada", "grace"):
+        with pytest.raises(JournalUnusable, match="a link or a folder"):
+            claim(journal, who)
+    (tmp_path / f"{FILE_NAME}-shm").unlink()
+    clock.now += TRY_AGAIN_AFTER
+    journal.try_again()
     assert claim(journal).action == "replay"
-    assert claim(journal, "grace").action == "start"
     journal.close()
 
 
@@ -609,10 +673,10 @@ def block_sharing(folder: Path) -> None:
     shared.symlink_to(shared)
 
 
-def test_a_journal_with_a_damaged_page_is_named_and_not_used(
+def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     root, size = (
         journal._db.execute(query).fetchone()[0]
         for query in ("SELECT rootpage FROM sqlite_master WHERE name = 'runs_by_list'", "PRAGMA page_size")
@@ -622,11 +686,11 @@ def test_a_journal_with_a_damaged_page_is_named_and_not_used(
     content[(root - 1) * size : (root - 1) * size + 64] = b"\xff" * 64
     (tmp_path / FILE_NAME).write_bytes(content)
 
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
 
-    assert not journal.durable
-    assert "is damaged" in caplog.text and FILE_NAME in caplog.text
-    assert claim(journal).action == "start"
+    with pytest.raises(JournalUnusable, match="is damaged") as caught:
+        claim(journal)
+    assert "is damaged" in caplog.text and FILE_NAME in caught.value.next_step
     journal.close()
 
 
@@ -634,15 +698,15 @@ def test_a_journal_with_a_damaged_page_is_named_and_not_used(
 def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    Journal.open(tmp_path, clock, KEY).close()
+    Journal.open(tmp_path, clock, API, KEY).close()
     older = (tmp_path / FILE_NAME).read_bytes()
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     accept(journal, run_of(claim(journal)))
     for path in tmp_path.iterdir():
         path.unlink()
     (tmp_path / FILE_NAME).write_bytes(older)
 
-    with pytest.raises(JournalUnusable, match="was removed"):
+    with pytest.raises(JournalUnusable, match="was removed or replaced"):
         claim(journal, "grace")
     journal.close()
 
@@ -652,14 +716,14 @@ def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
 def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
     tmp_path: Path, clock: HandClock, replaced: bool
 ) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     accept(journal, run_of(claim(journal)))
     for path in tmp_path.iterdir():
         path.unlink()
     if replaced:
-        Journal.open(tmp_path, clock, KEY).close()
+        Journal.open(tmp_path, clock, API, KEY).close()
 
-    with pytest.raises(JournalUnusable, match="was removed"):
+    with pytest.raises(JournalUnusable, match="was removed or replaced"):
         claim(journal, "grace")
     assert claim(journal).action == "replay"
     journal.close()
@@ -668,7 +732,7 @@ def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
 def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = Journal.open(tmp_path, clock, KEY)
+    before = Journal.open(tmp_path, clock, API, KEY)
     accept(before, run_of(claim(before)))
     before.close()
     quote = Quote("qte_1", "list_1", "Prospects", "partial", 4, 4, 500, clock.time() + 300)
@@ -676,7 +740,7 @@ def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_wou
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
-    journal = Journal.open(tmp_path, clock, KEY)
+    journal = Journal.open(tmp_path, clock, API, KEY)
     assert not journal.durable
     assert journal.by_workflow("enrich-1") is None
     with pytest.raises(JournalUnusable, match="locked by another program"):
@@ -687,12 +751,12 @@ def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_wou
         journal.claim_list(quote, limits=LIMITS, seconds=60)
 
     clock.now += TRY_AGAIN_AFTER
-    journal.unlock()
+    journal.try_again()
     assert not journal.durable
 
     holder.close()
     clock.now += TRY_AGAIN_AFTER
-    journal.unlock()
+    journal.try_again()
     assert journal.durable
     assert journal.spent().last_day == 1
     assert journal.claim_list(quote, limits=LIMITS, seconds=60).action == "start"
@@ -728,9 +792,8 @@ def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
 
 def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(journal: Journal) -> None:
     journal._db.execute("ALTER TABLE runs RENAME TO gone")
-    with pytest.raises(InternalError) as caught:
+    with pytest.raises(JournalUnusable, match="cannot be read"):
         journal.recent(1)
-    assert "cannot be read" in caught.value.message
     assert journal.by_workflow("enrich-1") is None
     assert journal.run(1) is None
     journal._db.execute("ALTER TABLE gone RENAME TO runs")
@@ -739,7 +802,7 @@ def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_withou
 
 def test_a_list_without_a_name_has_a_label_all_the_same() -> None:
     assert label_list("") == "a lead list"
-    assert label_list("P" * 200) == "P" * 60
+    assert label_list("P" * 200) == "P" * 59 + "…"
 
 
 OPENER = """
@@ -749,7 +812,7 @@ from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import Journal
 from cleanlist_mcp.spend import Limits, Quote
 sys.stdin.readline()
-journal = Journal.open(Path(sys.argv[1]), SystemClock(), "key")
+journal = Journal.open(Path(sys.argv[1]), SystemClock(), "api", "key")
 quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
 print(journal.durable, journal.claim_list(quote, limits=Limits(1, None), seconds=60).action)
 """
@@ -817,7 +880,7 @@ class Money(RuleBasedStateMachine):
     def begin(self) -> None:
         self.clock = HandClock()
         self.folder = Path(tempfile.mkdtemp())
-        self.servers = [Journal.open(self.folder, self.clock, key) for key in KEYS]
+        self.servers = [Journal.open(self.folder, self.clock, API, key) for key in KEYS]
         self.reader = sqlite3.connect(self.folder / FILE_NAME)
         self.quotes: list[tuple[str, Quote]] = []
         self.used: set[str] = set()
@@ -843,7 +906,7 @@ class Money(RuleBasedStateMachine):
     def enrich_list(self, server: int, pick: int) -> None:
         key, quote = self.quotes[pick % len(self.quotes)]
         server = server if KEYS[server] == key else KEYS.index(key)
-        work = (key, quote.list_id, quote.scope)
+        work = (quote.list_id, quote.scope)  # whatever the key
         journal = self.servers[server]
         journal.recent(1)  # what it could not write before is written now
         before = self.rows(work)
@@ -851,7 +914,7 @@ class Money(RuleBasedStateMachine):
             return
         try:
             decision = journal.claim_list(quote, limits=BUDGET, seconds=60)
-        except (DailyLimit, InternalError):
+        except (DailyLimit, JournalUnusable):
             return
         run = run_of(decision)
         if decision.action == "start":
@@ -859,7 +922,10 @@ class Money(RuleBasedStateMachine):
             assert not any(self.goes_on(row) for row in before)
             self.begin_run(server, run, Truth(work, "list", quote.cost, self.clock.now))
         elif decision.action == "resend" and self.clock.now <= quote.expires_at:
-            taken = journal.reclaim(run, seconds=60)
+            try:
+                taken = journal.reclaim(run, seconds=60)
+            except JournalUnusable:
+                return
             if taken is not None:
                 self.attempts.append(Attempt(server, taken, resent=True))
         elif decision.action == "replay":
@@ -875,7 +941,7 @@ class Money(RuleBasedStateMachine):
         before = self.rows(work)
         try:
             decision = claim(journal, who, again=again, limits=BUDGET)
-        except (DailyLimit, PersonAllowance, InternalError):
+        except (DailyLimit, PersonAllowance, JournalUnusable):
             return
         run = run_of(decision)
         if decision.action == "start":
@@ -908,8 +974,10 @@ class Money(RuleBasedStateMachine):
         for attempt in lost:
             if works:
                 self.api_accepts(attempt.run)
-        self.servers[server]._db.close()
-        self.servers[server] = Journal.open(self.folder, self.clock, KEYS[server])
+        self.servers[server]._unwritten.clear()
+        break_writes(self.servers[server], False)
+        self.servers[server].close()
+        self.servers[server] = Journal.open(self.folder, self.clock, API, KEYS[server])
         assert self.servers[server].durable
 
     @precondition(lambda self: any(truth.accepted for truth in self.truths.values()))
@@ -919,8 +987,7 @@ class Money(RuleBasedStateMachine):
         truth = accepted[pick % len(accepted)]
         if truth.charged is None:
             truth.charged = int(share * truth.reserved)
-        if KEYS[server] == truth.work[0]:
-            finish(self.servers[server], truth.accepted or "", charged=truth.charged)
+        finish(self.servers[server], truth.accepted or "", charged=truth.charged)
 
     @rule(seconds=st.sampled_from([20, 61, 301, 901, 901, 3601, 86401, -2, -3000]))
     def jump(self, seconds: int) -> None:
@@ -1007,54 +1074,279 @@ def test_no_interleaving_does_in_ten_thousand_operations(caplog: pytest.LogCaptu
 def test_a_folder_that_numbers_its_files_anew_stops_nothing(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = Journal.open(tmp_path, clock, KEY)
-    numbers = iter(range(100))
-    monkeypatch.setattr(journal_module, "_file_id", lambda path: (0, next(numbers)))
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    number = 10**6
+    really = journal_file._id_of
 
+    def renumbered(found: os.stat_result) -> tuple[int, int]:
+        device, inode = really(found)
+        return device, inode + number
+
+    monkeypatch.setattr(journal_file, "_id_of", renumbered)
     assert claim(journal).action == "start"
     journal.close()
 
 
-def test_a_locked_file_that_cannot_be_written_holds_nothing_up(
+def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Journal.open(tmp_path, clock, KEY).close()
-    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
-    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
-    holder.execute("BEGIN EXCLUSIVE")
+    Journal.open(tmp_path, clock, API, KEY).close()
 
-    def unwritable(*args: object) -> sqlite3.Connection:
-        raise PermissionError
-
-    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
-    monkeypatch.setattr(journal_module, "_connect", unwritable)
-    journal = Journal.open(tmp_path, clock, KEY)
-
-    assert not journal.durable
-    journal.close()
-    holder.close()
-
-
-def test_a_locked_file_that_is_out_of_reach_for_a_moment_stays_locked(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def busy(*args: object) -> sqlite3.Connection:
+    def busy(*args: object) -> None:
         error = sqlite3.OperationalError("database is locked")
         error.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise error
 
-    def gone(*args: object) -> sqlite3.Connection:
+    def gone(*args: object) -> None:
         raise PermissionError
 
+    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module, "_connect", busy)
-        journal = Journal.open(tmp_path, clock, KEY)
-        patch.setattr(journal_module, "_connect", gone)
+        patch.setattr(journal_file, "_connection", only_for_files(busy))
+        journal = Journal.open(tmp_path, clock, API, KEY)
+        patch.setattr(journal_file, "_connection", only_for_files(gone))
         clock.now += TRY_AGAIN_AFTER
-        journal.unlock()
-        assert journal.locked
+        journal.try_again()
+        assert journal.unavailable is not None
     clock.now += TRY_AGAIN_AFTER
-    journal.unlock()
+    journal.try_again()
 
-    assert not journal.locked and journal.durable
+    assert journal.unavailable is None and journal.durable
     journal.close()
+
+
+def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connection]:
+    """Open databases in memory as ever, and fail for those on disk."""
+    really = journal_file._connection
+
+    def connection(path: Path | str, *args: Any, **options: Any) -> sqlite3.Connection:
+        if path != ":memory:":
+            fails()
+        return really(path, *args, **options)
+
+    return connection
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_a_journal_that_loses_one_of_its_files_stops_spending_and_forgets_nobody(
+    tmp_path: Path, clock: HandClock, suffix: str
+) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    accept(journal, run_of(claim(journal)))
+    (tmp_path / f"{FILE_NAME}{suffix}").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(JournalUnusable, match="was removed or replaced") as caught:
+        claim(journal, "grace")
+    assert (caught.value.code, caught.value.charged) == ("journal_unavailable", "no")
+    assert claim(journal).action == "replay"
+    journal.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
+@pytest.mark.parametrize("copy_is_older", [False, True])
+def test_a_journal_that_was_replaced_by_a_copy_stops_spending(
+    tmp_path: Path, clock: HandClock, copy_is_older: bool
+) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    if copy_is_older:
+        wait_for_main_file(tmp_path)
+        shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
+    accept(journal, run_of(claim(journal)))
+    wait_for_main_file(tmp_path)
+    if not copy_is_older:
+        shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
+    (tmp_path / "copy").rename(tmp_path / FILE_NAME)
+
+    with pytest.raises(JournalUnusable, match="was removed or replaced"):
+        claim(journal, "grace")
+    journal.close()
+
+    after = Journal.open(tmp_path, clock, API, KEY)
+    if copy_is_older:
+        with pytest.raises(JournalUnusable, match="lacks entries"):
+            claim(after)
+    else:
+        assert claim(after).action == "replay"
+    after.close()
+
+
+def wait_for_main_file(folder: Path) -> None:
+    """Wait until nothing lies in the side file alone."""
+    side = folder / f"{FILE_NAME}-wal"
+    give_up_at = time.monotonic() + 10
+    while side.stat().st_size:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
+def test_what_was_written_lies_in_the_main_file_soon_after(tmp_path: Path, clock: HandClock) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    accept(journal, run_of(claim(journal)))
+    wait_for_main_file(tmp_path)
+    (tmp_path / "copies").mkdir()
+    shutil.copy(tmp_path / FILE_NAME, tmp_path / "copies" / FILE_NAME)
+    journal.close()
+
+    copy = Journal.open(tmp_path / "copies", clock, API, KEY)
+    assert claim(copy).action == "replay"
+    copy.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, clock: HandClock) -> None:
+    target = tmp_path / "mine"
+    target.write_bytes(b"")
+    target.chmod(0o644)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / FILE_NAME).symlink_to(target)
+
+    journal = Journal.open(tmp_path / "state", clock, API, KEY)
+
+    with pytest.raises(JournalUnusable, match="a link or a folder"):
+        claim(journal)
+    journal.close()
+    assert target.read_bytes() == b""
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_folder_that_others_can_write_to_is_warned_about(
+    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o777)
+
+    Journal.open(tmp_path / "state", clock, API, KEY).close()
+
+    assert "Other users of this machine can write to the state folder" in caplog.text
+
+
+def test_a_server_without_a_journal_stops_spending_once_another_has_made_one(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("a file where the folder should be")
+    journal = Journal.open(folder, clock, API, KEY)
+    assert claim(journal).action == "start"
+    folder.unlink()
+    other = Journal.open(folder, clock, API, KEY)
+
+    with pytest.raises(JournalUnusable, match="has appeared"):
+        claim(journal, "grace")
+    journal.close()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("report", "{bad"),
+        ("started_at", "yesterday"),
+        ("reserved", -5),
+        ("state", "finishes"),
+        ("marks", "[1, 2]"),
+        ("label", "another"),
+        ("scope", "everything"),
+        ("charged", 0),
+    ],
+)
+def test_a_row_that_is_not_as_it_was_written_is_an_uncertain_run(
+    journal: Journal, clock: HandClock, column: str, value: object
+) -> None:
+    accept(journal, run_of(claim(journal)))
+    finish(journal, "enrich-1", charged=1)
+    journal._db.execute(f"UPDATE runs SET {column} = ?", (value,))  # noqa: S608 - the column is ours
+
+    decision = claim(journal)
+    assert decision.action == "unknown"
+    assert run_of(decision).state == "uncertain"
+    assert [run.state for run in journal.recent(5)] == ["uncertain"]
+    clock.now += UNCERTAIN_HOLD
+    assert claim(journal).action == "unknown"
+    assert claim(journal, again=True).action == "start"
+
+
+def test_a_quote_that_is_not_as_it_was_written_is_unknown(journal: Journal, clock: HandClock) -> None:
+    journal.remember_quote(quote_for(clock))
+    journal._db.execute("UPDATE quotes SET cost = 1")
+    assert journal.quote("qte_1") is None
+
+
+def test_the_key_of_the_digests_is_held_by_a_checksum(tmp_path: Path, clock: HandClock) -> None:
+    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal._db.execute("UPDATE secret SET value = zeroblob(32)")
+    journal.close()
+
+    after = Journal.open(tmp_path, clock, API, KEY)
+    with pytest.raises(JournalUnusable, match="is damaged"):
+        claim(after)
+    after.close()
+
+
+def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clock: HandClock) -> None:
+    one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+    one.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
+
+    decision = other.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60)
+
+    assert decision.action == "busy"
+    one.close()
+    other.close()
+
+
+def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+    assert not claim(one).first_of_key
+    assert claim(other).first_of_key
+    assert not claim(other, "grace").first_of_key
+    one.close()
+    other.close()
+
+
+def test_a_reservation_below_the_price_frees_nothing(journal: Journal) -> None:
+    run = run_of(claim(journal))
+    started = journal.started(
+        run, workflow_id="enrich-1", reserved=0, list_id="", list_name="", status="pending"
+    )
+    assert started.reserved == 1
+    assert journal.spent().last_day == 1
+
+
+def test_what_a_repeat_gives_in_addition_is_remembered_with_the_run(journal: Journal) -> None:
+    claimed = run_of(claim_by(journal, email="ada@fable.example"))
+    both = {"email": "ada@fable.example", "linkedin_url": "https://www.linkedin.com/in/ada-fable"}
+
+    decision = claim_by(journal, **both)
+    assert (run_of(decision).run_id, decision.basis) == (claimed.run_id, "e-mail address")
+    decision = claim_by(journal, linkedin_url=both["linkedin_url"])
+    assert (run_of(decision).run_id, decision.basis) == (claimed.run_id, "LinkedIn profile")
+
+
+def test_a_repeat_that_says_more_than_can_be_written_is_refused(journal: Journal, clock: HandClock) -> None:
+    accept(journal, run_of(claim_by(journal, email="ada@fable.example")))
+    break_writes(journal)
+    with pytest.raises(JournalUnusable):
+        claim_by(journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
+    assert claim_by(journal, email="ada@fable.example").action == "replay"
+    break_writes(journal, False)
+    clock.now += TRY_AGAIN_AFTER
+
+    both = claim_by(journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
+    assert both.action == "replay"
+
+
+def claim_by(journal: Journal, **fields: str) -> Decision:
+    return journal.claim_person(
+        marks=marks_of(Person(**fields)),
+        into="",
+        scope="partial",
+        label="Ada Fable",
+        list_id="",
+        list_name="MCP Results",
+        again=False,
+        limits=LIMITS,
+        seconds=60,
+    )

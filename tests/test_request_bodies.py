@@ -163,7 +163,8 @@ def people() -> Iterator[dict[str, str]]:
         yield {"person_id": f"prospect_{number}"}
         yield names | company
         yield names | domain
-        yield {**email, **profile, **names, **company, **domain, "email": f"all{number}@fable.example"}
+        another = names | {"first_name": f"Ida{number}", "email": f"all{number}@fable.example"}
+        yield {**email, **profile, **company, **domain, **another}
 
 
 WAYS = 6

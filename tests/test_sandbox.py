@@ -1300,6 +1300,8 @@ IN_PROCESS: dict[Kind, tuple[int, int | type[Exception]]] = {
     "unreadable": (1, 200),
     "truncated": (1, 200),
     "bad_gateway": (0, 502),
+    "sent_twice": (1, 409),
+    "earlier_answer": (1, 200),
     "slow": (1, 200),
 }
 

@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequestParams, ElicitResult, ResourceTemplateReference
 
 from cleanlist_mcp import doctor
-from cleanlist_mcp.journal import FILE_NAME
+from cleanlist_mcp.journal_file import FILE_NAME
 from cleanlist_mcp.serving import log_to_stderr
 from tests.spellings import SPELLINGS, left_of
 from tests.support import Session, World
@@ -346,10 +346,6 @@ async def test_personal_data_is_in_no_log(heard: Heard, era: str) -> None:
         assert personal not in heard.log.getvalue()
 
 
-KEPT_AS_THE_API_SAYS = {"quotes.list_name", "runs.list_name", "runs.report", "runs.status"}
-"""Columns of the journal into which the API's own words go unread so far."""
-
-
 def columns_with(heard: Heard, text: str) -> set[str]:
     """The columns of the journal in which a text stands, as `table.column`."""
     found = set()
@@ -374,13 +370,10 @@ async def test_personal_data_is_in_no_column_of_ours(heard: Heard, instead: str)
     await play(heard, "auto")
 
     for personal in PERSONAL:
-        assert columns_with(heard, personal) <= KEPT_AS_THE_API_SAYS
+        assert columns_with(heard, personal) == set()
 
 
 @pytest.mark.parametrize("instead", ["", "status"])
-@pytest.mark.xfail(
-    reason="the journal keeps names of lists, remarks and statuses as the API says them", strict=True
-)
 async def test_personal_data_is_not_in_the_journal(heard: Heard, instead: str) -> None:
     heard.world.transport = Planted(heard.world.transport, ALL_PERSONAL, instead)
 

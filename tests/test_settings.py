@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cleanlist_mcp.errors import NotConfigured, SettingsError
-from cleanlist_mcp.settings import DEFAULT_BASE_URL, NO_KEY, VARIABLES, Settings, unknown_variables
+from cleanlist_mcp.settings import DEFAULT_BASE_URL, NO_KEY, VARIABLES, Settings, api_of, unknown_variables
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -211,3 +211,41 @@ def test_an_address_with_a_space_is_none(address: str) -> None:
 def test_a_folder_whose_name_no_file_system_takes_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is not a folder"):
         Settings.from_environment({"CLEANLIST_CSV_DIR": str(tmp_path / ("x" * 300))})
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.cleanlist.ai/api/v1/public",
+        "https://api.cleanlist.ai/api/v2",
+        "HTTPS://API.Cleanlist.AI:443/api/v1/public/",
+        "https://api.cleanlist.ai./api//v2",
+    ],
+)
+def test_one_api_is_one_account_however_its_address_is_written(base_url: str) -> None:
+    assert api_of(base_url) == api_of(DEFAULT_BASE_URL)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://localhost:8000/api/v2",
+        "http://127.0.0.1:8000/api/v1/public",
+        "http://[::1]:8000/api/v1/public",
+        "http://LOCALHOST:8000/api/v1/public",
+    ],
+)
+def test_all_names_of_this_machine_are_one(base_url: str) -> None:
+    assert api_of(base_url) == api_of("http://127.0.0.1:8000/api/v1/public")
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://127.0.0.1:8001/api/v2",
+        "https://api.other.example/api/v2",
+        "https://api.cleanlist.ai/eu/api/v2",
+    ],
+)
+def test_another_port_host_or_path_is_another_api(base_url: str) -> None:
+    assert api_of(base_url) not in (api_of(DEFAULT_BASE_URL), api_of("http://127.0.0.1:8000/api/v2"))

@@ -78,15 +78,6 @@ def test_a_limit_is_never_passed_and_never_bites_early(
     assert not isinstance(error, DailyLimit) or over_day
 
 
-@given(st.lists(runs, max_size=8))
-def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(entries: list[Run]) -> None:
-    spent = spend.total_spent(entries, NOW)
-
-    today = [run for run in entries if run.started_at > NOW - DAY and run.state != "refused"]
-    assert spent.last_day == sum(run.reserved if run.charged is None else run.charged for run in today)
-    assert 0 <= spent.people_last_hour <= spent.last_day
-
-
 @given(unrefused, st.booleans())
 def test_a_person_whose_run_goes_on_is_never_started_again(entries: list[Run], again: bool) -> None:
     decision = spend.decide_person(entries, again=again, now=NOW)
@@ -145,11 +136,6 @@ def test_a_request_counts_as_lost_once_its_time_is_over_or_its_clock_was_set_bac
     assert spend.state_at(starting, NOW) == "starting"
     assert spend.state_at(starting, starting.in_flight_until + 0.1) == "uncertain"
     assert spend.state_at(starting, starting.started_at - HOUR) == "uncertain"
-
-
-def test_a_list_run_leaves_the_peoples_allowance_untouched() -> None:
-    listed = replace(RUN, run_id=2, kind="list", reserved=40)
-    assert spend.total_spent([RUN, listed], NOW) == Spent(people_last_hour=1, last_day=41, reserved_now=41)
 
 
 def test_what_is_left_of_the_allowance_is_never_negative() -> None:

@@ -464,7 +464,7 @@ def journals_closed() -> Iterator[None]:
 
 
 def watcher_of(slate: Slate, clock: Clock, tasks: TaskGroup) -> Watcher:
-    journal = Journal.open(None, clock, "account")
+    journal = Journal.open(None, clock, "api", "key")
     OPENED.append(journal)
     return Watcher(cast(CleanlistClient, slate), journal, clock, slate.budget, tasks)
 

@@ -12,12 +12,15 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.types import ElicitResult
+from pydantic import SecretStr
 
 from cleanlist_mcp import journal, quotes, server, workflows
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal import FILE_NAME, Journal
+from cleanlist_mcp.journal import Journal
+from cleanlist_mcp.journal_file import FILE_NAME
+from cleanlist_mcp.models import Scope
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.spend import Run
+from cleanlist_mcp.spend import PRICES, Run
 from cleanlist_mcp.workflows import Workflows
 from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, said
 from tests.support import World as EveryWorld
@@ -538,9 +541,9 @@ async def test_while_the_journal_is_locked_everything_but_spending_works(
         world.clock.now += journal.TRY_AGAIN_AFTER
         repeated = await session.call("enrich_person", **ADA)
 
-    assert who["journal"] == "memory"
+    assert who["journal"] == "disk"
     assert {(error["code"], error["charged"], error["retryable"]) for error in refused} == {
-        ("internal_error", "no", True)
+        ("journal_unavailable", "no", True)
     }
     assert repeated["replayed"] and repeated["workflow_id"] == first["workflow_id"]
     assert world.posts(PERSON_PATH) == 1
@@ -695,8 +698,8 @@ async def test_a_lost_spend_is_not_sent_again_beyond_what_this_call_allows(world
     assert world.sandbox.runs == []
 
 
-@pytest.mark.parametrize(("named", "counted"), [(None, 11), (7, 7), (13, 13)])
-async def test_what_the_api_says_it_reserved_counts_or_else_the_price(
+@pytest.mark.parametrize(("named", "counted"), [(None, 11), (7, 11), (13, 13)])
+async def test_what_the_api_says_it_reserved_counts_and_never_less_than_the_price(
     world: World, named: int | None, counted: int
 ) -> None:
     world.transport = Edited(world.transport, lambda data: data.update(credits_reserved=named))
@@ -752,7 +755,7 @@ async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Jo
         await session.call("workflow_status")
         await session.call("estimate", list_id=arguments["list_id"])
 
-    assert [(error["code"], error["charged"]) for error in errors] == [("internal_error", "no")] * 2
+    assert [(error["code"], error["charged"]) for error in errors] == [("journal_unavailable", "no")] * 2
     assert world.posts(PERSON_PATH) == world.posts(LIST_PATH) == 0
 
 
@@ -924,8 +927,8 @@ async def test_a_clock_that_is_set_back_does_not_widen_what_a_waiting_call_allow
         calls = (lambda: one.result("enrich_list", **arguments), once_it_has_expired, set_back)
         first, second, _ = await at_once(*calls)
 
-    assert (said(second)["code"], said(second)["charged"]) == ("outcome_unknown", "unknown")
-    assert said(first)["workflow_id"] == world.sandbox.runs[0].workflow_id
+    assert said(second)["replayed"] is True
+    assert said(first)["workflow_id"] == said(second)["workflow_id"] == world.sandbox.runs[0].workflow_id
     assert world.posts(LIST_PATH) == 1
 
 
@@ -1134,7 +1137,7 @@ async def test_nobody_is_asked_about_a_list_that_another_quote_may_have_started(
 async def test_work_that_the_api_knew_again_is_counted_once(world: World) -> None:
     async with world.connect() as session:
         first = await session.call("enrich_person", **ADA, wait_seconds=20)
-        known = {"workflow_id": first["workflow_id"], "status": "completed", "credits_reserved": 1}
+        known = {"workflow_id": first["workflow_id"], "status": "completed", "credits_reserved": 0}
         world.transport = Answering(world.transport, PERSON_PATH, httpx.Response(200, json=known))
     async with world.connect() as session:
         again = await session.call("enrich_person", **ADA, again=True)
@@ -1142,6 +1145,30 @@ async def test_work_that_the_api_knew_again_is_counted_once(world: World) -> Non
 
     assert again["replayed"] and again["workflow_id"] == first["workflow_id"]
     assert balance["spent_last_24h"] == first["credits"]["charged"]
+
+
+@pytest.mark.parametrize("other", ["reserved again", "another scope", "another person"])
+async def test_the_id_of_other_work_in_an_answer_leaves_the_outcome_unknown_and_frees_nothing(
+    world: World, other: str
+) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", email="ada@fable.example", wait_seconds=20)
+    named = {"workflow_id": first["workflow_id"], "credits_reserved": 1 if other == "reserved again" else 0}
+    world.transport = Edited(world.transport, lambda data: data.update(named))
+    scope: Scope = "full" if other == "another scope" else "partial"
+    email = "ada@fable.example" if other != "another person" else "grace@fable.example"
+    async with world.connect() as session:
+        sent = world.posts(PERSON_PATH)
+        errors = [
+            await session.error("enrich_person", email=email, enrichment_type=scope, again=True)
+            for _ in range(3)
+        ]
+        balance = await session.call("credits_balance")
+
+    assert {(error["code"], error["charged"]) for error in errors} == {("outcome_unknown", "unknown")}
+    assert first["workflow_id"] in errors[0]["message"]
+    assert world.posts(PERSON_PATH) == sent + 1
+    assert balance["reserved_now"] == PRICES[scope]
 
 
 async def test_counting_a_finished_list_overwrites_no_charge_that_was_settled_meanwhile(world: World) -> None:
@@ -1203,3 +1230,142 @@ async def test_the_dialog_about_a_lost_spend_of_a_foreign_quote_has_true_figures
 
     assert report["workflow_id"]
     assert "12 rows" in asked[0] and "5000" in asked[0] and "4988" in asked[0]
+
+
+async def test_more_than_was_quoted_is_said_loudly(world: World) -> None:
+    world.transport = Edited(world.transport, lambda data: data.update(credits_reserved=999))
+    async with world.connect() as session:
+        quote = await world.quote(session)
+        report = await session.call("enrich_list", **quote)
+
+    assert "Warning: Cleanlist reserved 999 credits, more than quoted" in report["summary"]
+
+
+async def test_a_charge_above_the_price_is_said_loudly(world: World) -> None:
+    def charged(data: dict[str, Any]) -> None:
+        if data["status"].startswith("completed"):
+            data["credits_charged"] = 99
+
+    world.transport = Edited(world.transport, charged, "/enrichment/status/", "GET")
+    async with world.connect() as session:
+        report = await session.call("enrich_person", **ADA, wait_seconds=30)
+
+    assert "Warning: Cleanlist charged 99 credits, more than the price (1 credit)" in report["summary"]
+
+
+async def test_figures_within_the_quote_bring_no_warning(world: World) -> None:
+    async with world.connect() as session:
+        await session.call("enrich_list", **await world.quote(session))
+        report = await session.call("workflow_status", wait_seconds=30)
+
+    assert "Warning" not in report["summary"]
+
+
+async def test_a_run_that_was_seen_to_end_does_not_go_back(world: World) -> None:
+    async with world.connect() as session:
+        ended = await session.call("enrich_person", **ADA, wait_seconds=30)
+
+    def backwards(data: dict[str, Any]) -> None:
+        data.update(status="running", credits_charged=None, credits_refunded=None, result=None)
+
+    world.transport = Edited(world.transport, backwards, "/enrichment/status/", "GET")
+    async with world.connect() as session:
+        later = await session.call("workflow_status", workflow_id=ended["workflow_id"], wait_seconds=5)
+        newest = await session.call("workflow_status", wait_seconds=5)
+        repeated = await session.call("enrich_person", **ADA, wait_seconds=5)
+
+    for report in (later, newest, repeated):
+        assert report["finished"] and report["status"] == "completed"
+        assert report["credits"]["charged"] == ended["credits"]["charged"]
+
+
+async def test_a_list_that_goes_on_is_found_whatever_the_key_and_the_spelling_of_the_address(
+    world: World,
+) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_list", **await world.quote(session))
+    usual = world.sandbox.base_url
+    for base_url in (
+        usual,
+        usual.replace("/v1/public", "/v2"),
+        usual.upper().replace("/API/V1/PUBLIC", "/api/v2"),
+    ):
+        async with world.connect(api_key=second_key(world), base_url=base_url) as session:
+            quote = await world.quote(session)
+            error = await session.error("enrich_list", **quote)
+        assert (error["code"], error["charged"]) == ("run_in_progress", "no")
+        assert error["workflow_id"] == first["workflow_id"]
+
+
+def second_key(world: World) -> SecretStr:
+    """Another key of the same user."""
+    account = world.sandbox.account()
+    return SecretStr(
+        world.sandbox._add_key("second", account.user, account.organization, frozenset(account.scopes))
+    )
+
+
+async def test_a_person_is_the_same_under_every_spelling_of_the_address(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA)
+    async with world.connect(base_url=world.sandbox.base_url.replace("/v1/public", "/v2")) as session:
+        second = await session.call("enrich_person", **ADA)
+
+    assert second["replayed"] and second["workflow_id"] == first["workflow_id"]
+
+
+async def test_the_first_answer_under_a_new_key_says_that_nobody_is_recognised(world: World) -> None:
+    async with world.connect() as session:
+        first = await session.call("enrich_person", **ADA)
+    async with world.connect(api_key=second_key(world)) as session:
+        second = await session.call("enrich_person", **ADA)
+        third = await session.call("enrich_person", email="grace@fable.example")
+
+    sentence = "first run with this API key"
+    assert [sentence in report["summary"] for report in (first, second, third)] == [False, True, False]
+
+
+@pytest.mark.parametrize("names_run", [True, False])
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_a_gateway_that_sends_twice_neither_frees_the_claim_nor_loses_the_run(
+    world: World, tool: str, names_run: bool
+) -> None:
+    async with world.connect() as session:
+        arguments: dict[str, Any] = ADA if tool == "enrich_person" else await world.quote(session)
+        path = PERSON_PATH if tool == "enrich_person" else LIST_PATH
+        world.sandbox.faults.next(f"POST {path}", "sent_twice", names_run=names_run)
+        first = await session.result(tool, **arguments)
+        again = await session.result(tool, **arguments)
+        newest = await session.call("workflow_status", wait_seconds=0)
+
+    assert len(world.sandbox.runs) == 1
+    if names_run:
+        assert said(first)["workflow_id"] == said(again)["workflow_id"] == world.sandbox.runs[0].workflow_id
+    else:
+        assert {said(result)["charged"] for result in (first, again)} == {"unknown"}
+        assert newest["status"] == "unknown"
+
+
+@pytest.mark.parametrize("shown", ["another list", "another scope", "nothing"])
+async def test_an_id_in_a_refusal_is_no_acceptance_if_a_look_shows_other_work(
+    world: World, shown: str
+) -> None:
+    changes = {
+        "another list": {"lead_list_id": "list_of_others"},
+        "another scope": {"enrichment_type": "full"},
+    }
+
+    def other_work(data: dict[str, Any]) -> None:
+        data.update(changes[shown])
+
+    if shown != "nothing":
+        world.transport = Edited(world.transport, other_work, "/enrichment/status/", "GET")
+    async with world.connect() as session:
+        arguments = await world.quote(session)
+        world.sandbox.faults.next(f"POST {LIST_PATH}", "sent_twice", names_run=True, times=2)
+        if shown == "nothing":
+            world.sandbox.faults.next("GET /enrichment/status/*", "server_error", times=9)
+        error = await session.error("enrich_list", **arguments)
+
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
+    assert len(world.sandbox.runs) == 1

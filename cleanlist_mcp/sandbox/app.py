@@ -187,7 +187,23 @@ async def _misbehave(
         return await _drop(request, refused=fault.kind == "refused")
     if fault.kind == "slow":
         await sandbox.options.sleep(fault.delay)
+    if fault.kind == "sent_twice" and answer is not None:
+        return _second_answer(fault, request, answer)
+    if fault.kind == "earlier_answer" and answer is not None:
+        first = {
+            "workflow_id": sandbox.runs[0].workflow_id,
+            "credits_reserved": sandbox.runs[0].credits_reserved,
+        }
+        return JSONResponse(json.loads(bytes(answer.body)) | first, answer.status_code)
     return _spoilt(fault, answer)
+
+
+def _second_answer(fault: Fault, request: Request, answer: Response) -> Response:
+    """What the API says to the same request once more: a quote is used up, a person is under way."""
+    code = "quote_used" if request.url.path.endswith("/bulk") else "duplicate_request"
+    details = {"workflow_id": json.loads(bytes(answer.body)).get("workflow_id")} if fault.names_run else None
+    problem = Problem(409, code, "This was asked for a moment ago.", details=details)
+    return JSONResponse(problem.body(), problem.status, problem.headers)
 
 
 def _spoilt(fault: Fault, answer: Response | None) -> Response:

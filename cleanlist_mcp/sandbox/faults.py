@@ -1,9 +1,11 @@
 """Misbehaviour on request: which call goes wrong next, and how.
 
 Kinds that end in `_after`, and `unreadable` and `truncated`, do the work (a run starts, credits are
-reserved) and then spoil the answer. The other kinds spoil it before any work is done, unless
-`after=True` is given. Over loopback HTTP the connection has been accepted before the path is known,
-so `refused` is a reset there; in process it is a refused connection.
+reserved) and then spoil the answer. So do `sent_twice`, a gateway that sends the request once more and
+returns the second answer, and `earlier_answer`, one that returns the answer to the first paid request of
+all. The other kinds spoil it before any work is done, unless `after=True` is given. Over loopback HTTP the
+connection has been accepted before the path is known, so `refused` is a reset there; in process it is a
+refused connection.
 """
 
 from dataclasses import dataclass
@@ -22,12 +24,14 @@ Kind = Literal[
     "unreadable",
     "truncated",
     "bad_gateway",
+    "sent_twice",
+    "earlier_answer",
     "slow",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _DROPS = {"refused", "reset_before", "reset_after"}
 _HANGS = {"hang_before", "hang_after"}
-_AFTER_THE_WORK = {"reset_after", "hang_after", "unreadable", "truncated"}
+_AFTER_THE_WORK = {"reset_after", "hang_after", "unreadable", "truncated", "sent_twice", "earlier_answer"}
 
 
 class ConnectionDropped(Exception):
@@ -44,7 +48,8 @@ class Fault:
     """One arranged fault: `times` requests that match `method` and `path` go wrong as `kind` says.
 
     `path` is a shell-style pattern without the API prefix, such as `/enrichment/status/*`. `delay`
-    (seconds) is for `slow`, `retry_after` (seconds) for `rate_limited` and `unavailable`.
+    (seconds) is for `slow`, `retry_after` (seconds) for `rate_limited` and `unavailable`; `names_run` puts the id of
+    the run into the answer of `sent_twice`.
     """
 
     kind: Kind
@@ -55,6 +60,7 @@ class Fault:
     after: bool = False
     retry_after: float = 1.0
     retryable: bool = True
+    names_run: bool = False
 
     @property
     def works_first(self) -> bool:

@@ -46,7 +46,7 @@ async def ask(
     Raises:
         ConfirmationUnavailable: with `mode` "always", where the client cannot ask; and for an answer that is none.
     """
-    if mode == "never" or quote.cost == 0:
+    if mode == "never":
         return Verdict("go")
     if not can_ask(ctx):
         if mode == "always":

@@ -4,9 +4,11 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 
+from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.instructions import SCOPES_NEEDED, switched_on
 from cleanlist_mcp.results import BalanceResult, WhoamiResult, balance_result, whoami_result
 from cleanlist_mcp.services import Services
+from cleanlist_mcp.spend import Spent
 from cleanlist_mcp.tools._boundary import services_of
 
 
@@ -37,12 +39,21 @@ async def describe(services: Services) -> WhoamiResult:
         answer,
         sandbox=services.settings.sandbox,
         missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
-        durable=services.journal.durable,
+        durable=services.journal.durable or services.journal.unavailable is not None,
     )
 
 
 async def balance(services: Services) -> BalanceResult:
     """The credits left, and what this machine knows about spending."""
     answer = await services.client.balance()
+    spent = _spent(services)
+    return balance_result(answer, spent or Spent(0, 0, 0), services.limits, known=spent is not None)
+
+
+def _spent(services: Services) -> Spent | None:
+    """What counts against the limits; None if the journal cannot be used: the balance is shown all the same."""
     journal = services.journal
-    return balance_result(answer, journal.spent(), services.limits, known=not journal.locked)
+    try:
+        return None if journal.unavailable else journal.spent()
+    except JournalUnusable:
+        return None

@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from cleanlist_mcp import people, quotes, reports, spend
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.likeness import marks_of
 from cleanlist_mcp.models import Scope, WorkflowStatus, is_quote_id
 from cleanlist_mcp.results import EstimateResult, RunReport, WorkflowReport, list_estimate, people_estimate
 from cleanlist_mcp.secrecy import blot
@@ -121,7 +122,8 @@ async def enrich_person(
     target = await people.aim(services, person, enrichment_type, list_id)
     started = await services.workflows.start_person(
         target.request,
-        fingerprint=people.fingerprint(services, target),
+        marks=marks_of(person),
+        into=people.into(services, target),
         label=people.label(person),
         list_name=target.list_name,
         again=again,

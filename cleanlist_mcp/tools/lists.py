@@ -84,7 +84,7 @@ async def add_leads(
 ) -> AddLeadsResult:
     """Add up to 500 people to a lead list. It never enriches and spends nothing.
 
-    Rows that identify nobody and exact duplicates are left out and named by row number. Who was added from this
+    Rows that identify nobody and second rows of one person are left out and named by row number. Who was added from this
     machine with the very same details is not added again; others in the list are not recognised, so send only new
     people. To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.
     """
@@ -105,7 +105,7 @@ async def add_leads_or_file(
     """Add up to 500 people, or the rows of a CSV file, to a lead list. It never enriches and spends nothing.
 
     Give exactly one of people and csv_path; a file's path is inside the folder that the user shared. Rows that
-    identify nobody and exact duplicates are left out and named by row number. Who was added from this machine with
+    identify nobody and second rows of one person are left out and named by row number. Who was added from this machine with
     the very same details is not added again; others in the list are not recognised, so send only new people.
     Afterwards: estimate the list, show the quote, then enrich_list.
     """
