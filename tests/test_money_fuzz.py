@@ -1,0 +1,75 @@
+"""Several servers on one folder, people in any spelling, an API that breaks, processes that die: the money holds.
+
+300 rounds. `MONEY_FUZZ=7/3` plays one of them again, `MONEY_FUZZ=7,8` all those of other seeds.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.hostile_api import HostileApi
+from tests.money_fuzz import KINDS, World, told
+from tests.test_stdio import posix
+
+pytestmark = [pytest.mark.long, posix]
+
+SEEDS, ROUNDS = 20, 15
+AT_ONCE = 5
+"""Worlds that are played at the same time: most of a round is waiting for answers that do not come."""
+
+SHOWN = 3
+"""Rounds that a failure tells in full."""
+
+
+def _chosen() -> list[tuple[int, tuple[int, ...]]]:
+    """Return the seeds, each with its rounds."""
+    wanted = os.environ.get("MONEY_FUZZ")
+    if not wanted:
+        return [(seed, tuple(range(ROUNDS))) for seed in range(1, SEEDS + 1)]
+    chosen = []
+    for word in wanted.split(","):
+        seed, _, number = word.partition("/")
+        chosen.append((int(seed), (int(number),) if number else tuple(range(ROUNDS))))
+    return chosen
+
+
+def _batches() -> list[list[tuple[int, tuple[int, ...]]]]:
+    chosen = _chosen()
+    return [chosen[first : first + AT_ONCE] for first in range(0, len(chosen), AT_ONCE)]
+
+
+async def play(folder: Path, seed: int, numbers: Sequence[int], report: list[str]) -> None:
+    """Play the rounds of a seed in a world of its own, and report what went wrong."""
+    with HostileApi() as api:
+        async with anyio.create_task_group() as tasks:
+            world = World(folder, api, tasks, seed, numbers)
+            stories = await world.play_all()
+        report.extend(told(story) for story in stories if story.problems)
+        unclear = [attempt for attempt in api.account.attempts if attempt.who.startswith("nobody known")]
+        report.extend(f"seed {seed}: a request means {attempt.who}" for attempt in unclear)
+        report.extend(f"seed {seed}: {log}" for log in world.logs if "Traceback" in log)
+
+
+@pytest.mark.parametrize("batch", _batches(), ids=lambda batch: f"seeds {[seed for seed, _ in batch]}")
+async def test_nothing_is_paid_twice_lost_or_denied(
+    tmp_path: Path, batch: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    print("seeds and rounds:", batch)  # noqa: T201 - shown with a failure
+    report: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        for seed, numbers in batch:
+            tasks.start_soon(play, tmp_path / str(seed), seed, numbers, report)
+
+    if report:
+        kinds = Counter(re.findall(r"^  ([a-z ]+): ", "\n".join(report), re.MULTILINE))
+        rounds = [line.split()[0] for line in report]
+        counted = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()) if kind in KINDS)
+        shown = "\n".join(report[:SHOWN])
+        pytest.fail(
+            f"{len(report)} rounds went wrong ({counted}): {' '.join(rounds)}\n{shown}", pytrace=False
+        )
