@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.support import World
+from tests.support import Answering, World
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
 
@@ -480,3 +481,19 @@ async def test_a_limit_that_waiting_cannot_help_is_said_so(world: World) -> None
 
     for told in (quote["next_step"], error["next_step"]):
         assert "is smaller than" in told and "roll" not in told
+
+
+@pytest.mark.parametrize(("asked", "code"), [("cl-task_1", None), ("enrich-other", "bad_response")])
+async def test_only_a_cohorts_handle_may_be_answered_with_the_id_of_a_run(
+    world: World, asked: str, code: str | None
+) -> None:
+    body = {"workflow_id": "enrich-1", "status": "running", "total": 3, "processed": 1}
+    world.transport = Answering(world.transport, "/enrichment/status/", httpx.Response(200, json=body))
+    async with world.connect() as session:
+        if code is None:
+            assert (await session.call("workflow_status", workflow_id=asked, wait_seconds=0))[
+                "processed"
+            ] == 1
+        else:
+            error = await session.error("workflow_status", workflow_id=asked, wait_seconds=0)
+            assert error["code"] == code

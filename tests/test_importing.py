@@ -593,3 +593,16 @@ def test_the_details_that_journals_keep_digests_of_stay_what_they_are() -> None:
         "last_name=fable",
         "domain=fable.example",
     )
+
+
+async def test_an_import_of_a_patient_server_is_held_for_longer_than_its_request_may_take(
+    listed: World,
+) -> None:
+    listed.sandbox.faults.next(ROUTE, "reset_after")
+
+    async with listed.services(timeout_seconds=90.0) as services:
+        answer = await add(listed, services, addresses(2))
+
+    assert (answer.imported, answer.unknown) == (0, 2)
+    assert "Wait 100 seconds" in (answer.next_step or "")
+    assert len(sent(listed)) == 1

@@ -1350,3 +1350,28 @@ def claim_by(journal: Journal, **fields: str) -> Decision:
         limits=LIMITS,
         seconds=60,
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_journal_that_others_could_read_is_closed_to_them_again(tmp_path: Path, clock: HandClock) -> None:
+    Journal.open(tmp_path, clock, API, KEY).close()
+    (tmp_path / FILE_NAME).chmod(0o644)
+
+    Journal.open(tmp_path, clock, API, KEY).close()
+
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal: Journal) -> None:
+    for number, who in enumerate(("ada", "grace"), 1):
+        run = run_of(claim(journal, who))
+        journal.started(
+            run,
+            workflow_id=f"enrich-{number}",
+            reserved=1,
+            list_id=f"list_{number}",
+            list_name="MCP Results",
+            status="pending",
+        )
+
+    assert journal.list_named("MCP Results") == "list_2"

@@ -1369,3 +1369,13 @@ async def test_an_id_in_a_refusal_is_no_acceptance_if_a_look_shows_other_work(
 
     assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
     assert len(world.sandbox.runs) == 1
+
+
+@pytest.mark.parametrize("tool", ["enrich_person", "enrich_list"])
+async def test_a_report_names_its_list_without_a_wait(world: World, tool: str) -> None:
+    async with world.connect() as session:
+        quote = await world.quote(session)
+        arguments = ADA | {"list_id": quote["list_id"]} if tool == "enrich_person" else quote
+        report = await session.call(tool, **arguments, wait_seconds=0)
+
+    assert report["list_id"] == quote["list_id"]

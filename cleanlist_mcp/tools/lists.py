@@ -84,9 +84,9 @@ async def add_leads(
 ) -> AddLeadsResult:
     """Add up to 500 people to a lead list. It never enriches and spends nothing.
 
-    Rows that identify nobody and second rows of one person are left out and named by row number. Who was added from this
-    machine with the very same details is not added again; others in the list are not recognised, so send only new
-    people. To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.
+    Rows that identify nobody and second rows of one person are left out and named by row number. Who was added from
+    this machine with the very same details is not added again; others in the list are not recognised, so send only
+    new people. To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.
     """
     if not people:
         raise InvalidArguments("people is missing or empty.", f"Give people, 1 to 500 records. {_WHO}")
@@ -105,9 +105,9 @@ async def add_leads_or_file(
     """Add up to 500 people, or the rows of a CSV file, to a lead list. It never enriches and spends nothing.
 
     Give exactly one of people and csv_path; a file's path is inside the folder that the user shared. Rows that
-    identify nobody and second rows of one person are left out and named by row number. Who was added from this machine with
-    the very same details is not added again; others in the list are not recognised, so send only new people.
-    Afterwards: estimate the list, show the quote, then enrich_list.
+    identify nobody and second rows of one person are left out and named by row number. Who was added from this
+    machine with the very same details is not added again; others in the list are not recognised, so send only new
+    people. Afterwards: estimate the list, show the quote, then enrich_list.
     """
     if bool(people) == bool(csv_path.strip()):
         raise InvalidArguments(
