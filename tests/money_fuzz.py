@@ -376,6 +376,11 @@ class World:
 
     async def _recent(self) -> list[dict[str, Any]]:
         said = await self.servers[0].call("workflow_status", wait_seconds=0)
+        give_up_at = time.monotonic() + 15
+        while said.code == "journal_unavailable" and time.monotonic() < give_up_at:
+            # A stopped server holds the file; whoever could not open it tries again every five seconds.
+            await anyio.sleep(0.5)
+            said = await self.servers[0].call("workflow_status", wait_seconds=0)
         newest = {name: value for name, value in said.data.items() if name != "recent"}
         return [newest, *said.data.get("recent", [])]
 
