@@ -264,7 +264,10 @@ class Journal:
             return replace(decision, basis=_basis(asked, chosen), teaches=teaches)
 
         def learn(decision: Decision) -> None:
-            wanted = decision.run.run_id if decision.run else None
+            wanted = decision.run.run_id if decision.run else 0
+            if decision.action == "start":
+                self._identify(wanted, context, asked)
+                return
             chosen = next(one for one in self._people(context, asked) if one.run.run_id == wanted)
             if chosen.marks is None:
                 # A damaged row: from now on it ages as an uncertain run.
@@ -625,7 +628,7 @@ class Journal:
         seconds: float,
         columns: dict[str, Any],
     ) -> Decision:
-        """Decide and write the intent of a start in one transaction; a run that is known learns from the call.
+        """Decide and write the intent of a start in one transaction; the run, new or known, learns from the call.
 
         If nothing can be written, what needs no writing is still answered: a run that is known, or uncertain.
         """
@@ -634,8 +637,7 @@ class Journal:
                 decision = decide()
                 if decision.action == "start":
                     decision = self._start(kind, cost, limits, seconds, columns)
-                else:
-                    learn(decision)
+                learn(decision)
             if decision.action == "start" and decision.run is not None:
                 self._wrote((decision.run.run_id, columns["claim"]))
             else:
@@ -670,8 +672,6 @@ class Journal:
         first_of_key = self._is_first_of_key()
         inserted = self._db.execute(_INSERT, (*row.values(), run_checksum(self._secret, row)))
         row["run_id"] = inserted.lastrowid
-        if row["marks"] is not None:
-            self._identify(row["run_id"], row["context"], Marks.from_json(row["marks"]))
         return Decision("start", run_of(row, now), first_of_key=first_of_key)
 
     def _is_first_of_key(self) -> bool:
