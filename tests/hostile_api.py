@@ -122,6 +122,7 @@ class Run:
     ends_at: float
     full_name: str = ""
     told: bool = False
+    looked_at: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -305,6 +306,7 @@ class Account:
         run = self.run(workflow_id)
         if run is None:
             raise Refusal(404, "not_found")
+        run.looked_at = True
         return json_answer(200, status_of(run, time.monotonic()))
 
     def _find_lists(self, request: Request) -> Answer:

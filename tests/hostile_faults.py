@@ -230,12 +230,11 @@ LEFT_OVER = Fault(
 
 def _with_foreign_id(exchange: Exchange, answer: Answer) -> None:
     run = exchange.attempt.run if exchange.attempt else None
-    # An id that the servers know: of one that they never heard, nobody could say whose it is.
-    now = time.monotonic()
+    # An id that the servers have written down, since they asked for it: nobody could say whose another one is.
     others = [
         other
         for other in exchange.api.account.runs
-        if (run is None or other.key != run.key) and other.told and other.finished(now)
+        if (run is None or other.key != run.key) and other.looked_at
     ]
     if run is None or not others:
         exchange.send(answer)
