@@ -13,9 +13,9 @@ from typing import Any
 
 import anyio
 
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.journal_file import FILE_NAME
-from cleanlist_mcp.spend import DAY
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.money.limits import DAY
 from tests.support import Session, VirtualNetwork, World, error_of
 
 FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (

@@ -17,11 +17,11 @@ from typing import Any
 import anyio
 
 from benchmarks.fault_matrix import DURATIONS, FAULTS
-from cleanlist_mcp import importing
+from cleanlist_mcp.calls import importing
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import CleanlistError
+from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
-from cleanlist_mcp.tools._boundary import CALL_SECONDS
 from tests.support import VirtualNetwork, World
 
 IMPORT_SECONDS = (0.0, 20.0)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import cast
 
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.identity import Person
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.journal_file import FILE_NAME
-from cleanlist_mcp.journal_records import COLUMNS
-from cleanlist_mcp.likeness import marks_of
-from cleanlist_mcp.spend import DAY, Limits, Quote, Run
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.records import COLUMNS
+from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.money.limits import DAY, Limits
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.people.identity import Person
+from cleanlist_mcp.people.likeness import marks_of
 
 OLDER = 10_000
 ROUNDS = 200

@@ -29,7 +29,8 @@ from functools import cache
 from itertools import pairwise
 from statistics import fmean
 
-from cleanlist_mcp.polling import LAST_LOOK_BEFORE_END, Progress, RateBudget, next_delay
+from cleanlist_mcp.api.rate_budget import LAST_LOOK_BEFORE_END, RateBudget
+from cleanlist_mcp.runs.schedule import Progress, next_delay
 
 SHORTEST, LONGEST = 0.5, 600.0
 RANGE = math.log(LONGEST / SHORTEST)

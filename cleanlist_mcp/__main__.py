@@ -1,6 +1,6 @@
 """`python -m cleanlist_mcp`: the same as `cleanlist-mcp`."""
 
-from cleanlist_mcp.cli import main
+from cleanlist_mcp.cli.main import main
 
 if __name__ == "__main__":
     main()

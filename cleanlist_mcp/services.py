@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
+from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.directory import ListDirectory
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.polling import RateBudget
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.lists.directory import ListDirectory
+from cleanlist_mcp.money.limits import Limits
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.runs.starting import Workflows
+from cleanlist_mcp.runs.watching import Watcher
 from cleanlist_mcp.settings import Settings, api_of
-from cleanlist_mcp.spend import Limits, Quote
-from cleanlist_mcp.watching import Watcher
-from cleanlist_mcp.workflows import Workflows
 
 if TYPE_CHECKING:
     import httpx
 
-    from cleanlist_mcp.client import CleanlistClient
+    from cleanlist_mcp.api.client import CleanlistClient
 
 
 class Services:
@@ -41,7 +42,7 @@ class Services:
     @cached_property
     def client(self) -> "CleanlistClient":
         # Here: httpx takes long to load, and nothing is asked before the first call.
-        from cleanlist_mcp.client import CleanlistClient
+        from cleanlist_mcp.api.client import CleanlistClient
 
         return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
 

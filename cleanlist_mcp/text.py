@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 
 from cleanlist_mcp.secrecy import blot, holds_secret
 
@@ -143,3 +144,13 @@ def _shapes(joiner: str, before: str, after: str) -> bool:
     if joiner == "\u200d" and unicodedata.category(after) == "So":
         return unicodedata.category(before) in ("So", "Sk")  # emoji, with a skin tone or without
     return any(first <= before <= last and first <= after <= last for first, last in _JOINING_SCRIPTS)
+
+
+def credits_text(amount: int) -> str:
+    """`1 credit`, `12 credits`."""
+    return f"{amount} credit" + ("" if amount == 1 else "s")
+
+
+def iso(moment: float) -> str:
+    """Epoch seconds as ISO 8601 in UTC, whole seconds."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

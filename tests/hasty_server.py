@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from cleanlist_mcp import importing
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.serving import serve
+from cleanlist_mcp.calls import importing
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.server import boundary
+from cleanlist_mcp.server.stdio import serve
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.tools import _boundary
 
 SETTLE = 3.0
 """Seconds after which a lost import is repeated; far more than a loaded machine holds a request back."""
@@ -33,7 +33,7 @@ def hurry(call_seconds: float) -> None:
     """Make this process wait for seconds where others wait for a minute; a call lasts `call_seconds` at most."""
     for name, seconds in TIMES.items():
         setattr(importing, name, seconds)
-    _boundary.CALL_SECONDS = call_seconds
+    boundary.CALL_SECONDS = call_seconds
 
 
 def doomed(method: Callable[..., Any], fatal: int, *, before: bool) -> Callable[..., Any]:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cleanlist_mcp import journal, services
-from cleanlist_mcp.serving import serve
+from cleanlist_mcp import services
+from cleanlist_mcp.journal import journal
+from cleanlist_mcp.server.stdio import serve
 from cleanlist_mcp.settings import Settings
 
 FATAL, MOMENT = int(sys.argv[1]), sys.argv[2]

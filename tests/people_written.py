@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from cleanlist_mcp.identity import LIMITS, Person
-from cleanlist_mcp.leads import Prepared, prepare
+from cleanlist_mcp.imports.preparing import Prepared, prepare
+from cleanlist_mcp.people.identity import LIMITS, Person
 
 ADA = {"first_name": "Ada", "last_name": "Lovelace", "company_name": "Northwind"}
 

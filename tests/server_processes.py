@@ -17,7 +17,7 @@ from anyio.abc import TaskStatus
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import Settings
 from tests.hostile_api import KEY, HostileApi
 from tests.support import text_of

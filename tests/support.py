@@ -19,10 +19,10 @@ from mcp import Client
 from mcp.types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.sandbox.state import Sandbox
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
+from cleanlist_mcp.server.instructions import CORE, LISTS
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cleanlist_mcp.answers import MAX_RETRY_AFTER, PROBLEM_LIMIT, What, failure, names_field, read_body
+from cleanlist_mcp.api.failures import (
+    MAX_RETRY_AFTER,
+    PROBLEM_LIMIT,
+    What,
+    failure,
+    names_field,
+    read_body,
+)
 from cleanlist_mcp.errors import (
     ApiError,
     ApiRefusal,

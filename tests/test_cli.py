@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cleanlist_mcp import __version__
-from cleanlist_mcp.cli import CLIENTS
+from cleanlist_mcp.cli.main import CLIENTS
 
 COMMAND = (sys.executable, "-m", "cleanlist_mcp")
 posix = pytest.mark.skipif(
@@ -221,7 +221,7 @@ def test_a_demo_that_is_interrupted_says_so_in_a_line_and_ends_with_all_that_it_
 def test_the_demo_is_as_wide_as_the_terminal_within_reason(
     columns: str, widest: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    from cleanlist_mcp import demo
+    from cleanlist_mcp.cli import demo
 
     monkeypatch.setenv("COLUMNS", columns)
     demo._say("")
@@ -235,7 +235,7 @@ def test_the_demo_is_as_wide_as_the_terminal_within_reason(
 
 
 def test_the_demo_ends_non_zero_where_a_step_fails(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    from cleanlist_mcp import demo
+    from cleanlist_mcp.cli import demo
 
     async def failing() -> None:
         raise ExceptionGroup("as a task group has it", [demo.StepFailed("whoami answered nothing")])

@@ -13,7 +13,17 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
-from cleanlist_mcp.client import PATIENCE, CleanlistClient
+from cleanlist_mcp.api.client import PATIENCE, CleanlistClient
+from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
+from cleanlist_mcp.api.retries import MAX_ATTEMPTS
+from cleanlist_mcp.api.wire import (
+    CreateListRequest,
+    CsvImportRequest,
+    EstimateRequest,
+    ListRequest,
+    PersonRequest,
+)
 from cleanlist_mcp.errors import (
     ApiError,
     ApiUnavailable,
@@ -22,16 +32,6 @@ from cleanlist_mcp.errors import (
     NotConfigured,
     RateLimited,
 )
-from cleanlist_mcp.models import (
-    CreateListRequest,
-    CsvImportRequest,
-    EstimateRequest,
-    ListRequest,
-    PersonRequest,
-)
-from cleanlist_mcp.polling import RateBudget
-from cleanlist_mcp.reading import MAX_RESPONSE_BYTES
-from cleanlist_mcp.retries import MAX_ATTEMPTS
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.settings import Settings

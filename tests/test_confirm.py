@@ -8,7 +8,7 @@ import anyio
 import pytest
 from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitRequestParams, ElicitResult, ErrorData
 
-from cleanlist_mcp.tools._confirm import DIALOG_SECONDS
+from cleanlist_mcp.server.dialog import DIALOG_SECONDS
 from tests.support import Edited, World
 
 
@@ -130,7 +130,7 @@ async def test_an_answer_without_the_one_field_is_a_broken_dialog(
 
 
 async def test_a_dialog_that_is_never_shown_ends_in_not_confirmed(world: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr("cleanlist_mcp.tools._confirm.DIALOG_SECONDS", 0.05)
+    monkeypatch.setattr("cleanlist_mcp.server.dialog.DIALOG_SECONDS", 0.05)
 
     async def never(context: Any, params: ElicitRequestParams) -> ElicitResult:
         await anyio.sleep_forever()

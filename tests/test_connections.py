@@ -27,17 +27,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from cleanlist_mcp.client import CleanlistClient
-from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse
-from cleanlist_mcp.models import (
+from cleanlist_mcp.api.client import CleanlistClient
+from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
+from cleanlist_mcp.api.wire import (
     CreateListRequest,
     CsvImportRequest,
     EstimateRequest,
     ListRequest,
     PersonRequest,
 )
-from cleanlist_mcp.polling import RateBudget
-from cleanlist_mcp.reading import MAX_RESPONSE_BYTES
+from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse
 from cleanlist_mcp.settings import Settings
 from tests.raw_api import Seen, answer, serving
 from tests.test_client import BASE, KEY, FakeClock
@@ -594,10 +594,10 @@ CHILD = """
 import json, sys
 import anyio
 from pydantic import SecretStr
-from cleanlist_mcp.client import CleanlistClient
+from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.errors import ApiError
-from cleanlist_mcp.models import PersonRequest
-from cleanlist_mcp.polling import RateBudget
+from cleanlist_mcp.api.wire import PersonRequest
+from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.settings import Settings
 
 async def main():

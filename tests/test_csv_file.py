@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_mcp import csv_file
-from cleanlist_mcp.csv_columns import columns_of
-from cleanlist_mcp.csv_file import CsvPeople, read_csv
+from cleanlist_mcp.answers.imports import nobody
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.identity import Person
-from cleanlist_mcp.leads import prepare
-from cleanlist_mcp.tallying import nobody
+from cleanlist_mcp.imports import csv_file
+from cleanlist_mcp.imports.csv_file import CsvPeople, read_csv
+from cleanlist_mcp.imports.csv_titles import columns_of
+from cleanlist_mcp.imports.preparing import prepare
+from cleanlist_mcp.people.identity import Person
 from tests.people_written import rules
 
 

@@ -4,9 +4,9 @@ import anyio
 import httpx
 import pytest
 
-from cleanlist_mcp.directory import MEMORY_SECONDS, REMEMBERED_PAGES, is_list_id
+from cleanlist_mcp.api.wire import CreateListRequest, LeadList
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
-from cleanlist_mcp.models import CreateListRequest, LeadList
+from cleanlist_mcp.lists.directory import MEMORY_SECONDS, REMEMBERED_PAGES, is_list_id
 from tests.support import Answering, World
 
 

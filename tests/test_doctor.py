@@ -13,8 +13,8 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
-from cleanlist_mcp import doctor
-from cleanlist_mcp.doctor import Finding
+from cleanlist_mcp.cli import doctor
+from cleanlist_mcp.cli.doctor import Finding
 from cleanlist_mcp.errors import SettingsError
 from cleanlist_mcp.sandbox.accounts import ALL_SCOPES
 from cleanlist_mcp.settings import Settings
@@ -427,7 +427,7 @@ def test_a_folder_below_the_home_is_shown_without_the_users_name() -> None:
 def test_it_runs_as_a_process_and_ends_with_one_where_no_key_is_set(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
     environment |= {"CLEANLIST_STATE_DIR": str(tmp_path)}
-    code = "import os, sys; from cleanlist_mcp import doctor; sys.exit(doctor.main(os.environ))"
+    code = "import os, sys; from cleanlist_mcp.cli import doctor; sys.exit(doctor.main(os.environ))"
 
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False

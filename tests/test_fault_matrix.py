@@ -18,7 +18,7 @@ from benchmarks.fault_matrix import (
     play_event,
     table,
 )
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
 from tests.support import World, error_of
 
 DOCS = Path(__file__).parents[1] / "docs" / "money.md"

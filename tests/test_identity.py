@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from hypothesis import given
 
-from cleanlist_mcp.identity import Person, identity, person_of
+from cleanlist_mcp.people.identity import Person, identity, person_of
 from tests.people_written import prepared, records, rules
 
 

@@ -19,9 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cleanlist_mcp import import_claims
-from cleanlist_mcp.import_claims import Claim, Import, Moment, decide
-from cleanlist_mcp.journal_schema import SCRIPT
+from cleanlist_mcp.journal import imports as import_rows
+from cleanlist_mcp.journal.imports import Claim, Import, Moment, decide
+from cleanlist_mcp.journal.schema import SCRIPT
 
 HOUR = 3600.0
 SETTLE = 30.0
@@ -54,7 +54,7 @@ def claim(
 
     In most tests a person has one digest, a letter: "ab" are two people.
     """
-    return import_claims.claim(database, key_of(people, list_id), list_id, people, now, SETTLE)
+    return import_rows.claim(database, key_of(people, list_id), list_id, people, now, SETTLE)
 
 
 def key_of(people: Sequence[Sequence[str]], list_id: str = "L") -> str:
@@ -62,7 +62,7 @@ def key_of(people: Sequence[Sequence[str]], list_id: str = "L") -> str:
 
 
 def imports(database: sqlite3.Connection, now: Moment = NOW, list_id: str = "L") -> list[Import]:
-    return import_claims.imports_into(database, list_id, EVERYBODY, now)
+    return import_rows.imports_into(database, list_id, EVERYBODY, now)
 
 
 def free(database: sqlite3.Connection, now: Moment = NOW) -> str:
@@ -72,15 +72,15 @@ def free(database: sqlite3.Connection, now: Moment = NOW) -> str:
 def answer(
     database: sqlite3.Connection, people: Sequence[Sequence[str]], rows: int, doubtful: Sequence[str] = ()
 ) -> None:
-    write(database, import_claims.finished(key_of(people), rows, doubtful))
+    write(database, import_rows.finished(key_of(people), rows, doubtful))
 
 
 def refuse(database: sqlite3.Connection, claimed: Claim | None) -> None:
     assert claimed is not None
-    write(database, import_claims.refused(claimed))
+    write(database, import_rows.refused(claimed))
 
 
-def write(database: sqlite3.Connection, statements: Iterator[import_claims.Statement]) -> None:
+def write(database: sqlite3.Connection, statements: Iterator[import_rows.Statement]) -> None:
     for statement, values in statements:
         database.execute(statement, values)
 
@@ -123,7 +123,7 @@ def test_only_a_lost_import_with_the_same_key_is_claimed_again_and_only_when_it_
 
 
 def test_an_import_is_under_way_for_as_long_as_its_sender_says(database: sqlite3.Connection) -> None:
-    import_claims.claim(database, key_of("ab"), "L", "ab", NOW, 130.0)
+    import_rows.claim(database, key_of("ab"), "L", "ab", NOW, 130.0)
 
     assert imports(database, after(SETTLE))[0].wait == 130 - SETTLE
     assert claim(database, "ab", after(129)) is None
@@ -243,7 +243,7 @@ def test_a_key_that_either_clock_calls_old_is_not_relied_on(
 def test_old_imports_go_with_their_people_and_younger_ones_stay(database: sqlite3.Connection) -> None:
     claim(database, "ab")
     claim(database, "cd", after(100))
-    import_claims.forget(database, NOW.time + 50)
+    import_rows.forget(database, NOW.time + 50)
 
     assert free(database) == "abefgh"
     assert database.execute("SELECT COUNT(*) FROM import_people").fetchone() == (2,)
@@ -327,10 +327,10 @@ def test_a_person_is_recognised_by_each_of_their_digests(
     database: sqlite3.Connection, sent: str, asked: str
 ) -> None:
     claim(database, [sent])
-    held = decide([asked], import_claims.imports_into(database, "L", asked, NOW))
+    held = decide([asked], import_rows.imports_into(database, "L", asked, NOW))
     taken = claim(database, [asked])
     answer(database, [sent], 1)
-    there = decide([asked], import_claims.imports_into(database, "L", asked, NOW))
+    there = decide([asked], import_rows.imports_into(database, "L", asked, NOW))
 
     assert set(held.held) == set(there.there) == {asked[0]}
     assert taken is None
@@ -352,7 +352,7 @@ def test_who_may_have_been_left_out_may_be_so_by_each_of_their_digests(database:
     claim(database, ["aA", "b"])
     answer(database, ["aA", "b"], 1, "aA")
 
-    assert decide(["A"], import_claims.imports_into(database, "L", "A", NOW)).free == ("A",)
+    assert decide(["A"], import_rows.imports_into(database, "L", "A", NOW)).free == ("A",)
 
 
 @dataclass
@@ -389,7 +389,7 @@ class Lists(RuleBasedStateMachine):
     @rule(wanted=people, size=st.integers(1, 4))
     def call(self, wanted: list[str], size: int) -> None:
         """What a call does in one step: repeat a lost import, or send some who are free."""
-        standing = decide(wanted, import_claims.imports_into(self.database, "L", wanted, self.now()))
+        standing = decide(wanted, import_rows.imports_into(self.database, "L", wanted, self.now()))
         ripe = [one.people for one in standing.repeatable if one.wait <= 0 and one.people]
         chosen = ripe[0] if ripe else standing.free[:size]
         if not chosen:
@@ -466,7 +466,7 @@ def fill(path: Path) -> None:
             if number % 2:
                 left_out = [digest for one in crowd[:5] for digest in one] if number % 4 == 1 else []
                 key = key_of(crowd, f"list-{number % 3}")
-                write(database, import_claims.finished(key, 40 - len(left_out) // 2, left_out))
+                write(database, import_rows.finished(key, 40 - len(left_out) // 2, left_out))
 
 
 def free_in_file(path: Path) -> set[str] | None:
@@ -484,7 +484,7 @@ def free_in_file(path: Path) -> set[str] | None:
             for number in range(3):
                 here = [person for person in crowd if int(person[0][:2]) % 3 == number]
                 digests = [digest for person in here for digest in person]
-                known = import_claims.imports_into(database, f"list-{number}", digests, after(500))
+                known = import_rows.imports_into(database, f"list-{number}", digests, after(500))
                 found.update(decide(here, known).free)
     except (sqlite3.Error, UnicodeError):
         return None

@@ -22,8 +22,8 @@ from benchmarks.import_faults import (
     step,
     table,
 )
-from cleanlist_mcp import leads
-from cleanlist_mcp.tools._boundary import CALL_SECONDS
+from cleanlist_mcp.imports import preparing
+from cleanlist_mcp.server.boundary import CALL_SECONDS
 from tests.support import World
 
 DOCS = Path(__file__).parents[1] / "docs" / "lists.md"
@@ -87,7 +87,7 @@ async def test_no_order_of_faults_waits_cancelled_calls_and_restarts_makes_a_sec
     order: list[tuple[Any, ...]], import_seconds: float, chunk_rows: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leads, "MAX_CHUNK_ROWS", chunk_rows)
+        patch.setattr(preparing, "MAX_CHUNK_ROWS", chunk_rows)
         world = make_world(Path(folder), import_seconds)
         list_id = world.sandbox.add_list("Imported")
 

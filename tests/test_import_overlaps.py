@@ -16,13 +16,15 @@ from pydantic import SecretStr
 
 from benchmarks.fault_matrix import FAULTS
 from benchmarks.import_faults import ROUTE, make_world
-from cleanlist_mcp import importing, leads, tallying
+from cleanlist_mcp.answers import imports
+from cleanlist_mcp.answers.shapes import AddLeadsResult
+from cleanlist_mcp.calls import importing
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import ApiError, JournalUnusable
-from cleanlist_mcp.results import AddLeadsResult
+from cleanlist_mcp.imports import preparing
 from cleanlist_mcp.sandbox.app import transport
+from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
-from cleanlist_mcp.tools._boundary import CALL_SECONDS
 from tests.support import Answering, VirtualNetwork, World
 
 HOUR = 3600.0
@@ -235,7 +237,7 @@ async def test_a_part_of_a_lost_import_is_held_and_the_others_are_sent(
             "people"
         ) in overlap.summary
         assert "look with get_leads" in overlap.summary
-        assert overlap.next_step == tallying.HELD_ELSEWHERE
+        assert overlap.next_step == imports.HELD_ELSEWHERE
 
         await listed.clock.sleep(70)
         settled = await add(listed, services, people(1, 2, 3))
@@ -281,7 +283,7 @@ async def test_a_call_with_all_people_of_a_lost_import_settles_it(
 async def test_a_lost_import_of_several_chunks_is_settled_by_a_call_with_one_of_them(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 3)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 3)
     titled = people(1, 2) + [one | {"title": "Boss"} for one in people(3, 4)]  # the first chunk has no titles
     async with listed.services() as services:
         listed.sandbox.faults.next(ROUTE, "reset_after", times=2)
@@ -384,7 +386,7 @@ async def test_after_a_day_the_people_of_a_lost_import_stay_unknown_and_the_othe
     held = len(numbers) - len(others)
     assert (answer.imported, answer.unknown) == (len(others), held)
     assert "they may or may not be in the list, and a repeat could add them twice" in answer.summary
-    assert answer.next_step == tallying.NOT_REPEATABLE
+    assert answer.next_step == imports.NOT_REPEATABLE
     assert copies(listed) == once(1, 2, *others)
 
 
@@ -438,7 +440,7 @@ async def test_a_clock_set_back_does_not_make_a_forgotten_key_good_again(listed:
 async def test_rows_of_one_person_go_in_once_also_where_they_would_be_in_two_chunks(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     ada, grace = people(3, 1)
     records = [
         *(ada, grace, *people(2, 4)),
@@ -502,7 +504,7 @@ async def test_calls_at_once_with_the_rows_of_one_person_in_other_orders_send_on
 async def test_rows_that_were_two_people_then_and_are_one_now_are_not_repeated_as_two(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     office = {"email": "office@fable.example"}
     named = [office | {"first_name": name, "last_name": "Fable"} for name in ("Ada", "Grace")]
     async with listed.services() as services:
@@ -520,7 +522,7 @@ async def test_rows_that_were_two_people_then_and_are_one_now_are_not_repeated_a
 async def test_people_who_share_an_address_are_all_sent(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 1)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 1)
     office = {"email": "office@fable.example"}
     named = [office | {"first_name": name, "last_name": "Fable"} for name in ("Ada", "Grace")]
     async with listed.services() as services:
@@ -575,7 +577,7 @@ async def test_without_a_journal_that_can_be_written_nobody_is_sent_and_who_is_h
 async def test_a_journal_that_cannot_be_read_stops_the_call_with_what_was_done_until_then(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     async with listed.services() as services:
         looks = 0
         look = services.journal.imports_into
@@ -630,7 +632,7 @@ async def test_a_server_with_less_patience_does_not_repeat_what_another_still_wa
 async def test_nobody_new_is_sent_while_an_answer_to_the_call_is_missing(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     listed.sandbox.faults.next(ROUTE, "reset_after", times=2)
     async with listed.services() as services:
         answer = await add(listed, services, people(1, 2, 4, 5))
@@ -719,7 +721,7 @@ async def test_no_order_of_overlapping_calls_faults_and_ends_puts_anybody_in_twi
     order: list[tuple[Any, ...]], import_seconds: float, chunk_rows: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leads, "MAX_CHUNK_ROWS", chunk_rows)
+        patch.setattr(preparing, "MAX_CHUNK_ROWS", chunk_rows)
         world = make_world(Path(folder), import_seconds)
         world.sandbox.options.rate_limits = False
         world.sandbox.clock = lambda: world.clock.now  # nobody sets the API's

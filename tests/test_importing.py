@@ -14,7 +14,9 @@ import httpx
 import pytest
 
 from benchmarks.import_faults import ROUTE, make_world
-from cleanlist_mcp import importing, leads, tallying
+from cleanlist_mcp.answers import imports
+from cleanlist_mcp.answers.shapes import AddLeadsResult
+from cleanlist_mcp.calls import importing
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
     ApiError,
@@ -24,10 +26,10 @@ from cleanlist_mcp.errors import (
     NotFound,
     RateLimited,
 )
-from cleanlist_mcp.leads import all_details, prepare
-from cleanlist_mcp.results import AddLeadsResult
+from cleanlist_mcp.imports import preparing
+from cleanlist_mcp.imports.preparing import all_details, prepare
+from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
-from cleanlist_mcp.tools._boundary import CALL_SECONDS
 from tests.support import Answering, World
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
@@ -149,7 +151,7 @@ async def test_when_no_row_identifies_anybody_nothing_is_sent(listed: World) -> 
     assert listed.sandbox.requests == []
     assert refused.value.field_errors is not None
     assert refused.value.field_errors[0] == {"field": "row 1", "problem": "nothing identifies a person"}
-    assert len(refused.value.field_errors) == tallying.NAMED_ROWS
+    assert len(refused.value.field_errors) == imports.NAMED_ROWS
 
 
 async def test_an_import_into_a_list_that_does_not_exist_sends_no_rows(listed: World) -> None:
@@ -210,7 +212,7 @@ async def test_a_corrected_row_is_added_without_those_who_are_there(listed: Worl
 
 
 async def test_a_file_that_was_edited_adds_only_what_is_new(listed: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 4)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 4)
     titled = {"email": "new@fable.example", "title": "Boss"}  # a column that no chunk before had
     async with listed.services() as services:
         await add(listed, services, addresses(10))
@@ -335,7 +337,7 @@ async def test_an_answer_lost_a_day_ago_is_not_repeated_blindly(listed: World) -
         answer = await add(listed, services, addresses(2))
 
     assert (answer.imported, answer.unknown) == (0, 2)
-    assert answer.next_step == tallying.NOT_REPEATABLE
+    assert answer.next_step == imports.NOT_REPEATABLE
     assert len(sent(listed)) == 2
     assert len(in_the_list(listed)) == 2
 
@@ -343,7 +345,7 @@ async def test_an_answer_lost_a_day_ago_is_not_repeated_blindly(listed: World) -
 async def test_the_rest_is_not_sent_after_a_refusal_and_the_answer_says_which_is_where(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     listed.sandbox.faults.next(ROUTE, "slow")
     listed.sandbox.faults.next(ROUTE, "rate_limited", retry_after=60.0)
 
@@ -360,7 +362,7 @@ async def test_the_rest_is_not_sent_after_a_refusal_and_the_answer_says_which_is
 async def test_chunks_of_an_earlier_call_count_even_where_this_one_is_refused(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     async with listed.services() as services:
         await add(listed, services, addresses(2, start=4))
         listed.sandbox.faults.next(ROUTE, "rate_limited", retry_after=60.0)
@@ -394,7 +396,7 @@ async def test_an_import_that_is_switched_off_is_said_and_tried_once(listed: Wor
 async def test_slow_imports_stop_in_time_and_the_same_call_goes_on(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     listed.sandbox.options.import_seconds = 11.0
 
     async with listed.services() as services:
@@ -479,7 +481,7 @@ async def test_ten_thousand_leads_take_as_few_requests_as_the_limits_allow(
 async def test_a_file_beyond_the_rate_limit_goes_on_with_the_same_call(
     listed: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     write_crowd(tmp_path / "files", 200)
     calls = 0
 

@@ -20,15 +20,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cleanlist_mcp import journal as journal_module
-from cleanlist_mcp import journal_file, spend
 from cleanlist_mcp.errors import DailyLimit, JournalUnusable, PersonAllowance
-from cleanlist_mcp.identity import Person
-from cleanlist_mcp.journal import TRY_AGAIN_AFTER, Journal, label_list
-from cleanlist_mcp.journal_file import FILE_NAME
-from cleanlist_mcp.journal_records import COLUMNS
-from cleanlist_mcp.likeness import marks_of
-from cleanlist_mcp.spend import DAY, HOUR, PRICES, UNCERTAIN_HOLD, Decision, Limits, Quote, Run, Spent
+from cleanlist_mcp.journal import journal as journal_module
+from cleanlist_mcp.journal import sqlite
+from cleanlist_mcp.journal.journal import TRY_AGAIN_AFTER, Journal, label_list
+from cleanlist_mcp.journal.records import COLUMNS
+from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.money import limits
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Decision
+from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
+from cleanlist_mcp.money.prices import PRICES
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.people.identity import Person
+from cleanlist_mcp.people.likeness import marks_of
 
 LIMITS = Limits(person_allowance=100, daily=None)
 API, KEY = "api.example:443", "clapi_test_one"
@@ -252,7 +257,7 @@ def test_what_was_refunded_does_not_count(journal: Journal) -> None:
     run = accept(journal, run_of(claim(journal)))
     assert (journal.spent().people_last_hour, journal.spent().reserved_now) == (1, 1)
     finish(journal, run.workflow_id or "", charged=0, refunded=1)
-    assert journal.spent() == spend.Spent(0, 0, 0)
+    assert journal.spent() == limits.Spent(0, 0, 0)
 
 
 def test_a_refund_under_review_still_counts_in_full(journal: Journal) -> None:
@@ -346,7 +351,7 @@ def test_a_run_that_goes_on_stays_reserved_however_long_ago_it_began(
 ) -> None:
     accept(journal, run_of(claim(journal)))
     clock.now += DAY + 1
-    assert journal.spent() == spend.Spent(people_last_hour=0, last_day=0, reserved_now=1)
+    assert journal.spent() == limits.Spent(people_last_hour=0, last_day=0, reserved_now=1)
 
 
 def test_a_later_look_corrects_the_charge_and_does_not_move_the_end(
@@ -809,8 +814,8 @@ OPENER = """
 import sys
 from pathlib import Path
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.spend import Limits, Quote
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.money.decisions import Limits, Quote
 sys.stdin.readline()
 journal = Journal.open(Path(sys.argv[1]), SystemClock(), "api", "key")
 quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
@@ -1076,13 +1081,13 @@ def test_a_folder_that_numbers_its_files_anew_stops_nothing(
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
     number = 10**6
-    really = journal_file._id_of
+    really = sqlite._id_of
 
     def renumbered(found: os.stat_result) -> tuple[int, int]:
         device, inode = really(found)
         return device, inode + number
 
-    monkeypatch.setattr(journal_file, "_id_of", renumbered)
+    monkeypatch.setattr(sqlite, "_id_of", renumbered)
     assert claim(journal).action == "start"
     journal.close()
 
@@ -1102,9 +1107,9 @@ def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
 
     monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(journal_file, "_connection", only_for_files(busy))
+        patch.setattr(sqlite, "_connection", only_for_files(busy))
         journal = Journal.open(tmp_path, clock, API, KEY)
-        patch.setattr(journal_file, "_connection", only_for_files(gone))
+        patch.setattr(sqlite, "_connection", only_for_files(gone))
         clock.now += TRY_AGAIN_AFTER
         journal.try_again()
         assert journal.unavailable is not None
@@ -1117,7 +1122,7 @@ def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
 
 def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connection]:
     """Open databases in memory as ever, and fail for those on disk."""
-    really = journal_file._connection
+    really = sqlite._connection
 
     def connection(path: Path | str, *args: Any, **options: Any) -> sqlite3.Connection:
         if path != ":memory:":

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import Settings
 from tests.support import text_of
 from tests.test_stdio import Wire, call, posix, variables

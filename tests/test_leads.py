@@ -12,9 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_mcp import leads
-from cleanlist_mcp.identity import LIMITS, Person
-from cleanlist_mcp.leads import IMPORT_FIELDS, Chunk, neutral, prepare, starts_formula, to_csv_chunks
+from cleanlist_mcp.imports import preparing
+from cleanlist_mcp.imports.preparing import (
+    IMPORT_FIELDS,
+    Chunk,
+    neutral,
+    prepare,
+    starts_formula,
+    to_csv_chunks,
+)
+from cleanlist_mcp.people.identity import LIMITS, Person
 from tests.people_written import ADA, full_width, only_person, prepared, rules, some_records
 
 NOT_AN_ADDRESS = "email is not an e-mail address"
@@ -232,9 +239,9 @@ def test_big_rows_are_split_before_the_byte_limit() -> None:
 def test_the_titles_of_a_csv_count_towards_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     accepted = prepared({"email": "a@x.example"}, {"email": "b@x.example"}).accepted
     (whole,) = to_csv_chunks(accepted, "list-1")
-    monkeypatch.setattr(leads, "MAX_CHUNK_BYTES", len(whole.content))
+    monkeypatch.setattr(preparing, "MAX_CHUNK_BYTES", len(whole.content))
     assert list(to_csv_chunks(accepted, "list-1")) == [whole]
-    monkeypatch.setattr(leads, "MAX_CHUNK_BYTES", len(whole.content) - 1)
+    monkeypatch.setattr(preparing, "MAX_CHUNK_BYTES", len(whole.content) - 1)
     assert [chunk.leads for chunk in to_csv_chunks(accepted, "list-1")] == [accepted[:1], accepted[1:]]
 
 
@@ -242,7 +249,7 @@ def test_the_fullest_row_that_prepare_accepts_fits_one_csv() -> None:
     widest = {name: '"' * (LIMITS[name] - 1) + "\U00020000" for name in ("first_name", "last_name", "title")}
     (lead,) = prepared({**widest, "company_name": "😀" * 200, "domain": "x.example"}).accepted
     (chunk,) = to_csv_chunks([lead], "list-1")
-    assert len(chunk.content) < leads.MAX_CHUNK_BYTES / 10
+    assert len(chunk.content) < preparing.MAX_CHUNK_BYTES / 10
 
 
 def test_the_idempotency_key_depends_on_the_list_and_the_content_alone() -> None:
@@ -256,8 +263,8 @@ def test_the_idempotency_key_depends_on_the_list_and_the_content_alone() -> None
 
 def test_another_process_makes_the_same_idempotency_key() -> None:
     code = (
-        "from cleanlist_mcp.identity import Person\n"
-        "from cleanlist_mcp.leads import Lead, to_csv_chunks\n"
+        "from cleanlist_mcp.people.identity import Person\n"
+        "from cleanlist_mcp.imports.preparing import Lead, to_csv_chunks\n"
         "lead = Lead(1, Person(email='ada@northwind.example', first_name='Zo\\u00eb'))\n"
         "print(next(to_csv_chunks([lead], 'list-1')).idempotency_key)"
     )
@@ -293,8 +300,8 @@ def test_chunks_rejoin_to_the_accepted_rows(
 ) -> None:
     accepted = prepared(*people).accepted
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leads, "MAX_CHUNK_ROWS", most_rows)
-        patch.setattr(leads, "MAX_CHUNK_BYTES", most_bytes)
+        patch.setattr(preparing, "MAX_CHUNK_ROWS", most_rows)
+        patch.setattr(preparing, "MAX_CHUNK_BYTES", most_bytes)
         chunks = list(to_csv_chunks(accepted, "list-1"))
     assert [lead for chunk in chunks for lead in chunk.leads] == list(accepted)
     found: list[dict[str, str]] = []

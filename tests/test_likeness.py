@@ -10,10 +10,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cleanlist_mcp.identity import Person, person_of, why_nobody
-from cleanlist_mcp.likeness import Basis, Marks, are_different, marks_of, recognised, united, whose
-from cleanlist_mcp.short_forms import forms_of
-from cleanlist_mcp.spellings import spellings
+from cleanlist_mcp.people.identity import Person, person_of, why_nobody
+from cleanlist_mcp.people.likeness import (
+    Basis,
+    Marks,
+    are_different,
+    marks_of,
+    recognised,
+    united,
+    whose,
+)
+from cleanlist_mcp.people.short_forms import forms_of
+from cleanlist_mcp.people.spellings import spellings
 from tests.people_written import full_width, records
 
 Record = Mapping[str, str]

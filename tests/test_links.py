@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cleanlist_mcp.answers import failure, read_body
+from cleanlist_mcp.api.failures import failure, read_body
+from cleanlist_mcp.api.wire import is_id, is_quote_id
 from cleanlist_mcp.errors import BadResponse
 from cleanlist_mcp.links import is_public, may_be_handed_on
-from cleanlist_mcp.models import is_id, is_quote_id
 from tests.support import Edited, World
 
 API = "https://api.fable.example/api/v2"

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cleanlist_mcp.instructions import CORE, LISTS, instructions
 from cleanlist_mcp.sandbox.lists import LeadList, iso
 from cleanlist_mcp.sandbox.people import Identity
+from cleanlist_mcp.server.instructions import CORE, LISTS, instructions
 from tests.support import ANSWER_BYTES, World, text_of
 
 CORE_ONLY: dict[str, Any] = {"toolsets": frozenset({"core"})}

@@ -21,7 +21,7 @@ from mcp import Client
 from mcp.types import TextContent
 
 from cleanlist_mcp import __version__
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -125,12 +125,12 @@ def test_a_checkout_without_a_lock_file_starts_too() -> None:
 def test_every_file_that_the_manifest_or_the_build_needs_goes_in() -> None:
     allowed = (ROOT / ".mcpbignore").read_text("utf-8").split()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    packages = [path.relative_to(ROOT).parent.as_posix() for path in PACKAGE.rglob("__init__.py")]
     needed = {
-        *("manifest.json", "pyproject.toml", "uv.lock", "cleanlist_mcp/py.typed"),
-        *(MANIFEST["icon"], project["readme"], *project["license-files"], "PRIVACY.md"),
-        *packages,
-        *(f"{package}/*.py" for package in packages),
+        *("manifest.json", "pyproject.toml", "uv.lock", MANIFEST["icon"], project["readme"], "PRIVACY.md"),
+        *project["license-files"],
+        *("cleanlist_mcp", "cleanlist_mcp/py.typed", "cleanlist_mcp/*.py"),
+        # Packers that read the file as git does need each folder let in before what is in it.
+        *("cleanlist_mcp/**/", "cleanlist_mcp/**/*.py", "cleanlist_mcp/**/*.csv"),
         *("server", "server/main.py"),
     }
 

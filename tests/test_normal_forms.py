@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_mcp.normal_forms import (
+from cleanlist_mcp.people.normal_forms import (
     ascii_domain,
     is_profile_page,
     normal_domain,
@@ -177,7 +177,7 @@ def test_what_idna_refuses_is_taken_as_it_stands() -> None:
 def test_an_ordinary_domain_needs_no_tables() -> None:
     script = (
         "import sys\n"
-        "from cleanlist_mcp.normal_forms import ascii_domain, normal_domain\n"
+        "from cleanlist_mcp.people.normal_forms import ascii_domain, normal_domain\n"
         "assert ascii_domain(normal_domain('https://www.Fable.example/') or '') == 'fable.example'\n"
         "assert 'idna' not in sys.modules\n"
     )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.paging import Place
+from cleanlist_mcp.lists.paging import Place
 
 rules = settings(deadline=None, max_examples=50, database=None)
 ascii_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40)

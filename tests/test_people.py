@@ -2,8 +2,8 @@
 
 import pytest
 
+from cleanlist_mcp.calls.person import read_person
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.people import read_person
 
 
 def refusal(**fields: str) -> InvalidArguments:

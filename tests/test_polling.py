@@ -10,17 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.polling import log_uniform, lower_bound
-from cleanlist_mcp.polling import (
+from cleanlist_mcp.api.rate_budget import (
     HELD_BACK,
-    JITTER,
     LAST_LOOK_BEFORE_END,
     REQUESTS_PER_MINUTE,
     SERVED_EARLY,
-    WIDEST,
-    Progress,
     RateBudget,
-    next_delay,
 )
+from cleanlist_mcp.runs.schedule import JITTER, WIDEST, Progress, next_delay
 
 chances = st.floats(0, 1)
 lengths = st.floats(0.1, 3600)

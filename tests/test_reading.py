@@ -13,10 +13,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from cleanlist_mcp.answers import read_body
-from cleanlist_mcp.client import CleanlistClient
-from cleanlist_mcp.errors import BadResponse
-from cleanlist_mcp.models import (
+from cleanlist_mcp.api.client import CleanlistClient
+from cleanlist_mcp.api.failures import read_body
+from cleanlist_mcp.api.reading import (
+    MAX_RESPONSE_BYTES,
+    SECOND_READING_BYTES,
+    Body,
+    BodyRefused,
+    lenient_json,
+    workflow_id_in,
+)
+from cleanlist_mcp.api.wire import (
     Balance,
     CsvImported,
     Estimate,
@@ -29,14 +36,7 @@ from cleanlist_mcp.models import (
     Whoami,
     WorkflowStatus,
 )
-from cleanlist_mcp.reading import (
-    MAX_RESPONSE_BYTES,
-    SECOND_READING_BYTES,
-    Body,
-    BodyRefused,
-    lenient_json,
-    workflow_id_in,
-)
+from cleanlist_mcp.errors import BadResponse
 from tests.test_client import Api
 
 HERE = "@here@"
@@ -109,7 +109,7 @@ INSTEAD_OF_A_TEXT = (
 
 def read(model: type[BaseModel], content: bytes) -> BaseModel:
     """Read an answer as the client does."""
-    from cleanlist_mcp.client import _read
+    from cleanlist_mcp.api.client import _read
 
     return _read(content, model)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.overhead import RUNS, table
-from cleanlist_mcp import errors, snippets
-from cleanlist_mcp.cli import CLIENTS
-from cleanlist_mcp.instructions import CORE, LISTS
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp import errors
+from cleanlist_mcp.cli import client_config
+from cleanlist_mcp.cli.main import CLIENTS
+from cleanlist_mcp.money.prices import PRICES
+from cleanlist_mcp.server.build import build_server
+from cleanlist_mcp.server.instructions import CORE, LISTS
 from cleanlist_mcp.settings import VARIABLES, Settings, unknown_variables
-from cleanlist_mcp.spend import PRICES
-from tests.test_floors import FLOORS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -61,7 +61,7 @@ def test_the_first_screen_holds_the_sentence_the_command_the_snippet_and_the_pri
 
 
 def test_the_snippet_comes_from_the_one_place_for_snippets() -> None:
-    snippet = snippets.snippet("claude-code", command=["COMMAND"])
+    snippet = client_config.snippet("claude-code", command=["COMMAND"])
 
     assert snippet.replace("COMMAND", '"$PWD/.venv/bin/cleanlist-mcp"') in README
 
@@ -119,14 +119,6 @@ def test_every_sentence_that_is_explained_is_said_somewhere() -> None:
     explained = re.findall(r"`([^`]+)`", " ".join(first_cells(section("Troubleshooting"))))
     sentences = {words for words in explained if " " in words}
     assert {words for words in sentences if not any(words in text for text in said)} == THE_WORDS_OF_OTHERS
-
-
-def test_contributing_names_every_room_on_its_floor() -> None:
-    house = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n| floor | rooms |\n", 1)[1]
-    rows = [set(re.findall(r"`(\w+)/?`", row)) for row in house.splitlines()[1 : len(FLOORS) + 1]]
-
-    told = [{room for room in row if not room.startswith("_")} for row in rows]
-    assert told == [set(rooms.split()) - {"__main__"} for _, rooms in FLOORS]
 
 
 def test_every_client_is_named() -> None:

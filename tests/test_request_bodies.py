@@ -25,9 +25,9 @@ import httpx
 import pytest
 from hypothesis import given
 
-from cleanlist_mcp import models
-from cleanlist_mcp.client import CleanlistClient
-from cleanlist_mcp.leads import to_csv_chunks
+from cleanlist_mcp.api import wire
+from cleanlist_mcp.api.client import CleanlistClient
+from cleanlist_mcp.imports.preparing import to_csv_chunks
 from cleanlist_mcp.sandbox import imports
 from cleanlist_mcp.sandbox.state import IN_PROCESS_ORIGIN, PUBLIC_PREFIX, SECOND_PREFIX
 from tests.people_written import prepared, rules, some_records
@@ -341,11 +341,11 @@ def test_every_endpoint_of_the_client_has_sent_something_here(sent: list[Sent]) 
 
 
 def test_every_field_of_every_request_model_has_left_here(sent: list[Sent]) -> None:
-    names = {"list_id" if one == "lead_list_id" else one for one in _all_fields(models.Sent)}
+    names = {"list_id" if one == "lead_list_id" else one for one in _all_fields(wire.Sent)}
     assert names <= {name for one in sent if one.content for name in one.body}
 
 
-def _all_fields(model: type[models.Sent]) -> Iterator[str]:
+def _all_fields(model: type[wire.Sent]) -> Iterator[str]:
     for kind in model.__subclasses__():
         yield from kind.model_fields
         yield from _all_fields(kind)

@@ -3,8 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_mcp.errors import ApiError, ApiRefusal, ApiUnavailable, BadResponse, NotFound, RateLimited
-from cleanlist_mcp.retries import FIRST_WAIT, LONGEST_WAIT, MAX_ATTEMPTS, may_resend, wait_before
+from cleanlist_mcp.api.retries import FIRST_WAIT, LONGEST_WAIT, MAX_ATTEMPTS, may_resend, wait_before
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiRefusal,
+    ApiUnavailable,
+    BadResponse,
+    NotFound,
+    RateLimited,
+)
 
 WORDS = ("It failed.", "Try again.")
 chances = st.floats(0, 1, exclude_max=True)

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_mcp import errors, instructions, secrecy
-from cleanlist_mcp.secrecy import MARK, PIECE, blot, blot_all, holds_secret, keep, keep_proxies
+from cleanlist_mcp import errors, secrecy
+from cleanlist_mcp.secrecy import (
+    MARK,
+    PIECE,
+    blot,
+    blot_all,
+    holds_secret,
+    keep,
+    keep_proxies,
+)
+from cleanlist_mcp.server import instructions
 from cleanlist_mcp.settings import Settings
 from tests.spellings import SPELLINGS, fictional_key, left_of
 

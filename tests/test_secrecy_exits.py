@@ -17,14 +17,17 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, ElicitRequestParams, ElicitResult, ResourceTemplateReference
 from pydantic import SecretStr
 
-from cleanlist_mcp import cli, doctor, prompts, reports, resources
-from cleanlist_mcp.doctor import Finding
+from cleanlist_mcp.answers.shapes import compact
+from cleanlist_mcp.calls import run
+from cleanlist_mcp.cli import doctor
+from cleanlist_mcp.cli import main as cli
+from cleanlist_mcp.cli.doctor import Finding
 from cleanlist_mcp.errors import ApiRefusal, InvalidArguments, traceback_of
-from cleanlist_mcp.results import compact
 from cleanlist_mcp.secrecy import MARK
-from cleanlist_mcp.serving import log_to_stderr
+from cleanlist_mcp.server import boundary, dialog, prompts, resources
+from cleanlist_mcp.server.stdio import log_to_stderr
+from cleanlist_mcp.server.tools import account, enrichment
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.tools import _boundary, _confirm, account
 from tests.spellings import SPELLINGS, fictional_key, left_of
 from tests.support import World, text_of
 
@@ -40,7 +43,7 @@ def the_key_is_in_use() -> None:
 async def test_an_answer_lets_nothing_out_and_its_text_equals_its_data(
     world: World, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cleanlist_mcp.results import whoami_result as told
+    from cleanlist_mcp.answers.shapes import whoami_result as told
 
     def careless(*args: Any, **kwargs: Any) -> Any:
         return told(*args, **kwargs).model_copy(
@@ -74,7 +77,7 @@ async def test_an_error_lets_nothing_out_in_any_of_its_members(
         result = await session.result("whoami")
 
     assert not left_of(KEY, result.model_dump_json(by_alias=True))
-    assert (result.meta or {})[_boundary.ERROR_META] == {"code": MARK, "charged": "no"}
+    assert (result.meta or {})[boundary.ERROR_META] == {"code": MARK, "charged": "no"}
     assert "Refused: [secret removed]." in text_of(result)
 
 
@@ -93,7 +96,7 @@ async def test_a_resources_error_lets_nothing_out(
     async def careless(*args: Any) -> Any:
         raise InvalidArguments(f"{KEY} is wrong.", "Call again.")
 
-    monkeypatch.setattr(reports, "status", careless)
+    monkeypatch.setattr(run, "status", careless)
     async with world.connect(era) as session:
         with pytest.raises(MCPError) as refused:
             await session.client.read_resource("cleanlist://runs/enrich-1")
@@ -131,7 +134,7 @@ async def test_the_dialogs_question_lets_nothing_out(
         asked.append(params.message)
         return ElicitResult(action="decline")
 
-    monkeypatch.setattr(_confirm, "question", lambda quote: f"Spend {quote.cost} for {KEY}?")
+    monkeypatch.setattr(dialog, "question", lambda quote: f"Spend {quote.cost} for {KEY}?")
     async with world.connect(era, decline) as session:
         await session.call("enrich_list", **await world.quote(session))
 
@@ -139,7 +142,7 @@ async def test_the_dialogs_question_lets_nothing_out(
 
 
 async def test_progress_lets_nothing_out(world: World, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports, "progress_sentence", lambda status: f"{KEY}: halfway")
+    monkeypatch.setattr(enrichment, "progress_sentence", lambda status: f"{KEY}: halfway")
     async with world.connect(era) as session:
         await session.call("enrich_person", email="ada@fable.example", wait_seconds=40)
 
@@ -249,7 +252,7 @@ def test_arguments_out_of_all_proportion_are_refused_at_a_glance(kind: str) -> N
     arguments = made()
     began = time.process_time()
     with pytest.raises(InvalidArguments) as refused:
-        _boundary.check_given(arguments, lists=["people"])
+        boundary.check_given(arguments, lists=["people"])
 
     assert time.process_time() - began < 0.1
     assert refused.value.message == f"{named} is far longer than anything that this server takes."
@@ -280,7 +283,7 @@ async def test_every_text_argument_says_how_long_it_may_be(world: World) -> None
 
     found = [node for tool in tools for node in texts(tool.input_schema)]
     assert len(found) > 25
-    assert all(node["maxLength"] < _boundary.LONGEST_TEXT for node in found)
+    assert all(node["maxLength"] < boundary.LONGEST_TEXT for node in found)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +315,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 def the_handler() -> logging.Handler:
     """The one that was set up, without those of the tests."""
     (handler,) = [
-        one for one in logging.getLogger().handlers if type(one).__module__ == "cleanlist_mcp.serving"
+        one for one in logging.getLogger().handlers if type(one).__module__ == "cleanlist_mcp.server.stdio"
     ]
     return handler
 

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from cleanlist_mcp import __version__
 from cleanlist_mcp.errors import InternalError
-from cleanlist_mcp.instructions import CORE, LISTS, NOT_READ_ONLY, instructions
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
+from cleanlist_mcp.server.instructions import CORE, LISTS, NOT_READ_ONLY, instructions
 from cleanlist_mcp.settings import Settings
 from tests.support import World
 
@@ -115,7 +115,7 @@ async def test_a_defect_is_masked_for_the_model_and_logged_without_data(
         raise RuntimeError("ada@fable.example and clapi_secret")
 
     async with world.connect(era) as session:
-        monkeypatch.setattr("cleanlist_mcp.tools.account.whoami_result", broken)
+        monkeypatch.setattr("cleanlist_mcp.server.tools.account.whoami_result", broken)
         error = await session.error("whoami")
 
     assert error["code"] == InternalError.code
@@ -271,8 +271,8 @@ async def test_a_plan_without_the_api_is_said_in_words(world: World) -> None:
 
 
 async def test_a_call_that_never_ends_is_answered_within_its_seconds(world: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr("cleanlist_mcp.tools._boundary.CALL_SECONDS", 0.05)
-    monkeypatch.setattr("cleanlist_mcp.tools.account.describe", lambda services: anyio.sleep_forever())
+    monkeypatch.setattr("cleanlist_mcp.server.boundary.CALL_SECONDS", 0.05)
+    monkeypatch.setattr("cleanlist_mcp.server.tools.account.describe", lambda services: anyio.sleep_forever())
     async with world.connect() as session:
         error = await session.error("whoami")
     assert (error["code"], error["charged"]) == ("api_unavailable", "no")

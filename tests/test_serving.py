@@ -16,9 +16,9 @@ from mcp.shared.message import SessionMessage
 from mcp.types import INVALID_REQUEST, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from cleanlist_mcp.instructions import CORE, LISTS
-from cleanlist_mcp.server import build_server
-from cleanlist_mcp.serving import Answers, Requests, has_stream_door, log_to_stderr
+from cleanlist_mcp.server.build import build_server
+from cleanlist_mcp.server.instructions import CORE, LISTS
+from cleanlist_mcp.server.stdio import Answers, Requests, has_stream_door, log_to_stderr
 from cleanlist_mcp.settings import Settings
 from tests.test_stdio import ENVELOPE, HANDSHAKE, started
 

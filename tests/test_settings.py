@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from cleanlist_mcp.errors import NotConfigured, SettingsError
-from cleanlist_mcp.settings import DEFAULT_BASE_URL, NO_KEY, VARIABLES, Settings, api_of, unknown_variables
+from cleanlist_mcp.settings import (
+    DEFAULT_BASE_URL,
+    NO_KEY,
+    VARIABLES,
+    Settings,
+    api_of,
+    unknown_variables,
+)
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:

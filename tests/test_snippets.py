@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from cleanlist_mcp import cli, snippets
+from cleanlist_mcp.cli import client_config
+from cleanlist_mcp.cli import main as cli
 from cleanlist_mcp.settings import Settings
 
 COMMAND = ["/opt/cleanlist/bin/cleanlist-mcp", "--verbose"]
@@ -47,26 +48,26 @@ def claude_reads(words: list[str]) -> dict[str, Any]:
     return {"command": command[0], "args": command[1:], "env": environment}
 
 
-@pytest.mark.parametrize("client", snippets.CLIENTS)
+@pytest.mark.parametrize("client", client_config.CLIENTS)
 def test_every_client_gets_the_same_command_and_a_placeholder_for_the_key(client: str) -> None:
-    entry = parsed(client, snippets.snippet(client, command=COMMAND))
+    entry = parsed(client, client_config.snippet(client, command=COMMAND))
 
     assert [entry["command"], *entry["args"]] == COMMAND
-    expected = "${input:cleanlist_api_key}" if client == "vscode" else snippets.PLACEHOLDER
+    expected = "${input:cleanlist_api_key}" if client == "vscode" else client_config.PLACEHOLDER
     assert entry["env"] == {"CLEANLIST_API_KEY": expected}
 
 
-@pytest.mark.parametrize("client", snippets.CLIENTS)
+@pytest.mark.parametrize("client", client_config.CLIENTS)
 @pytest.mark.parametrize("path", AWKWARD)
 def test_a_path_with_spaces_and_backslashes_survives(client: str, path: str) -> None:
-    entry = parsed(client, snippets.snippet(client, command=[path]))
+    entry = parsed(client, client_config.snippet(client, command=[path]))
 
     assert [entry["command"], *entry["args"]] == [path]
 
 
-@pytest.mark.parametrize("client", snippets.CLIENTS)
+@pytest.mark.parametrize("client", client_config.CLIENTS)
 def test_the_sandbox_snippet_asks_for_no_key(client: str) -> None:
-    text = snippets.snippet(client, command=COMMAND, sandbox=True)
+    text = client_config.snippet(client, command=COMMAND, sandbox=True)
 
     entry = parsed(client, text)
     assert [entry["command"], *entry["args"]] == COMMAND
@@ -76,14 +77,14 @@ def test_the_sandbox_snippet_asks_for_no_key(client: str) -> None:
 
 
 def test_a_placeholder_that_was_never_replaced_is_recognised_as_no_key() -> None:
-    settings = Settings.from_environment({"CLEANLIST_API_KEY": snippets.PLACEHOLDER})
+    settings = Settings.from_environment({"CLEANLIST_API_KEY": client_config.PLACEHOLDER})
 
     assert settings.api_key is None
     assert "CLEANLIST_API_KEY" in settings.key_fault.text
 
 
 def test_vs_code_asks_for_the_key_and_hides_it() -> None:
-    data = json.loads(snippets.snippet("vscode", command=COMMAND))
+    data = json.loads(client_config.snippet("vscode", command=COMMAND))
 
     (asked,) = data["inputs"]
     assert asked["password"] is True
@@ -93,21 +94,21 @@ def test_vs_code_asks_for_the_key_and_hides_it() -> None:
 @pytest.mark.parametrize("sandbox", [False, True])
 @pytest.mark.parametrize("path", AWKWARD)
 def test_cursors_link_carries_the_entry_itself_and_not_the_file(path: str, sandbox: bool) -> None:
-    url = urlsplit(snippets.install_link("cursor", command=[path], sandbox=sandbox) or "")
+    url = urlsplit(client_config.install_link("cursor", command=[path], sandbox=sandbox) or "")
     query = parse_qs(url.query, strict_parsing=True)
 
     assert (url.scheme, url.path) == ("cursor", "/mcp/install")
     assert query["name"] == ["cleanlist"]
     entry = json.loads(base64.b64decode(query["config"][0], validate=True))
-    assert entry == parsed("cursor", snippets.snippet("cursor", command=[path], sandbox=sandbox))
+    assert entry == parsed("cursor", client_config.snippet("cursor", command=[path], sandbox=sandbox))
 
 
 @pytest.mark.parametrize("sandbox", [False, True])
 @pytest.mark.parametrize("path", AWKWARD)
 def test_vs_codes_link_carries_what_its_snippet_does(path: str, sandbox: bool) -> None:
-    url = urlsplit(snippets.install_link("vscode", command=[path], sandbox=sandbox) or "")
+    url = urlsplit(client_config.install_link("vscode", command=[path], sandbox=sandbox) or "")
     carried = json.loads(unquote(url.query))
-    snippet = json.loads(snippets.snippet("vscode", command=[path], sandbox=sandbox))
+    snippet = json.loads(client_config.snippet("vscode", command=[path], sandbox=sandbox))
 
     assert (url.scheme, url.path) == ("vscode", "mcp/install")
     inputs, name = carried.pop("inputs"), carried.pop("name")
@@ -115,7 +116,7 @@ def test_vs_codes_link_carries_what_its_snippet_does(path: str, sandbox: bool) -
 
 
 def test_a_client_without_install_links_has_none() -> None:
-    assert snippets.install_link("zed", command=COMMAND) is None
+    assert client_config.install_link("zed", command=COMMAND) is None
 
 
 @pytest.mark.parametrize(
@@ -133,11 +134,11 @@ def test_a_client_without_install_links_has_none() -> None:
     ],
 )
 def test_windows_quotes_whatever_is_more_than_a_plain_word(word: str, written: str) -> None:
-    assert snippets.shell_line([word, "a"], windows=True) == f"{written} a"
+    assert client_config.shell_line([word, "a"], windows=True) == f"{written} a"
 
 
 def test_the_running_installation_is_named_by_its_whole_path_and_starts() -> None:
-    words = snippets.running_command()
+    words = client_config.running_command()
 
     assert Path(words[0]).is_absolute()
     ended = subprocess.run([*words, "--version"], capture_output=True, text=True, timeout=30, check=False)
@@ -147,7 +148,7 @@ def test_the_running_installation_is_named_by_its_whole_path_and_starts() -> Non
 def test_an_installation_without_its_script_is_started_as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysconfig, "get_path", lambda name: "/nowhere")
 
-    assert snippets.running_command() == (sys.executable, "-m", "cleanlist_mcp")
+    assert client_config.running_command() == (sys.executable, "-m", "cleanlist_mcp")
 
 
 FOLDER = {"url": "file:///home/ada/my%20tools/cleanlist-mcp", "dir_info": {}}
@@ -169,13 +170,13 @@ def test_a_run_from_uvs_cache_is_told_as_uvx_with_its_source(
 ) -> None:
     (in_uvs_cache / "direct_url.json").write_text(json.dumps(recorded), "utf-8")
 
-    assert snippets.running_command() == ("/usr/bin/uvx", "--from", source, "cleanlist-mcp")
+    assert client_config.running_command() == ("/usr/bin/uvx", "--from", source, "cleanlist-mcp")
 
 
 def test_a_run_from_uvs_cache_without_a_source_is_refused_with_what_to_do(
     in_uvs_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert snippets.main("cursor") == 1
+    assert client_config.main("cursor") == 1
 
     out, aside = capsys.readouterr()
     assert out == ""
@@ -189,34 +190,34 @@ def test_a_run_from_uvs_cache_that_is_no_package_at_all_is_refused_too(
     def missing(name: str) -> Distribution:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(snippets, "distribution", missing)
+    monkeypatch.setattr(client_config, "distribution", missing)
 
-    assert snippets.running_command() == ()
+    assert client_config.running_command() == ()
 
 
 @pytest.fixture
 def in_uvs_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """This process as uvx starts it; gives the folder in which the installer would have recorded the source."""
     monkeypatch.setattr(sys, "prefix", "/home/ada/.cache/uv/archive-v0/Xb2mQ")
-    monkeypatch.setattr(snippets, "distribution", lambda name: Distribution.at(tmp_path))
+    monkeypatch.setattr(client_config, "distribution", lambda name: Distribution.at(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/uvx")
     return tmp_path
 
 
 def test_the_command_line_knows_the_same_clients() -> None:
-    assert list(snippets.CLIENTS) == list(cli.CLIENTS)
+    assert list(client_config.CLIENTS) == list(cli.CLIENTS)
 
 
 def test_the_command_prints_the_snippet_alone_and_says_aside_where_it_goes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert snippets.main("cursor") == 0
+    assert client_config.main("cursor") == 0
 
     out, aside = capsys.readouterr()
     entry = parsed("cursor", out)
-    assert [entry["command"], *entry["args"]] == list(snippets.running_command())
+    assert [entry["command"], *entry["args"]] == list(client_config.running_command())
     assert "~/.cursor/mcp.json" in aside
-    assert snippets.PLACEHOLDER in aside
+    assert client_config.PLACEHOLDER in aside
     assert "cursor://" in aside
 
 
@@ -227,21 +228,21 @@ def test_the_command_prints_the_snippet_alone_and_says_aside_where_it_goes(
 def test_whoever_has_such_a_file_already_is_told_to_add_the_entry_alone(
     client: str, keys: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    snippets.main(client)
+    client_config.main(client)
 
     assert f"Where the file already has {keys}, add only the entry inside it." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("client", ["claude-code", "codex"])
 def test_a_snippet_that_is_no_json_has_no_outer_key(client: str, capsys: pytest.CaptureFixture[str]) -> None:
-    snippets.main(client)
+    client_config.main(client)
 
     assert "already has" not in capsys.readouterr().err
 
 
 def test_whoever_tries_the_sandbox_is_not_told_to_fill_in_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    snippets.main("zed", sandbox=True)
+    client_config.main("zed", sandbox=True)
 
     aside = capsys.readouterr().err
     assert "No key is needed" in aside
-    assert snippets.PLACEHOLDER not in aside
+    assert client_config.PLACEHOLDER not in aside

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_mcp import spend
+from cleanlist_mcp import text
 from cleanlist_mcp.errors import DailyLimit, OverMaxCredits, PersonAllowance, QuoteExpired, QuoteMismatch
-from cleanlist_mcp.spend import DAY, HOUR, UNCERTAIN_HOLD, Limits, Quote, Run, Spent
+from cleanlist_mcp.money import decisions, limits, quotes
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD
+from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run, state_at
 
 NOW = 1_795_000_000.0
 QUOTE = Quote("qte_1", "list_1", "Prospects", "partial", 40, 40, 500, NOW + 300)
@@ -35,33 +39,33 @@ unrefused = st.lists(runs.filter(lambda run: run.state != "refused"), max_size=4
 
 
 def test_a_quote_is_good_for_its_own_list_and_scope_alone() -> None:
-    spend.check_quote(QUOTE, "list_1", "partial", NOW)
+    quotes.check_quote(QUOTE, "list_1", "partial", NOW)
     for list_id, scope in (("list_2", "partial"), ("list_1", "full")):
         with pytest.raises(QuoteMismatch) as caught:
-            spend.check_quote(QUOTE, list_id, scope, NOW)  # type: ignore[arg-type]
+            quotes.check_quote(QUOTE, list_id, scope, NOW)  # type: ignore[arg-type]
         assert caught.value.figures["quoted_list_id"] == "list_1"
         assert f'estimate(list_id="{list_id}", scope="{scope}")' in caught.value.next_step
 
 
 def test_a_quote_is_good_until_five_seconds_past_its_end_and_no_longer() -> None:
-    spend.check_quote(QUOTE, "list_1", "partial", QUOTE.expires_at + 5)
+    quotes.check_quote(QUOTE, "list_1", "partial", QUOTE.expires_at + 5)
     with pytest.raises(QuoteExpired) as caught:
-        spend.check_quote(QUOTE, "list_1", "partial", QUOTE.expires_at + 5.1)
+        quotes.check_quote(QUOTE, "list_1", "partial", QUOTE.expires_at + 5.1)
     assert caught.value.figures["quoted_cost"] == 40
     assert caught.value.charged == "no"
 
 
 def test_a_quote_that_arrives_expired_or_good_for_hours_lives_its_usual_five_minutes() -> None:
-    assert spend.local_expiry(NOW + 290, NOW) == NOW + 290
-    assert spend.local_expiry(NOW - 1, NOW) == NOW + 300
-    assert spend.local_expiry(NOW + 2 * HOUR, NOW) == NOW + 300
+    assert quotes.local_expiry(NOW + 290, NOW) == NOW + 290
+    assert quotes.local_expiry(NOW - 1, NOW) == NOW + 300
+    assert quotes.local_expiry(NOW + 2 * HOUR, NOW) == NOW + 300
 
 
 def test_max_credits_is_a_ceiling_and_no_ceiling_is_fine() -> None:
-    spend.check_max_credits(40, None, "list_1", "partial")
-    spend.check_max_credits(40, 40, "list_1", "partial")
+    quotes.check_max_credits(40, None, "list_1", "partial")
+    quotes.check_max_credits(40, 40, "list_1", "partial")
     with pytest.raises(OverMaxCredits) as caught:
-        spend.check_max_credits(40, 39, "list_1", "partial")
+        quotes.check_max_credits(40, 39, "list_1", "partial")
     assert (caught.value.figures["quoted_cost"], caught.value.figures["max_credits"]) == (40, 39)
 
 
@@ -69,7 +73,7 @@ def test_max_credits_is_a_ceiling_and_no_ceiling_is_fine() -> None:
 def test_a_limit_is_never_passed_and_never_bites_early(
     kind: Any, cost: int, hour: int, day: int, allowance: int, daily: int
 ) -> None:
-    error = spend.limit_error(kind, cost, Spent(hour, day, 0), Limits(allowance, daily))
+    error = limits.limit_error(kind, cost, Spent(hour, day, 0), Limits(allowance, daily))
 
     over_day = day + cost > daily
     over_hour = kind == "person" and hour + cost > allowance
@@ -80,13 +84,13 @@ def test_a_limit_is_never_passed_and_never_bites_early(
 
 @given(unrefused, st.booleans())
 def test_a_person_whose_run_goes_on_is_never_started_again(entries: list[Run], again: bool) -> None:
-    decision = spend.decide_person(entries, again=again, now=NOW)
+    decision = decisions.decide_person(entries, again=again, now=NOW)
 
-    states = [spend.state_at(run, NOW) for run in entries]
+    states = [state_at(run, NOW) for run in entries]
     if "running" in states or "starting" in states:
         assert decision.action in ("replay", "wait")
         assert decision.run is not None
-        assert spend.state_at(decision.run, NOW) in ("running", "starting")
+        assert state_at(decision.run, NOW) in ("running", "starting")
     elif decision.action == "start" and entries:
         newest = entries[0]
         assert again or (newest.state == "finished" and NOW - (newest.finished_at or newest.started_at) > DAY)
@@ -97,14 +101,14 @@ def test_a_person_whose_run_goes_on_is_never_started_again(entries: list[Run], a
 def test_a_quote_starts_once_and_a_list_is_run_once_at_a_time(
     same_quote: Run | None, same_work: list[Run]
 ) -> None:
-    decision = spend.decide_list(same_quote, same_work, now=NOW)
+    decision = decisions.decide_list(same_quote, same_work, now=NOW)
 
     if same_quote is not None:
         assert decision.action in ("wait", "resend", "replay")
         assert decision.run is same_quote
-    elif any(spend.state_at(run, NOW) in ("running", "starting") for run in same_work):
+    elif any(state_at(run, NOW) in ("running", "starting") for run in same_work):
         assert decision.action == "busy"
-    elif decision.action == "start" and same_work and spend.state_at(same_work[0], NOW) == "uncertain":
+    elif decision.action == "start" and same_work and state_at(same_work[0], NOW) == "uncertain":
         assert NOW - same_work[0].started_at >= UNCERTAIN_HOLD
 
 
@@ -128,18 +132,18 @@ def test_a_quote_starts_once_and_a_list_is_run_once_at_a_time(
 def test_the_same_person_is_decided_by_what_became_of_the_runs_before(
     entries: Sequence[Run], again: bool, action: str
 ) -> None:
-    assert spend.decide_person(entries, again=again, now=NOW).action == action
+    assert decisions.decide_person(entries, again=again, now=NOW).action == action
 
 
 def test_a_request_counts_as_lost_once_its_time_is_over_or_its_clock_was_set_back() -> None:
     starting = replace(RUN, state="starting")
-    assert spend.state_at(starting, NOW) == "starting"
-    assert spend.state_at(starting, starting.in_flight_until + 0.1) == "uncertain"
-    assert spend.state_at(starting, starting.started_at - HOUR) == "uncertain"
+    assert state_at(starting, NOW) == "starting"
+    assert state_at(starting, starting.in_flight_until + 0.1) == "uncertain"
+    assert state_at(starting, starting.started_at - HOUR) == "uncertain"
 
 
 def test_what_is_left_of_the_allowance_is_never_negative() -> None:
-    assert spend.allowance_left(Spent(30, 30, 0), Limits(100, None)) == 70
-    assert spend.allowance_left(Spent(130, 130, 0), Limits(100, None)) == 0
-    spend.check_limits("person", 11, Spent(130, 130, 0), NO_LIMITS)
-    assert (spend.credits_text(1), spend.credits_text(0)) == ("1 credit", "0 credits")
+    assert limits.allowance_left(Spent(30, 30, 0), Limits(100, None)) == 70
+    assert limits.allowance_left(Spent(130, 130, 0), Limits(100, None)) == 0
+    limits.check_limits("person", 11, Spent(130, 130, 0), NO_LIMITS)
+    assert (text.credits_text(1), text.credits_text(0)) == ("1 credit", "0 credits")

@@ -18,9 +18,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, StdioServerParameters
 
 from benchmarks.pipe import resident_mib
-from cleanlist_mcp.instructions import CORE, LISTS
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
+from cleanlist_mcp.server.instructions import CORE, LISTS
 from tests.support import text_of
 
 SERVER = (sys.executable, "-m", "cleanlist_mcp")
@@ -368,8 +368,8 @@ async def test_a_wrong_setting_is_one_line_and_status_2(tmp_path: Path) -> None:
 STRAY_PRINTS = """
 import os, sys
 from cleanlist_mcp import cli
-from cleanlist_mcp.client import CleanlistClient
-from cleanlist_mcp.serving import serve
+from cleanlist_mcp.api.client import CleanlistClient
+from cleanlist_mcp.server.stdio import serve
 
 genuine = CleanlistClient.whoami
 

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from cleanlist_mcp.sandbox.people import Identity
-from cleanlist_mcp.server import build_server
+from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import Settings
 from tests.support import ERAS, Session, World
 

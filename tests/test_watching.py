@@ -9,13 +9,13 @@ import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from cleanlist_mcp.client import CleanlistClient
+from cleanlist_mcp.api.client import CleanlistClient
+from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import NotFound
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.models import WorkflowStatus
-from cleanlist_mcp.polling import RateBudget
-from cleanlist_mcp.watching import REMEMBERED_RUNS, Watched, Watcher
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.runs.watching import REMEMBERED_RUNS, Watched, Watcher
 from tests.support import Edited, Session, VirtualClock, VirtualNetwork, World, said
 
 STATUS = "GET /enrichment/status/*"

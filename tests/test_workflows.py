@@ -14,14 +14,17 @@ from mcp import Client
 from mcp.types import ElicitResult
 from pydantic import SecretStr
 
-from cleanlist_mcp import journal, quotes, server, workflows
+from cleanlist_mcp.calls import quotes
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal import Journal
-from cleanlist_mcp.journal_file import FILE_NAME
-from cleanlist_mcp.models import Scope
+from cleanlist_mcp.journal import journal
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.money.prices import PRICES, Scope
+from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.runs import starting
+from cleanlist_mcp.runs.starting import Workflows
+from cleanlist_mcp.server import build
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.spend import PRICES, Run
-from cleanlist_mcp.workflows import Workflows
 from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, said
 from tests.support import World as EveryWorld
 
@@ -308,7 +311,7 @@ async def test_a_client_that_goes_away_loses_nothing(world: World, era: str, too
 
 async def test_a_server_that_stops_does_not_wait_to_send_again(world: World) -> None:
     world.sandbox.faults.next(f"POST {PERSON_PATH}", "rate_limited", retry_after=8, times=1000)
-    stopping = server.build_server(world.settings(), world.transport, clock=SystemClock())
+    stopping = build.build_server(world.settings(), world.transport, clock=SystemClock())
     with anyio.fail_after(30):
         async with Client(stopping) as client, interrupted(Session(client, {}), "enrich_person", **ADA):
             await arrival(world, PERSON_PATH)
@@ -760,7 +763,8 @@ async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Jo
 
 
 @pytest.mark.parametrize(
-    ("tool", "step"), [("enrich_person", "people.label"), ("enrich_list", "quotes.checked")]
+    ("tool", "step"),
+    [("enrich_person", "server.tools.enrichment.label"), ("enrich_list", "calls.quotes.checked")],
 )
 async def test_a_defect_before_the_spend_charged_nothing_and_one_after_it_is_unknown(
     world: World, monkeypatch: pytest.MonkeyPatch, tool: str, step: str
@@ -773,7 +777,7 @@ async def test_a_defect_before_the_spend_charged_nothing_and_one_after_it_is_unk
         monkeypatch.setattr(f"cleanlist_mcp.{step}", fail)
         before = await session.error(tool, **arguments)
         monkeypatch.undo()
-        monkeypatch.setattr("cleanlist_mcp.reports._report", fail)
+        monkeypatch.setattr("cleanlist_mcp.calls.run._report", fail)
         after = await session.error(tool, **arguments)
         monkeypatch.undo()
         report = await session.call(tool, **arguments)
@@ -821,9 +825,9 @@ async def test_a_defect_while_a_spend_is_under_way_leaves_it_unknown(
 async def test_a_spend_that_hangs_longer_than_the_shutdown_allows_is_unknown_afterwards(
     world: World, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(workflows, "SHUTDOWN_SECONDS", 0.05)
+    monkeypatch.setattr(starting, "SHUTDOWN_SECONDS", 0.05)
     world.sandbox.faults.next(f"POST {PERSON_PATH}", "hang_after")
-    stopping = server.build_server(world.settings(), world.transport, clock=SystemClock())
+    stopping = build.build_server(world.settings(), world.transport, clock=SystemClock())
     with anyio.fail_after(30):
         async with Client(stopping) as client, interrupted(Session(client, {}), "enrich_person", **ADA):
             await arrival(world, PERSON_PATH)

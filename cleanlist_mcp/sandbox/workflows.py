@@ -13,7 +13,15 @@ from typing import Any, Literal
 
 from cleanlist_mcp.sandbox.accounts import ApiKey
 from cleanlist_mcp.sandbox.lists import Lead, Lists
-from cleanlist_mcp.sandbox.people import Ending, Identity, ending, finding, is_reviewed, is_slow, texts
+from cleanlist_mcp.sandbox.people import (
+    Ending,
+    Identity,
+    ending,
+    finding,
+    is_reviewed,
+    is_slow,
+    texts,
+)
 from cleanlist_mcp.sandbox.problems import not_found
 from cleanlist_mcp.sandbox.quotes import PRICES, EnrichmentType, Quote
 

@@ -1,0 +1,1 @@
+"""What the tools answer, pure: facts in, sentences out."""

@@ -1,0 +1,266 @@
+"""What became of the rows of one `add_leads`, every row of them, and how that is said."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cleanlist_mcp.answers.shapes import AddLeadsResult, SkippedRow, rows_text
+from cleanlist_mcp.api.wire import CsvImported
+from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
+from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
+from cleanlist_mcp.people.identity import IMPORT_WAYS, identity
+
+NAMED_ROWS = 50
+"""Skipped rows that one answer names, and notes about rows; the rest are counted."""
+
+ROWS_OF_A_NOTE = 10
+"""Rows that a note names which is true of several."""
+
+NAMED_COLUMNS = 30
+"""Unused columns that one answer names."""
+
+NOT_REPEATABLE = (
+    "Their first sending is too long ago for the API to recognise a repeat. Call get_leads to see whether they are "
+    "in the list; if they are not, add them to a new list with create_list and add_leads."
+)
+
+HELD_ELSEWHERE = (
+    "Repeat that earlier add_leads call with the very same people, no more than 23 hours after it, which settles "
+    "it; or look with get_leads."
+)
+
+_REASON = re.compile(r"[a-z][a-z_ ]{0,39}")
+
+
+@dataclass
+class Tally:
+    """What became of the rows so far. `stopped` says why the rest was not sent, where it is not the time."""
+
+    imported: int = 0
+    earlier: int = 0
+    unknown_here: int = 0
+    unknown_under_way: int = 0
+    unknown_elsewhere: int = 0
+    unknown_for_good: int = 0
+    not_sent: int = 0
+    neutralised: int = 0
+    capped: int = 0
+    skipped: list[RowNote] = field(default_factory=list)
+    skipped_unnamed: int = 0
+    stopped: CleanlistError | None = None
+    out_of_time: bool = False
+    retry_after: float = 0.0
+    slowest: float = 0.0
+
+    @property
+    def unknown(self) -> int:
+        """Rows that may be in the list or not."""
+        return self.unknown_here + self.unknown_under_way + self.unknown_elsewhere + self.unknown_for_good
+
+    def count_earlier(self, rows: int, imported: int) -> None:
+        """Count rows of an import that an earlier call made, of which the API took so many."""
+        self.earlier += min(imported, rows)
+        self._count(rows, imported)
+
+    def count_there(self, people: int) -> None:
+        """Count people whom an earlier call had added among others."""
+        self.count_earlier(people, people)
+
+    def count_answer(self, chunk: Chunk, answer: CsvImported, *, earlier: bool) -> None:
+        """Count a chunk by what the API made of its rows; `earlier` where it did so for an earlier call."""
+        # No more than it left out by its own count: each row is imported or skipped, never both.
+        left_out = max(len(chunk.leads) - answer.rows_imported, 0)
+        named = _skipped_by_the_api(chunk, answer)[:left_out]
+        self.neutralised += chunk.neutralised
+        self.capped += answer.skip_reasons.get("row_cap_exceeded", 0)
+        self.skipped.extend(named)
+        if earlier:
+            self.earlier += min(answer.rows_imported, len(chunk.leads))
+        self._count(len(chunk.leads), answer.rows_imported, named=len(named))
+
+    def _count(self, rows: int, imported: int, *, named: int = 0) -> None:
+        """Count rows that the API took, so that each of them is imported or left out."""
+        imported = min(imported, rows)
+        self.imported += imported
+        self.skipped_unnamed += max(rows - imported - named, 0)
+
+    @property
+    def left_out(self) -> int:
+        """Rows that were skipped, here or by the API."""
+        return len(self.skipped) + self.skipped_unnamed
+
+
+def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArguments:
+    """The error where no row is left to send."""
+    columns = f" Columns not used: {', '.join(_first_columns(unused))}." if unused else ""
+    return InvalidArguments(
+        f"No row identifies anybody, so nothing was sent.{columns}",
+        f"Give each row {IMPORT_WAYS}.",
+        field_errors=[
+            {"field": f"row {note.row}", "problem": note.reason}
+            for note in sorted(skipped, key=lambda note: note.row)[:NAMED_ROWS]
+        ],
+    )
+
+
+def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
+    """The rows that the API names, its numbers (its title row is 1) turned into the caller's."""
+    words = [name.replace("_", " ") for name in answer.skip_reasons if _REASON.fullmatch(name)]
+    reason = " or ".join(words[:3]) or "left out"
+    here = dict.fromkeys(row for row in answer.sample_skip_rows if 2 <= row < len(chunk.leads) + 2)
+    return [RowNote(chunk.leads[row - 2].row, f"Cleanlist: {reason}") for row in here]
+
+
+def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
+    """The leads that are in the list by what the API says; none, where it does not say which rows it left out.
+
+    Whom it left out as a duplicate is there by another row of the same person.
+    """
+    imported = min(answer.rows_imported, len(chunk.leads))
+    if len({identity(lead.person) for lead in chunk.leads}) == imported:
+        return list(chunk.leads)
+    skipped = {note.row for note in _skipped_by_the_api(chunk, answer)}
+    taken = [lead for lead in chunk.leads if lead.row not in skipped]
+    if len(taken) != imported:
+        return []
+    there = {identity(lead.person) for lead in taken}
+    return [lead for lead in chunk.leads if identity(lead.person) in there]
+
+
+def _first_columns(unused: Sequence[str]) -> list[str]:
+    more = len(unused) - NAMED_COLUMNS
+    return [*unused[:NAMED_COLUMNS], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _row_notes(notes: Sequence[RowNote]) -> list[str]:
+    """One line for each thing that there is to say, with the rows of which it is true."""
+    rows: dict[str, list[int]] = {}
+    for note in notes:
+        rows.setdefault(note.reason, []).append(note.row)
+    said = [f"{_rows(numbers)}: {reason}" for reason, numbers in list(rows.items())[:NAMED_ROWS]]
+    if len(rows) > NAMED_ROWS:
+        said.append(f"{len(rows) - NAMED_ROWS} more such notes on rows")
+    return said
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"row {numbers[0]}"
+    more = len(numbers) - ROWS_OF_A_NOTE
+    named = ", ".join(str(number) for number in numbers[:ROWS_OF_A_NOTE])
+    return f"rows {named} and {more} more" if more > 0 else f"rows {named}"
+
+
+def _tally_notes(tally: Tally) -> list[str]:
+    said = []
+    if tally.earlier:
+        said.append(
+            "people whom an earlier call added are not added again; who was removed since can go into a new list"
+        )
+    if tally.capped:
+        said.append(
+            f"Cleanlist took fewer rows in one import than were sent: {tally.capped} are not in the list; "
+            "get_leads shows who is, and the others go into another call"
+        )
+    if tally.neutralised:
+        said.append(
+            f"cells that a spreadsheet would run as a formula, now with an apostrophe: {tally.neutralised}"
+        )
+    return said
+
+
+def result(
+    list_id: str,
+    name: str,
+    tally: Tally,
+    *,
+    file_notes: Sequence[str],
+    row_notes: Sequence[RowNote],
+    unused: Sequence[str],
+) -> AddLeadsResult:
+    """The answer: counts of all rows, names of some, and the step that comes next."""
+    skipped = sorted(tally.skipped, key=lambda note: note.row)
+    return AddLeadsResult(
+        summary=_summary(tally),
+        next_step=_next_step(list_id, tally),
+        list_id=list_id,
+        list_name=name or None,
+        imported=tally.imported,
+        skipped=tally.left_out,
+        unknown=tally.unknown or None,
+        not_sent=tally.not_sent or None,
+        skipped_rows=[SkippedRow(row=note.row, reason=note.reason) for note in skipped[:NAMED_ROWS]] or None,
+        skipped_rows_left_out=(tally.left_out - len(skipped[:NAMED_ROWS])) or None,
+        notes=[*file_notes, *_row_notes(row_notes), *_tally_notes(tally)] or None,
+        unused_columns=_first_columns(unused) or None,
+    )
+
+
+def _summary(tally: Tally) -> str:
+    parts = [
+        f"{_came_of_it(tally)}, {tally.left_out} skipped; nothing was enriched or charged.",
+        *_in_doubt(tally),
+    ]
+    if tally.not_sent:
+        why = "the time of one call is over" if tally.out_of_time else "an answer is waited for"
+        if tally.stopped is not None:
+            why = tally.stopped.message.rstrip(".")
+        parts.append(f"{rows_text(tally.not_sent)} not sent yet: {why}.")
+    return " ".join(parts)
+
+
+def _came_of_it(tally: Tally) -> str:
+    """How many rows this call brought into the list, and how many were there by an earlier one."""
+    new = tally.imported - tally.earlier
+    there = "in the list by an earlier call, not added again"
+    if not tally.earlier:
+        return f"{rows_text(new)} imported"
+    if not new:
+        return f"{rows_text(tally.earlier)} {there}"
+    return f"{rows_text(new)} imported, {tally.earlier} {there}"
+
+
+def _in_doubt(tally: Tally) -> list[str]:
+    """A sentence for each reason why rows may be in the list or not."""
+    said = []
+    if tally.unknown_here:
+        said.append(
+            f"The answer for {rows_text(tally.unknown_here)} was lost: they may or may not be in the list."
+        )
+    if tally.unknown_under_way:
+        said.append(
+            f"{rows_text(tally.unknown_under_way)} not sent: another call has sent these people and waits for its "
+            "answer: they may or may not be in the list."
+        )
+    if tally.unknown_elsewhere:
+        said.append(
+            f"{rows_text(tally.unknown_elsewhere)} not sent: an earlier call sent these people, with others or in "
+            f"another spelling, and its answer was lost: they may or may not be in the list. {HELD_ELSEWHERE}"
+        )
+    if tally.unknown_for_good:
+        said.append(
+            f"{rows_text(tally.unknown_for_good)} not sent: an earlier call sent these people and its answer was "
+            "lost: they may or may not be in the list, and a repeat could add them twice."
+        )
+    return said
+
+
+def _next_step(list_id: str, tally: Tally) -> str:
+    """What to do now; the same call once more wherever that can help."""
+    stopped = tally.stopped
+    if stopped is not None and not (isinstance(stopped, ApiError) and stopped.retryable):
+        return stopped.next_step
+    if tally.unknown_here or tally.unknown_under_way or tally.not_sent:
+        seconds = round(max(tally.retry_after, (stopped and stopped.retry_after) or 0.0))
+        when = f"Wait {seconds} seconds, then call" if seconds else "Call"
+        return f"{when} add_leads again with the very same arguments: what is there is not added twice."
+    if tally.unknown_elsewhere:
+        return HELD_ELSEWHERE
+    if tally.unknown_for_good:
+        return NOT_REPEATABLE
+    if tally.earlier and tally.earlier == tally.imported:
+        return (
+            f'Call estimate(list_id="{list_id}"): its row_count tells whether they are still there. People who were '
+            "removed since can be added to a new list."
+        )
+    return f'Call estimate(list_id="{list_id}") for a quote and show it to the user before enriching.'

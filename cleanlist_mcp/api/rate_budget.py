@@ -1,0 +1,182 @@
+"""The request budget of one key, which its runs share.
+
+Pure: the clock is an argument, nothing here waits or sends. The figures come from
+`python -m benchmarks.polling`; docs/polling.md explains them.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf, sqrt
+
+REQUESTS_PER_MINUTE = 30  # per key, in fixed 60 s windows (the vendor's documentation)
+HELD_BACK = 6  # of those, for calls that a person is waiting for
+STARTS_AMONG_THEM = 2  # more starts than this in a minute are a burst, on top of those calls
+WINDOW_SECONDS = 61.0  # the API's minute, and a second for requests that travel unequally long
+LAST_LOOK_BEFORE_END = 0.75  # s before a wait ends: room for one request
+SERVED_EARLY = 0.3  # s: a look this shortly before a last look is that last look
+ASK_AGAIN = 5.0  # s: the longest a watcher sleeps without asking whether budget came free
+JUST_BEFORE = 0.01  # s: to ask what is left right before a request leaves the window
+PLENTY = 0.5  # roots of a second per look: with no more than this the schedule needs no pacing
+REMEMBERED_SECONDS = 600.0  # how long a released run keeps its place in the queue
+
+
+@dataclass
+class _Watch:
+    started: float
+    last_looks: list[float]
+
+
+class RateBudget:
+    """The requests of one key: every one is recorded, only looks at runs ("polls") are delayed.
+
+    Moments are seconds on one clock that never goes back. In any 61 s at most 24 polls go out,
+    and fewer where other calls have used more than the 6 requests held back for them, so that all
+    together stay within 30. A fixed 60 s window of the API lies inside one of ours, however it is
+    aligned. Runs started in a burst count on top of the 6: their user has other calls to make.
+
+    A run's poller uses it like this; between `poll_at` and `record` nothing may be awaited:
+
+        budget.watch(run, started, last_looks)   # again whenever a call joins or leaves
+        wanted = looked + next_delay(...)        # looked: the last look, or the start
+        while (at := budget.poll_at(run, wanted, now())) > now():
+            sleep until `at`, or until a call joins or leaves
+        budget.record(now(), run)                # then send the request, finished or failed
+        budget.release(run)                      # when the run has ended or nobody watches
+
+    A last look is `LAST_LOOK_BEFORE_END` before a call's wait ends. A call whose wait ends
+    without one answers with what the last look told. Every other request is recorded with
+    `record(now())` as it is sent, after `interactive_wait`; one that starts a run says so.
+    """
+
+    def __init__(self) -> None:
+        self._polls: list[float] = []
+        self._starts: list[float] = []
+        self._calls: list[float] = []
+        self._watches: dict[str, _Watch] = {}
+        self._looked: dict[str, float] = {}
+        self._blocked_until = 0.0
+
+    def record(self, now: float, run: str | None = None, *, starts: bool = False) -> None:
+        """Note one request, as it is sent: a look at `run`, one that `starts` a run, or any other."""
+        sent = self._polls if run is not None else self._starts if starts else self._calls
+        sent.append(now)
+        for moments in (self._polls, self._starts, self._calls):
+            del moments[: bisect_right(moments, now - WINDOW_SECONDS)]
+        if run is not None:
+            self._note_look(run, now)
+
+    def block(self, until: float) -> None:
+        """The API answered 429: nothing is sent before `until`."""
+        self._blocked_until = max(self._blocked_until, until)
+
+    def interactive_wait(self, now: float) -> float:
+        """Seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
+        return max(self._blocked_until - now, 0.0)
+
+    def watch(self, run: str, started: float, last_looks: Iterable[float] = ()) -> None:
+        """Watch `run`, which started at `started`, for calls with these last looks.
+
+        The last looks replace those given before; those already had are left out.
+        """
+        served = self._looked.get(run, -inf) + SERVED_EARLY
+        known = self._watches.setdefault(run, _Watch(started, []))
+        known.started = started
+        known.last_looks = sorted(at for at in last_looks if at > served)
+
+    def release(self, run: str) -> None:
+        """Nobody watches `run` now: its reservations are free again."""
+        self._watches.pop(run, None)
+
+    def poll_at(self, run: str, wanted: float, now: float) -> float:
+        """When the poller of the watched `run` may look, which its schedule wants at `wanted`.
+
+        A moment up to `now`: look at once. A later one: sleep until then and ask again, with the
+        same `wanted`. A last look comes at its moment even if `wanted` is later.
+
+        Raises:
+            KeyError: if `run` is not watched.
+        """
+        if run not in self._watches:
+            raise KeyError(run)
+        reserved = self._reserved(now)
+        own = [at for at, name in reserved if name == run]
+        # Of a run that many calls wait for, the first and the last of their looks are kept free and not each:
+        # those between would use up the minute, and all would wait in the dark.
+        kept_free = sorted([*(at for at, name in reserved if name != run), *{*own[:1], *own[-1:]}])
+        ordinary = self._ordinary(run, wanted, now, kept_free)
+        return max(min([*own, ordinary]), self._blocked_until)
+
+    def _note_look(self, run: str, now: float) -> None:
+        oldest = now - REMEMBERED_SECONDS
+        self._looked = {name: at for name, at in self._looked.items() if at > oldest}
+        self._looked[run] = now
+        if watch := self._watches.get(run):
+            watch.last_looks = [at for at in watch.last_looks if at > now + SERVED_EARLY]
+
+    def _last_look(self, run: str) -> float:
+        return self._looked.get(run, self._watches[run].started)
+
+    def _room(self, at: float) -> int:
+        """Polls that could still go out at `at`, if nothing else is sent until then."""
+        since = at - WINDOW_SECONDS
+        polls, starts, calls = (
+            len(moments) - bisect_right(moments, since)
+            for moments in (self._polls, self._starts, self._calls)
+        )
+        among = min(starts, STARTS_AMONG_THEM)
+        return REQUESTS_PER_MINUTE - max(HELD_BACK, calls + among) - (starts - among) - polls
+
+    def _reserved(self, now: float) -> list[tuple[float, str]]:
+        """The looks promised to runs, by moment, as far as they fit; the longest unseen goes first.
+
+        That is every call's last look, and one at once for a run that nobody has looked at for a
+        whole window: most likely it has ended by now.
+        """
+        wishes = []
+        for run, watch in self._watches.items():
+            before = self._last_look(run)
+            if before <= now - WINDOW_SECONDS:
+                wishes.append((before, now, run))
+                before = now
+            for at in watch.last_looks:
+                wishes.append((before, max(at, now), run))
+                before = at
+        rooms = {at: self._room(at) for _, at, _ in wishes}
+        reserved: list[tuple[float, str]] = []
+        for _, at, run in sorted(wishes):
+            trial = sorted([*reserved, (at, run)])
+            if all(rooms[moment] > earlier for earlier, (moment, _) in enumerate(trial)):
+                reserved = trial
+        return reserved
+
+    def _ordinary(self, run: str, wanted: float, now: float, reserved: list[float]) -> float:
+        """When `run` may be looked at from what the reserved last looks leave over."""
+        if wanted > now:
+            return wanted
+        rooms = [self._room(moment) - used for used, moment in enumerate(reserved, start=1)]
+        free = min([self._room(now), *rooms])
+        if free < 1:
+            return min([now + ASK_AGAIN, *(at for at in self._expiries() if at > now)])
+        return min(max(self._paced(run, now), now), now + ASK_AGAIN)
+
+    def _paced(self, run: str, now: float) -> float:
+        """The moment from which `run` may use its fair share of what is left of the minute.
+
+        The share is spread evenly over the square root of the run's age, close to the best
+        spacing for runs of unknown length. One run alone needs 0.31 of a root per look.
+        """
+        started = self._watches[run].started
+        root = sqrt(max(now - started, 0.0))
+        step = 0.0
+        for end in [*self._expiries(), now + WINDOW_SECONDS]:
+            share = self._room(max(end - JUST_BEFORE, now)) / len(self._watches)
+            reach = sqrt(root * root + max(end - now, 0.0)) - root
+            step = max(step, reach / share if share > 0 else inf)
+        if step < PLENTY:
+            return now
+        looked_age = max(self._last_look(run) - started, 0.0)
+        return started + (sqrt(looked_age) + step) ** 2
+
+    def _expiries(self) -> list[float]:
+        return [at + WINDOW_SECONDS for at in (*self._polls, *self._starts, *self._calls)]

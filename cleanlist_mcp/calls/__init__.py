@@ -1,0 +1,1 @@
+"""What one call does; nothing here knows MCP."""

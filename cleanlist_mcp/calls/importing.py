@@ -1,0 +1,451 @@
+"""Putting people into a list: checked here, sent in chunks, each person landing once.
+
+The API remembers a chunk's idempotency key for 24 hours, but only once the first import has finished (vendor's
+own SDK): a repeat while the first still runs is not protected, and nothing protects the same people in another
+chunk. So whoever stands in an import without an answer is not sent in any other (`import_claims`), and a repeat
+tells the import again as it was, after a wait.
+"""
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+import anyio
+
+from cleanlist_mcp.answers.imports import Tally, nobody, result, surely_imported
+from cleanlist_mcp.answers.shapes import AddLeadsResult
+from cleanlist_mcp.api import retries
+from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
+from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.errors import (
+    ApiError,
+    ApiUnavailable,
+    CleanlistError,
+    FeatureGated,
+    JournalUnusable,
+    RateLimited,
+)
+from cleanlist_mcp.imports import csv_file, preparing
+from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
+from cleanlist_mcp.journal.imports import Import, Standing, decide
+from cleanlist_mcp.people.identity import Person, folded, identity
+from cleanlist_mcp.services import Services
+
+SETTLE_SECONDS = 30.0
+"""Least wait before a chunk whose answer was lost is sent again: 600 rows are long imported by then."""
+
+SETTLE_AFTER_TIMEOUT = 10.0
+"""The same, counted from the moment at which the request has certainly been given up."""
+
+REPEAT_ROOM = 2.0
+"""Seconds that the call which lost an answer has to begin its repeat, before others stop waiting for it."""
+
+ANSWER_ROOM = 1.5
+"""Seconds kept at the end of a call for its answer."""
+
+REQUEST_ROOM = 5.0
+"""Least seconds that a call must have left to begin another chunk."""
+
+DIGEST_LENGTH = 16
+"""Characters of a person's digest that are kept: among the people of one list, 64 bits are never equal by chance."""
+
+JOIN_STEP = 1.0
+"""Seconds between looks at a chunk that another call or process may be sending right now."""
+
+LOOK_AGAIN = 0.05
+"""Seconds before the next look where another call was faster in claiming somebody."""
+
+Rows = Sequence[tuple[int, Mapping[str, object]]]
+
+
+async def add_people(services: Services, id_or_name: str, rows: Rows, deadline: Deadline) -> AddLeadsResult:
+    """Import people given in the call; row numbers count from 1.
+
+    Raises:
+        InvalidArguments: if no row identifies anybody.
+        CleanlistError: if nothing was imported, and nothing is in doubt.
+    """
+    return await _add(services, id_or_name, rows, deadline, skipped=(), notes=(), unused=())
+
+
+async def add_file(services: Services, id_or_name: str, path: str, deadline: Deadline) -> AddLeadsResult:
+    """Import the rows of a CSV file inside the shared folder, numbered as a spreadsheet shows them.
+
+    Raises:
+        InvalidArguments: if the file cannot be used, or no row identifies anybody.
+        CleanlistError: if nothing was imported, and nothing is in doubt.
+    """
+    # In a thread: ten thousand rows take a second, and other calls must not wait for them.
+    table = await anyio.to_thread.run_sync(csv_file.read_csv, path, services.settings.csv_dir)
+    return await _add(
+        services,
+        id_or_name,
+        table.rows,
+        deadline,
+        skipped=table.skipped,
+        notes=table.notes,
+        unused=table.unclear,
+    )
+
+
+async def _add(
+    services: Services,
+    id_or_name: str,
+    rows: Rows,
+    deadline: Deadline,
+    *,
+    skipped: Sequence[RowNote],
+    notes: Sequence[str],
+    unused: Sequence[str],
+) -> AddLeadsResult:
+    prepared = await anyio.to_thread.run_sync(preparing.prepare, rows)
+    if not prepared.accepted:
+        raise nobody([*skipped, *prepared.skipped], unused)
+    people = by_person(prepared.accepted)
+    repeated = [_same_as(first, row) for first, *others in people for row in others]
+    tally = Tally(skipped=[*skipped, *prepared.skipped, *repeated])
+    list_id, name = await services.directory.resolve(id_or_name)
+    await _Adding(services, list_id, people, tally, deadline).run()
+    if tally.stopped is not None and not tally.imported and not tally.unknown:
+        raise tally.stopped
+    left_out = {note.row for note in repeated}
+    row_notes = [note for note in prepared.notes if note.row not in left_out]
+    return result(list_id, name, tally, file_notes=notes, row_notes=row_notes, unused=unused)
+
+
+def _same_as(first: Lead, row: Lead) -> RowNote:
+    return RowNote(row.row, f"same person as row {first.row}, with other details")
+
+
+def by_person(accepted: Sequence[Lead]) -> list[list[Lead]]:
+    """Return the rows of each person, in the order of the first ones.
+
+    Who shares an address or profile under names that cannot be one person's counts as somebody else: then only
+    rows with equal names are the same.
+    """
+    alike: dict[tuple[str, ...], list[Lead]] = {}
+    for lead in accepted:
+        alike.setdefault(identity(lead.person), []).append(lead)
+    shared = {who for who, found in alike.items() if not _may_be_one([lead.person for lead in found])}
+    people: dict[tuple[object, ...], list[Lead]] = {}
+    for lead in accepted:
+        who = identity(lead.person)
+        people.setdefault((who, _names(lead.person) if who in shared else ()), []).append(lead)
+    return list(people.values())
+
+
+def _names(person: Person) -> tuple[str, str]:
+    return folded(person.first_name), folded(person.last_name)
+
+
+def _may_be_one(people: Sequence[Person]) -> bool:
+    """Whether no two of them have different first or last names."""
+    firsts, lasts = zip(*map(_names, people), strict=True)
+    return len({*firsts} - {""}) < 2 and len({*lasts} - {""}) < 2
+
+
+class _Adding:
+    """One call under way: it sends whom it may, waits for whom others send, and counts everybody at the end."""
+
+    def __init__(
+        self,
+        services: Services,
+        list_id: str,
+        people: Sequence[Sequence[Lead]],
+        tally: Tally,
+        deadline: Deadline,
+    ) -> None:
+        self._clock = services.clock
+        self._client = services.client
+        self._journal = services.journal
+        self._list_id = list_id
+        self._tally = tally
+        self._deadline = deadline
+        self._settle = max(SETTLE_SECONDS, services.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
+        self._digests = {lead.row: self._digest(lead) for rows in people for lead in rows}
+        self._rows = {self._digests[lead.row]: lead for rows in people for lead in rows}
+        known_as = [tuple(self._digests[lead.row] for lead in rows) for rows in people]
+        self._known_as = {digest: digests for digests in known_as for digest in digests}
+        """All digests of a person, by each of them."""
+        self._people = {digests[0]: digests for digests in known_as}
+        """Everybody about whom nothing is counted yet, by their first digests."""
+        self._standing: Standing | None = None
+        self._begun: set[str] = set()
+        """Keys of the imports that this call was the first to send."""
+        self._lost: set[str] = set()
+        """Keys of the imports whose answer to this call was lost."""
+        self._unanswered: set[str] = set()
+        """People who were sent in this call, without an answer: where no later look tells, they are in doubt."""
+        self._attempts: Counter[str] = Counter()
+        self._told: dict[str, Chunk | None] = {}
+        """Imports without an answer by their keys, as they were sent."""
+
+    def _digest(self, lead: Lead) -> str:
+        return self._journal.digest("lead", self._list_id, *preparing.all_details(lead.person))[
+            :DIGEST_LENGTH
+        ]
+
+    async def run(self) -> None:
+        """Add the people as far as the time allows, and count what became of each of their rows."""
+        try:
+            while self._people and await self._go_on():
+                pass
+        except CleanlistError as exc:
+            self._tally.stopped = exc
+        self._count_rest()
+
+    async def _go_on(self) -> bool:
+        """Do what comes next; False where nothing is left that this call has the time for."""
+        standing = self._look()
+        chunk = self._next_chunk(standing)
+        if chunk is None:
+            return await self._wait(standing)
+        if self._deadline.left() < max(REQUEST_ROOM, self._tally.slowest + ANSWER_ROOM):
+            self._tally.out_of_time = True
+            return False
+        await self._send(chunk)
+        return True
+
+    def _look(self) -> Standing:
+        people = list(self._people.values())
+        digests = [digest for one in people for digest in one]
+        imports = self._journal.imports_into(self._list_id, digests)
+        self._standing = standing = decide(people, imports)
+        self._lost &= {one.key for one in imports if one.rows_imported is None}
+        return standing
+
+    def _next_chunk(self, standing: Standing) -> Chunk | None:
+        """What to send now: an import whose answer was lost long enough ago, else people who are free.
+
+        Nobody new goes out while an answer to this very call is missing.
+        """
+        for one, chunk in self._to_repeat(standing):
+            if one.wait <= 0:
+                return chunk
+        if self._lost or not standing.free:
+            return None
+        return self._chunk_of(standing.free)
+
+    def _to_repeat(self, standing: Standing) -> Iterator[tuple[Import, Chunk]]:
+        """The imports without an answer that can be told again as they were, now or later."""
+        for one in standing.repeatable:
+            chunk = self._as_it_was(one, standing)
+            if chunk is not None:
+                yield one, chunk
+
+    def _as_it_was(self, one: Import, standing: Standing) -> Chunk | None:
+        """The import as it was sent; None where the rows of this call do not make the same one."""
+        if one.key not in self._told:
+            self._told[one.key] = self._same_chunk(one.key, one.people or _held_by(one, standing))
+        return self._told[one.key]
+
+    def _same_chunk(self, key: str, people: Sequence[str]) -> Chunk | None:
+        """The chunk of that key among those that these people make."""
+        while people:
+            chunk = self._chunk_of(people)
+            if chunk.idempotency_key == key:
+                return chunk
+            people = people[len(chunk.leads) :]
+        return None
+
+    def _chunk_of(self, digests: Sequence[str]) -> Chunk:
+        """As many of the rows with these digests as fit into one import, in their order.
+
+        Its content, and so its key, follows from its own people alone: it is the same in any call that has them.
+        """
+        together = next(preparing.to_csv_chunks([self._rows[digest] for digest in digests], self._list_id))
+        return next(preparing.to_csv_chunks(together.leads, self._list_id))
+
+    async def _wait(self, standing: Standing) -> bool:
+        """Wait a moment for an import that holds people of this call; False where that cannot help any more.
+
+        Where an answer to this call is lost for certain, only the repeat is worth a wait.
+        """
+        left = self._deadline.left()
+        repeats = {one.key for one, _ in self._to_repeat(standing)}
+        waits = [
+            self._open_for(one, repeatable=one.key in repeats)
+            for one in {one.key: one for one in standing.held.values()}.values()
+            if one.key not in self._lost or self._open_for(one, repeatable=True) < left - REQUEST_ROOM
+        ]
+        useful = [wait for wait in waits if wait > 0]
+        step = max(min([JOIN_STEP, *useful]), LOOK_AGAIN)
+        if not useful or step > left - ANSWER_ROOM:
+            return False
+        await self._clock.sleep(step)
+        return True
+
+    def _open_for(self, one: Import, *, repeatable: bool) -> float:
+        """Seconds for which an import may still be under way, or be repeated by the call that sent it."""
+        return one.wait + (0.0 if repeatable else REPEAT_ROOM)
+
+    async def _send(self, chunk: Chunk) -> None:
+        """Send a chunk once, if it may go out, and write down what came of it.
+
+        Raises:
+            CleanlistError: if it was refused, and is not to be tried again in this call.
+        """
+        key, people = chunk.idempotency_key, [self._recognised_by(lead) for lead in chunk.leads]
+        claim = self._journal.claim_import(key, self._list_id, people, self._settle)
+        if claim is None:
+            await self._clock.sleep(LOOK_AGAIN)
+            return
+        self._unanswered.update(self._first_digests(chunk))
+        if claim.before is None:
+            self._begun.add(key)
+        began = self._clock.monotonic()
+        try:
+            answer = await self._ask(chunk)
+        except CleanlistError as exc:
+            if _is_lost(exc):
+                self._lost.add(key)
+                return
+            self._journal.import_refused(claim)
+            self._unanswered.difference_update(self._first_digests(chunk))
+            await self._pause(key, exc)
+        else:
+            self._tally.slowest = max(self._tally.slowest, self._clock.monotonic() - began)
+            self._take(chunk, answer)
+
+    async def _ask(self, chunk: Chunk) -> CsvImported:
+        """The API's answer to a chunk; one that is not there when the call has to answer counts as lost."""
+        request = CsvImportRequest(
+            csv_content_base64=base64.b64encode(chunk.content).decode(),
+            column_mapping=chunk.column_mapping,
+            idempotency_key=chunk.idempotency_key,
+        )
+        outcome: list[CsvImported | CleanlistError] = []
+        came = anyio.Event()
+
+        async def ask() -> None:
+            try:
+                outcome.append(await self._client.import_csv(self._list_id, request))
+            except CleanlistError as exc:
+                outcome.append(exc)
+            came.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await self._clock.wait(came, self._deadline.left() - ANSWER_ROOM)
+            tasks.cancel_scope.cancel()
+        if not outcome:
+            raise ApiUnavailable("The API did not answer in time.", "Call add_leads again.", certain=False)
+        if isinstance(outcome[0], CleanlistError):
+            raise outcome[0]
+        return outcome[0]
+
+    async def _pause(self, key: str, refusal: CleanlistError) -> None:
+        """Wait until a refused chunk may be tried again, or raise why it is not."""
+        self._attempts[key] += 1
+        wait = _wait_to_repeat(self._attempts[key] + 1, refusal, self._deadline)
+        if wait is None:
+            raise _explained(refusal) from refusal
+        await self._clock.sleep(wait)
+
+    def _take(self, chunk: Chunk, answer: CsvImported) -> None:
+        """Write an answer down and count its rows."""
+        key = chunk.idempotency_key
+        sure = {lead.row for lead in surely_imported(chunk, answer)}
+        unsure = [lead for lead in chunk.leads if lead.row not in sure]
+        doubtful = [digest for lead in unsure for digest in self._recognised_by(lead)]
+        self._journal.import_finished(key, answer.rows_imported, doubtful)
+        # An answer that the API had ready belongs to an earlier sending, which was another call's or this one's.
+        earlier = bool(answer.idempotency_replayed) and key not in self._begun
+        self._tally.count_answer(chunk, answer, earlier=earlier)
+        for person in self._first_digests(chunk):
+            del self._people[person]
+        self._lost.discard(key)
+
+    def _recognised_by(self, lead: Lead) -> list[str]:
+        """The digests of the person of a row, its own first."""
+        own = self._digests[lead.row]
+        return [own, *(digest for digest in self._known_as[own] if digest != own)]
+
+    def _first_digests(self, chunk: Chunk) -> list[str]:
+        """What the people of a chunk are listed under here."""
+        return [self._known_as[self._digests[lead.row]][0] for lead in chunk.leads]
+
+    def _count_rest(self) -> None:
+        """Count the people whom this call did not bring into the list, by what is known of each at its end."""
+        with suppress(JournalUnusable):
+            self._look()  # where that fails, what was seen last has to do
+        standing = self._standing
+        if standing is None:
+            self._tally.not_sent += len(self._people)
+            return
+        rest = self._people.keys()
+        self._tally.count_there(len(standing.there & rest))
+        for one, count in _by_import(standing.answered, rest):
+            self._tally.count_earlier(count, one.rows_imported or 0)
+        repeats = {one.key for one, _ in self._to_repeat(standing)} if rest >= standing.held.keys() else set()
+        for one, count in _by_import(standing.held, rest):
+            self._count_held(one, count, repeatable=one.key in repeats)
+        free = rest & set(standing.free)
+        self._tally.unknown_here += len(free & self._unanswered)
+        self._tally.not_sent += len(free - self._unanswered)
+
+    def _count_held(self, one: Import, count: int, *, repeatable: bool) -> None:
+        wait = self._open_for(one, repeatable=repeatable)
+        if repeatable:
+            self._tally.unknown_here += count
+        elif one.expired or one.people is None:
+            self._tally.unknown_for_good += count
+            return
+        elif wait > 0:
+            self._tally.unknown_under_way += count
+        else:
+            self._tally.unknown_elsewhere += count
+        if wait > 0:
+            self._tally.retry_after = max(self._tally.retry_after, wait, 1.0)
+
+
+def _held_by(one: Import, standing: Standing) -> list[str]:
+    return [person for person, holder in standing.held.items() if holder.key == one.key]
+
+
+def _by_import(holders: Mapping[str, Import], people: Collection[str]) -> Iterator[tuple[Import, int]]:
+    """Each import with how many of these people stand in it."""
+    counts = Counter(one.key for person, one in holders.items() if person in people)
+    for one in {one.key: one for one in holders.values()}.values():
+        if counts[one.key]:
+            yield one, counts[one.key]
+
+
+_REFUSALS = {400, 401, 402, 403, 404, 407, 413, 422, 429, 503}
+"""Statuses by which an import was certainly not carried out, also where a proxy wrote them; 503 means that imports
+are off (vendor's own SDK)."""
+
+_PERHAPS_DONE = {408, 425, 499}
+"""Statuses that a gateway may write although it passed the request on."""
+
+_EXISTS = {"already", "duplicate", "progress", "processing", "used"}
+"""Words of a code by which the API speaks of an import that is there: this one, sent twice on its way."""
+
+
+def _is_lost(error: CleanlistError) -> bool:
+    """Whether the import may have been carried out."""
+    if not isinstance(error, ApiError) or isinstance(error, RateLimited):
+        return False
+    if error.status in _PERHAPS_DONE or _EXISTS.intersection(re.split(r"[_-]", error.code.lower())):
+        return True
+    return error.status not in _REFUSALS and not error.certain
+
+
+def _wait_to_repeat(attempt: int, error: CleanlistError, deadline: Deadline) -> float | None:
+    # A 503 is not repeated, whatever it says of itself; all else that may be was certainly not processed.
+    if not isinstance(error, ApiError) or error.status == 503 or not retries.may_resend(error, spends=True):
+        return None
+    return retries.wait_before(attempt, error, patience=deadline.left() - REQUEST_ROOM, chance=0.5)
+
+
+def _explained(error: CleanlistError) -> CleanlistError:
+    if isinstance(error, ApiUnavailable) and error.status == 503:
+        return FeatureGated(
+            "CSV import is switched off for this Cleanlist account.",
+            "Tell the user; people can be added to the list at portal.cleanlist.ai, or enriched one by one.",
+            status=503,
+            request_id=error.request_id,
+        )
+    return error

@@ -1,0 +1,182 @@
+"""The command: choose, print, exit. Only what a command needs is imported, because every start is felt."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NoReturn
+
+from cleanlist_mcp import __version__
+
+CLIENTS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "zed", "windsurf")
+
+_EPILOG = """\
+Without a command it serves MCP over stdin and stdout; a client starts it.
+Settings come from CLEANLIST_* environment variables; see the README."""
+
+_NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second is Windows'
+
+
+def main() -> None:
+    """Run the command that the arguments name, and leave with its status."""
+    _tell_no_exception()
+    try:
+        sys.exit(_ended(_parser().parse_args()))
+    except KeyboardInterrupt:
+        _complain("stopped.")
+        sys.exit(128 + signal.SIGINT)
+
+
+def _ended(arguments: argparse.Namespace) -> int:
+    """The status of a command, or of serving, which looks after its own output once it has one."""
+    serving = arguments.command is None
+    # Python has no stream where a shell closed one (>&-).
+    if sys.stdout is None or (serving and sys.stdin is None):
+        _complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
+        return 1
+    if serving:
+        _serve(_environment(sandbox=arguments.sandbox))
+        return 0
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except OSError as exc:
+        if exc.filename is not None:
+            raise  # a file's fault, and none that a command expects
+        # The interpreter flushes stdout once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if exc.errno not in _NOBODY_READS:
+            _complain(f"the output cannot be written: {exc.strerror or type(exc).__name__}.")
+        return 1
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "demo":
+        from cleanlist_mcp.cli.demo import main as demo
+
+        return demo()
+    if arguments.command == "sandbox":
+        return _sandbox(arguments.port)
+    if arguments.command == "doctor":
+        from cleanlist_mcp.cli.doctor import main as doctor
+
+        return doctor(_environment(sandbox=arguments.sandbox))
+    from cleanlist_mcp.cli.client_config import main as config
+
+    return config(arguments.client, sandbox=arguments.sandbox)
+
+
+def _tell_no_exception() -> None:
+    """Let an error that nobody expected be told by its type and place: its text could hold anything."""
+    sys.excepthook = lambda kind, error, trace: _unexpected(error)
+    threading.excepthook = lambda found: _unexpected(found.exc_value)
+    sys.unraisablehook = lambda found: _unexpected(found.exc_value)
+
+
+def _unexpected(error: BaseException | None) -> None:
+    if isinstance(error, SystemExit):
+        return  # the end of a thread, and no error
+    from cleanlist_mcp.errors import traceback_of
+
+    _complain(f"an error in this program itself; please report it:\n{traceback_of(error)}")
+
+
+def _environment(*, sandbox: bool) -> dict[str, str]:
+    """Where settings come from; the option says what its variable would."""
+    from cleanlist_mcp.secrecy import keep_proxies
+
+    keep_proxies(os.environ)
+    return {**os.environ, "CLEANLIST_SANDBOX": "true"} if sandbox else dict(os.environ)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse wrong arguments; the message repeats them, and somebody may have given a key as one."""
+        super().error(_presentable(message))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="cleanlist-mcp",
+        description="Cleanlist for AI assistants: verified e-mail addresses and phone numbers, over MCP.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"cleanlist-mcp {__version__}")
+    made_up = "made-up data; no key needed, nothing charged"
+    parser.add_argument("--sandbox", action="store_true", help=made_up)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("demo", help="play a whole job on the sandbox and show each step")
+    sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
+    sandbox.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 picks a free one")
+    doctor = commands.add_parser("doctor", help="check settings, key, plan, scopes, balance and state folder")
+    config = commands.add_parser("config", help="print a ready snippet for a client")
+    config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
+    for command in (doctor, config):
+        # Without a default of its own, which would undo the option before the command.
+        command.add_argument("--sandbox", action="store_true", default=argparse.SUPPRESS, help=made_up)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _serve(environment: Mapping[str, str]) -> None:
+    # While modules load, an interrupt can surface as anybody's error; nothing is lost by leaving at once.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    # A collection while thousands of classes are made finds nothing; frozen, they are never looked at again.
+    gc.disable()
+    from cleanlist_mcp.errors import SettingsError
+    from cleanlist_mcp.settings import Settings, unknown_variables
+
+    try:
+        settings = Settings.from_environment(environment)
+    except SettingsError as exc:
+        _refuse(f"{exc.message} {exc.next_step}")
+    from cleanlist_mcp.server.stdio import log_to_stderr, serve
+
+    log_to_stderr(settings.log_level)
+    for line in unknown_variables(environment):
+        _complain(f"WARNING: {line}")
+    gc.enable()
+    gc.freeze()
+    serve(settings)
+
+
+def _sandbox(port: int) -> int:
+    import anyio
+
+    from cleanlist_mcp.sandbox.serve import serve
+
+    return anyio.run(serve, port)
+
+
+def _refuse(line: str) -> NoReturn:
+    _complain(line)
+    sys.exit(2)
+
+
+def _complain(line: str) -> None:
+    """One line on stderr, where there is one that takes it."""
+    with suppress(AttributeError, OSError):
+        sys.stderr.write(f"cleanlist-mcp: {_presentable(line)}\n")
+        sys.stderr.flush()
+
+
+def _presentable(text: str) -> str:
+    """Return the text without secrets, and without characters that a terminal obeys."""
+    from cleanlist_mcp.secrecy import blot
+
+    return "".join(char for char in blot(text) if char == "\n" or char.isprintable())

@@ -1,0 +1,1 @@
+"""Lead lists: found by id or name, shown page by page."""

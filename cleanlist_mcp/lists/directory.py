@@ -1,0 +1,178 @@
+"""Lead lists by id or exact name: the API can only page through them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import anyio
+
+from cleanlist_mcp.api.wire import LISTS_PAGE, LeadList
+from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.errors import AmbiguousList, ApiRefusal, InsufficientScope, InvalidArguments, NotFound
+from cleanlist_mcp.text import clean, quoted
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.api.client import CleanlistClient
+
+MAX_PAGES = 10
+"""Pages of lists or of rows that one call looks at."""
+
+REMEMBERED_PAGES = 2
+"""Pages of lists that completions offer: they must not use up the requests that the tools need."""
+
+MEMORY_SECONDS = 120.0
+"""How long the name of an id is remembered, and what completions offer: lists are renamed and made
+elsewhere too. A name is never resolved from memory, since money may be spent on the list that it means."""
+
+NAMED = 20
+"""Lists of one name that an error names."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The lists of one look, and whether these are all."""
+
+    lists: tuple[LeadList, ...]
+    complete: bool
+
+
+class ListDirectory:
+    """Finds the list that a user means."""
+
+    def __init__(self, client: "CleanlistClient", clock: Clock, *, find_hint: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._find_hint = find_hint
+        self._looked: tuple[LeadList, ...] = ()
+        self._looked_at: float | None = None
+        self._names: dict[str, tuple[str, float]] = {}
+        self._remembering = anyio.Lock()
+
+    async def resolve(self, id_or_name: str) -> tuple[str, str]:
+        """The id and name of the list that `id_or_name` means; the name is empty where it cannot be known.
+
+        An id comes before a name. One that was seen lately costs no request; a name is looked up each time.
+
+        Raises:
+            InvalidArguments: if it is blank.
+            AmbiguousList: if several lists have that name.
+            NotFound: if no list has that id or name.
+            ApiError: if the API cannot be asked.
+        """
+        wanted = clean(id_or_name)
+        if not wanted:
+            raise InvalidArguments(
+                "list_id is blank.", f"Give a list's id or its exact name. {self._find_hint}"
+            )
+        try:
+            return await self._found(wanted)
+        except InsufficientScope:
+            # A key without lists:read can still use ids.
+            if not is_list_id(wanted):
+                raise
+            return wanted, ""
+
+    async def remembered(self) -> tuple[LeadList, ...]:
+        """The first `REMEMBERED_PAGES` of lists, as they were up to `MEMORY_SECONDS` ago; none while they cannot be
+        had. One look at a time: this is asked for with each key that somebody presses."""
+        async with self._remembering:
+            if self._looked_at is None or self._clock.monotonic() - self._looked_at > MEMORY_SECONDS:
+                self._looked, self._looked_at = (), self._clock.monotonic()
+                self._looked = (await self._look("", REMEMBERED_PAGES)).lists
+            return self._looked
+
+    def learn(self, found: LeadList) -> None:
+        """Remember a list that was just found."""
+        self._names[found.list_id] = (found.name, self._clock.monotonic())
+
+    def learn_new(self, made: LeadList) -> None:
+        """Remember a list that was just made: it is in none of the pages that were looked at before."""
+        self.learn(made)
+        self._looked_at = None
+
+    async def _found(self, wanted: str) -> tuple[str, str]:
+        name = self._name_of(wanted)
+        if name is not None:
+            return wanted, name
+        known = await self._look(wanted)
+        name = self._name_of(wanted)
+        if name is not None:
+            return wanted, name
+        same_name = _named(known.lists, wanted)
+        if len(same_name) > 1:
+            raise self._ambiguous(same_name)
+        if same_name:
+            return same_name[0].list_id, same_name[0].name
+        if len(known.lists) <= LISTS_PAGE and await self._is_id(
+            wanted
+        ):  # with more lists it was asked already
+            return wanted, self._names[wanted][0]
+        raise self._not_found(wanted, known)
+
+    def _name_of(self, list_id: str) -> str | None:
+        name, seen_at = self._names.get(list_id, ("", None))
+        fresh = seen_at is not None and self._clock.monotonic() - seen_at <= MEMORY_SECONDS
+        return name if fresh else None
+
+    async def _look(self, wanted: str, pages: int = MAX_PAGES) -> Looked:
+        """Page through the lists; no further once it is clear that `wanted` is an id."""
+        lists: dict[str, LeadList] = {}  # by id: one that is made meanwhile moves others to the next page
+        cursor = ""
+        for number in range(pages):
+            page = await self._client.lists(limit=LISTS_PAGE, cursor=cursor)
+            for item in page.lists:
+                lists[item.list_id] = item
+                self.learn(item)
+            cursor = page.cursor
+            if not cursor:
+                break
+            # Asking for the list itself spares up to nine pages.
+            if self._name_of(wanted) is not None or (wanted and number == 0 and await self._is_id(wanted)):
+                return Looked(tuple(lists.values()), complete=False)
+        return Looked(tuple(lists.values()), complete=not cursor)
+
+    async def _is_id(self, wanted: str) -> bool:
+        """Ask the API for a list of that id: not every list needs to be listed."""
+        if not is_list_id(wanted):
+            return False
+        try:
+            self.learn(await self._client.list_detail(wanted))
+        except NotFound:
+            return False
+        except ApiRefusal as error:
+            # An API whose ids have a form of their own refuses a name as malformed.
+            if error.code != "validation_error" and error.status not in (400, 422):
+                raise
+            return False
+        return wanted in self._names
+
+    def _ambiguous(self, lists: list[LeadList]) -> AmbiguousList:
+        return AmbiguousList(
+            f"{len(lists)} lists have that name.",
+            "Ask the user which one is meant, then call again with its id as list_id.",
+            list_ids=[item.list_id for item in lists[:NAMED]],
+            lead_counts=[item.lead_count for item in lists[:NAMED]],
+            created=[item.created_at for item in lists[:NAMED]],
+        )
+
+    def _not_found(self, wanted: str, known: Looked) -> NotFound:
+        names = {item.name.casefold(): item.name for item in known.lists}
+        close = get_close_matches(wanted.casefold(), names, n=3, cutoff=0.5)
+        near = [quoted(names[name]) for name in close]
+        where = "No list" if known.complete else f"None of the first {len(known.lists)} lists"
+        hint = f"Names close to it: {', '.join(near)}. " if near else ""
+        return NotFound(f"{where} has that id or exact name.", f"{hint}{self._find_hint}")
+
+
+def is_list_id(value: str) -> bool:
+    """Whether `value` can be an id at all."""
+    return _ID.match(value) is not None
+
+
+def _named(lists: Iterable[LeadList], wanted: str) -> list[LeadList]:
+    folded = wanted.casefold()
+    return [item for item in lists if item.name.casefold() == folded]

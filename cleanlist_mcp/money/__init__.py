@@ -1,0 +1,1 @@
+"""The money rules, pure: what may be spent, and what a repeated call means."""

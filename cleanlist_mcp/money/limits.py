@@ -1,0 +1,93 @@
+"""Limits on spending, and what counts against them. Amounts are whole credits."""
+
+from dataclasses import dataclass
+
+from cleanlist_mcp.errors import CleanlistError, DailyLimit, PersonAllowance
+from cleanlist_mcp.money.prices import Kind
+from cleanlist_mcp.text import credits_text
+
+HOUR = 3600.0
+
+DAY = 86400.0
+
+LIST_ROUTE = {
+    True: "Use a lead list instead: create_list, then add_leads, then estimate; show the user the quote, then call "
+    "enrich_list.",
+    False: "Use a lead list instead: the user makes one at portal.cleanlist.ai; call estimate with its name, show "
+    "the user the quote, then call enrich_list.",
+}
+"""The way for many people, with the list tools on and off."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user allows. `daily` None means no limit; `lists_on` says whether lists can be made here."""
+
+    person_allowance: int
+    daily: int | None
+    lists_on: bool = True
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What counts against the limits now: settled runs with their charge, others with their reservation."""
+
+    people_last_hour: int
+    last_day: int
+    reserved_now: int
+
+
+def check_limits(kind: Kind, cost: int, spent: Spent, limits: Limits) -> None:
+    """Raise if reserving `cost` now would pass a limit.
+
+    Raises:
+        PersonAllowance: for a single person, past the hourly allowance.
+        DailyLimit: for anything, past the machine's limit for a rolling day.
+    """
+    error = limit_error(kind, cost, spent, limits)
+    if error is not None:
+        raise error
+
+
+def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> CleanlistError | None:
+    """The limit that reserving `cost` now would pass, or None."""
+    if limits.daily is not None and spent.last_day + cost > limits.daily:
+        return DailyLimit(
+            f"This would reserve {credits_text(cost)}; {spent.last_day} of the {limits.daily} that "
+            "CLEANLIST_DAILY_LIMIT allows in 24 hours are used or reserved.",
+            f"Tell the user. {_settling(spent)}Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration"
+            + (
+                "; credits_balance shows what is left as the 24 hours roll on."
+                if cost <= limits.daily
+                else ": the whole limit is smaller than this."
+            ),
+            cost=cost,
+            spent_last_24h=spent.last_day,
+            daily_limit=limits.daily,
+        )
+    if kind == "person" and spent.people_last_hour + cost > limits.person_allowance:
+        return PersonAllowance(
+            f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
+            f"{limits.person_allowance} for single people in an hour (CLEANLIST_PERSON_ALLOWANCE) are used.",
+            f"{LIST_ROUTE[limits.lists_on]} {_settling(spent)}"
+            + (
+                "The allowance frees up as the hour rolls on."
+                if cost <= limits.person_allowance
+                else "The whole allowance is smaller than that; only the user can raise it."
+            ),
+            cost=cost,
+            person_allowance=limits.person_allowance,
+            person_allowance_left=allowance_left(spent, limits),
+        )
+    return None
+
+
+def _settling(spent: Spent) -> str:
+    if not spent.reserved_now:
+        return ""
+    return "Runs whose end was not seen yet count in full; workflow_status without arguments looks at them. "
+
+
+def allowance_left(spent: Spent, limits: Limits) -> int:
+    """Credits that single people may still use in this rolling hour."""
+    return max(limits.person_allowance - spent.people_last_hour, 0)

@@ -1,0 +1,101 @@
+"""Quotes: for which spend one is good, and for how long. Pure, the clock an argument; times are epoch seconds."""
+
+from dataclasses import dataclass
+
+from cleanlist_mcp.errors import OverMaxCredits, QuoteExpired, QuoteMismatch
+from cleanlist_mcp.money.limits import HOUR
+from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.text import credits_text, iso
+
+CLOCK_TOLERANCE = 5.0
+"""Seconds that this machine's clock may be ahead of the API's before a quote counts as expired."""
+
+QUOTE_LIFETIME = 300.0
+"""Seconds that a quote lives (vendor's documentation), used where the two clocks plainly disagree."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What `estimate` answered: the figures that stand for the spend."""
+
+    quote_id: str
+    list_id: str
+    list_name: str
+    scope: Scope
+    row_count: int
+    cost: int
+    available: int
+    expires_at: float
+
+
+def local_expiry(expires_at: float, now: float) -> float:
+    """When a quote received at `now` expires by this machine's clock.
+
+    A quote lives about five minutes. One that arrives expired, or good for over an hour, shows that the two
+    clocks differ; then its usual lifetime counts from its arrival.
+    """
+    return expires_at if 0 < expires_at - now <= HOUR else now + QUOTE_LIFETIME
+
+
+def check_same_work(quote: Quote, list_id: str, scope: Scope) -> None:
+    """Raise unless `quote` is for this list and scope.
+
+    Raises:
+        QuoteMismatch: naming both sides.
+    """
+    if quote.list_id != list_id or quote.scope != scope:
+        raise QuoteMismatch(
+            "The quote is for another list or scope than this call names.",
+            f'Call estimate(list_id="{list_id}", scope="{scope}") for a quote of its own, and show it to '
+            "the user before spending.",
+            quoted_list_id=quote.list_id,
+            quoted_scope=quote.scope,
+            list_id=list_id,
+            scope=scope,
+        )
+
+
+def check_quote(quote: Quote, list_id: str, scope: Scope, now: float) -> None:
+    """Raise unless `quote` is for this list and scope and is still good.
+
+    Raises:
+        QuoteMismatch: naming both sides.
+        QuoteExpired: with the old figures.
+    """
+    check_same_work(quote, list_id, scope)
+    if now > quote.expires_at + CLOCK_TOLERANCE:
+        raise QuoteExpired(
+            f"The quote of {credits_text(quote.cost)} expired at {iso(quote.expires_at)}; it is {iso(now)}.",
+            f'Call estimate(list_id="{list_id}", scope="{scope}") for a new quote, and show it to the user '
+            "before spending.",
+            quoted_cost=quote.cost,
+            expired_at=iso(quote.expires_at),
+            now=iso(now),
+        )
+
+
+def within(cost: int, max_credits: int | None) -> bool:
+    """Whether the caller's own ceiling allows `cost`."""
+    return max_credits is None or cost <= max_credits
+
+
+def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: Scope) -> None:
+    """Raise if the quoted `cost` is above the caller's own ceiling.
+
+    Raises:
+        OverMaxCredits: with both figures.
+    """
+    if not within(cost, max_credits):
+        raise OverMaxCredits(
+            f"The quote costs up to {credits_text(cost)}, and max_credits allows {max_credits}.",
+            f"Ask the user; if they agree to {cost}, make the same enrich_list call with max_credits={cost}."
+            + (f' estimate(list_id="{list_id}", scope="partial") quotes less.' if scope != "partial" else ""),
+            quoted_cost=cost,
+            max_credits=max_credits,
+            scope=scope,
+        )
+
+
+def cheaper(scope: Scope, count: int, available: int) -> str:
+    """What to offer before fewer rows where credits are short: `partial`, where they are enough for that."""
+    return "scope partial or " if scope != "partial" and count <= available else ""

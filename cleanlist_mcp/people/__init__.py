@@ -1,0 +1,1 @@
+"""Who is meant: names, addresses and profiles in normal form, and when two of them are one person. Pure."""

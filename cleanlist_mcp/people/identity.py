@@ -1,0 +1,176 @@
+"""Who is meant: one person's fields, what identifies somebody, and when two are the same. Pure.
+
+Reasons and messages name fields, never what stands in one: they are shown, logged and passed on.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.people.normal_forms import (
+    MAX_DOMAIN,
+    MAX_EMAIL,
+    is_profile_page,
+    normal_domain,
+    normal_email,
+    normal_linkedin,
+    normal_name,
+    normal_person_id,
+    normal_person_name,
+)
+from cleanlist_mcp.secrecy import holds_secret
+
+MAX_CELL = 4_000
+"""Longest cell that is looked at at all, in characters: an address may carry a long tracking query."""
+
+LIMITS: Mapping[str, int] = {
+    "email": MAX_EMAIL,
+    "linkedin_url": 500,
+    "person_id": 128,
+    "first_name": 200,
+    "last_name": 200,
+    "company_name": 200,
+    "domain": MAX_DOMAIN,
+    "title": 300,
+}
+"""The fields of a person in the order of the CSV columns, each with the most characters it may have;
+those without a standard are generous guesses."""
+
+
+WAYS = "email, linkedin_url or person_id, or first_name and last_name with company_name or domain"
+"""What identifies a person, in words."""
+
+IMPORT_WAYS = "email or linkedin_url, or first_name and last_name with company_name or domain"
+"""The same for a person who is imported into a list: an import holds no ids."""
+
+NOT_IMPORTED = "person_id cannot be imported; enrich_person takes it"
+"""Why an id is left out of an import (vendor's schema: the fields of an import are a closed list)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is meant. `person_of` and `prepare` make it with every field in its normal form."""
+
+    email: str | None = None
+    linkedin_url: str | None = None
+    person_id: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company_name: str | None = None
+    domain: str | None = None
+    title: str | None = None
+
+
+NOTHING = "nothing identifies a person"
+"""Why nobody is meant where nothing was given that something could be missing from."""
+
+_NORMAL_FORMS: Mapping[str, Callable[[str], str | None]] = {
+    "email": normal_email,
+    "linkedin_url": normal_linkedin,
+    "person_id": normal_person_id,
+    "first_name": normal_person_name,
+    "last_name": normal_person_name,
+    "domain": normal_domain,
+}
+# A name without a letter only marks a gap, so no fault is found with it.
+_FAULTS: Mapping[str, str] = {
+    "email": "is not an e-mail address",
+    "linkedin_url": "is not a LinkedIn profile address (linkedin.com/in/…)",
+    "person_id": "is not an id",
+    "domain": "is not a domain name or web address",
+}
+
+
+def normal_value(field: str, text: str) -> str | None:
+    """Return a field's text in its normal form, or None where it marks a gap or cannot be that field."""
+    plain = normal_name(text)
+    return None if plain is None else _NORMAL_FORMS.get(field, normal_name)(plain)
+
+
+def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
+    """Return the person in normal form, and a reason for each cell that had to be left out.
+
+    Keys that are no field of `Person` are not looked at. Raises `InvalidArguments` for a cell that is
+    too long or not text.
+    """
+    values: dict[str, str] = {}
+    problems = []
+    for name, limit in LIMITS.items():
+        text = _cell(name, record.get(name))
+        value = normal_value(name, text)
+        if value is None:
+            problems.extend(_faults(name, text))
+        elif len(value) > limit:
+            raise _too_long(name)
+        else:
+            values[name] = value
+    return Person(**values), tuple(problems)
+
+
+def _cell(name: str, value: object) -> str:
+    """Return the cell's text; its size is checked before anything looks at each character.
+
+    One with a secret is refused: what is sent is never rewritten, and nobody means to send that.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidArguments(f"{name} is not text", f"Send {name} as a string.")
+    if len(value) > MAX_CELL:
+        raise _too_long(name)
+    if holds_secret(value):
+        raise InvalidArguments(f"{name} holds what looks like an API key", f"Take it out of {name}.")
+    return value
+
+
+def _faults(name: str, text: str) -> list[str]:
+    """Say what is wrong with a cell that has no normal form; a gap is no fault."""
+    if name not in _FAULTS or normal_name(text) is None:
+        return []
+    if name == "domain" and is_profile_page(text):
+        return ["domain is a profile page, not the company's own site"]
+    return [f"{name} {_FAULTS[name]}"]
+
+
+def _too_long(name: str) -> InvalidArguments:
+    limit = LIMITS[name]
+    return InvalidArguments(f"{name} is longer than {limit} characters", f"Shorten {name}.")
+
+
+def why_nobody(person: Person, *, by_id: bool = True) -> str | None:
+    """Return what is missing to identify the person, or None where nothing is.
+
+    `by_id` says whether an id can identify anybody there.
+    """
+    if person.email or person.linkedin_url or (by_id and person.person_id):
+        return None
+    missing = [name for name in ("first_name", "last_name") if not getattr(person, name)]
+    if not (person.company_name or person.domain):
+        missing.append("company_name or domain")
+    if len(missing) == 3:
+        return NOTHING
+    if missing:
+        others = "an email, linkedin_url or person_id" if by_id else "an email or linkedin_url"
+        return f"missing {', '.join(missing)} (or {others})"
+    return None
+
+
+def identity(person: Person) -> tuple[str, ...]:
+    """Return what a person in normal form is recognised by, equal for the same person however they were written.
+
+    It is the e-mail, else the LinkedIn address, else the id, else both names with the domain, else with the
+    company; `why_nobody` has to be None.
+    """
+    for name in ("email", "linkedin_url", "person_id"):
+        value = getattr(person, name)
+        if value:
+            return (name, value)
+    # A domain is not folded: "straße" and "strasse" are two.
+    place = ("domain", person.domain) if person.domain else ("company_name", folded(person.company_name))
+    return ("name", folded(person.first_name), folded(person.last_name), *place)
+
+
+def folded(value: str | None) -> str:
+    """Return a name without the differences of case, and of how accents are encoded."""
+    return unicodedata.normalize("NFC", (value or "").casefold())

@@ -1,0 +1,143 @@
+"""Addresses that say little about who reads them: shared mailboxes, placeholders, mail providers. Pure."""
+
+import re
+from functools import cache
+from typing import Literal
+
+from cleanlist_mcp.people.spellings import folded, spellings, words_of
+
+Readers = Literal["one", "several", "nobody"]
+
+_SHARED = """
+info infos information informations informacion informacoes informazioni informatie hello hallo hola hi hey
+bonjour ciao salut welcome willkommen bienvenue contact contacts contactus contacto contato contatto contatti
+kontakt kontakte office offices buero bureau oficina ufficio kantoor studio praxis kanzlei reception receptie
+empfang rezeption recepcion accueil frontdesk secretary secretariat sekretariat secretaria secretaire segreteria
+secretariaat sales sale vertrieb verkauf ventas vendas ventes vente vendite verkoop commercial comercial commerciale
+support supports help helpdesk servicedesk service services kundenservice kundendienst kundenbetreuung
+customerservice customerservices customercare customersupport customersuccess clientservices clients customers care
+techsupport technicalsupport soporte suporte atencion atencionalcliente assistenza aide hilfe ayuda klantenservice
+serviceclient admin admins administrator administration administracion amministrazione administratie verwaltung
+webmaster hostmaster postmaster mailmaster root sysadmin noc ops operations abuse security it itsupport edv technik
+tech team teams ourteam equipo equipe staff mail mails email emails mailbox inbox post posta poststelle zentrale
+correo correio courrier hr humanresources personal personalabteilung personnel rh rrhh recursoshumanos people talent
+talents jobs job career careers karriere bewerbung bewerbungen empleo emploi lavoro vacatures recrutement recruitment
+recruiting hiring marketing press presse prensa stampa pers media medias pr publicrelations communications
+communication comunicacion comunicazione kommunikation billing bills invoice invoices invoicing rechnung rechnungen
+rechnungswesen rechnungseingang buchhaltung accounting accounts account accountspayable accountsreceivable ap ar
+payments payment payroll finance finances finanzen finanzas contabilidad contabilita comptabilite facturation
+facturacion fatturazione facturen boekhouding order orders ordering bestellung bestellungen bestellen pedidos
+commandes commande ordini einkauf purchasing procurement purchase compras achats acquisti inkoop legal recht
+rechtsabteilung privacy datenschutz dataprotection dpo gdpr rgpd compliance shop webshop store tienda boutique
+booking bookings reservations reservation reservierung reservas prenotazioni prenotazione event events veranstaltung
+news newsletter presseamt partner partners partnership partnerships reseller investor investors investorrelations ir
+feedback enquiries enquiry inquiries inquiry anfrage anfragen request requests consultas general generalenquiries
+allgemein firma company empresa group gruppe everyone everybody all alle kunden clientes web website online hotel
+restaurant logistics logistik logistica dispatch shipping versand warehouse lager production produktion quality
+qualitaet research rathaus gemeinde stadt school schule university dekanat board vorstand management direktion
+direction direccion direzione geschaeftsfuehrung geschaeftsleitung directie
+инфо почта офис продажи отдел поддержка
+"""
+_QUALIFIERS = """
+emea apac latam dach benelux nordics global international intl world worldwide europe eu uk usa us gb de fr es it nl
+at ch be pl se dk no fi pt ie au nz ca mx br jp cn in za north south east west nord sued sud ost ouest norte sur main
+hq central new the our my your general company digital group
+"""
+_PLACEHOLDERS = """
+na none no null nil nan undefined void blank empty missing invalid unknown unkown unbekannt desconocido inconnu
+sconosciuto onbekend keine keineangabe nobody noone anonymous anonym anon noemail nomail noaddress noemailaddress
+noemailfound noemailavailable noreply donotreply donotemail donotmail donotcontact donotsend dontemail notavailable
+notprovided notgiven notfound notapplicable notunlocked unavailable locked hidden redacted private example examples
+sample beispiel ejemplo exemple esempio voorbeeld test tests testing tester testuser testmail testemail dummy fake
+foo foobar foobaz asdf asdfasdf asd qwerty qwertz azerty abc abcd xyz user username youremail yourname yourmail
+myemail myname firstname lastname firstnamelastname firstlast vornamenachname vorname nachname nombreapellido
+prenomnom nomprenom nomecognome naamachternaam namesurname name someone somebody someemail anyone placeholder todo
+tbd tba temp tmp
+"""
+_NO_ADDRESS = re.compile(
+    "^(?:noe?mail|noreply|donot(?:e?mail|reply|contact)|x{2,}$)|notunlocked|notavailable|notprovided"
+)
+# Words that are names or parts of names too: they are a mailbox alone, but not in front of another word.
+_NAMES_TOO = frozenset({"post", "posta", "general", "sale", "care", "stadt", "lager", "personal", "bills"})
+
+_PROVIDERS = """
+gmail.com googlemail.com outlook.com outlook.de outlook.fr outlook.es outlook.it outlook.jp outlook.pt outlook.ie
+live.com live.de live.fr live.it live.nl live.be live.ca live.se live.dk live.no live.at live.jp live.co.uk
+live.com.au live.com.mx live.com.ar live.com.pt msn.com passport.com windowslive.com yahoo.com ymail.com
+rocketmail.com icloud.com me.com mac.com aol.com aim.com gmx.com gmx.de gmx.net gmx.at gmx.ch gmx.fr gmx.es gmx.us
+gmx.co.uk web.de email.de mail.de t-online.de freenet.de arcor.de online.de onlinehome.de vodafone.de o2online.de
+posteo.de posteo.net mailbox.org proton.me protonmail.com protonmail.ch pm.me tutanota.com tutanota.de tuta.com
+tuta.io zohomail.com zohomail.eu fastmail.com fastmail.fm hushmail.com hey.com duck.com mail.com email.com usa.com
+inbox.com inbox.lv mailfence.com runbox.com yandex.com yandex.ru ya.ru mail.ru bk.ru inbox.ru list.ru internet.ru
+rambler.ru ukr.net i.ua meta.ua tut.by qq.com vip.qq.com foxmail.com 163.com vip.163.com 126.com 139.com 189.cn
+yeah.net sina.com sina.cn sohu.com aliyun.com tom.com 21cn.com naver.com hanmail.net daum.net nate.com kakao.com
+docomo.ne.jp ezweb.ne.jp au.com softbank.ne.jp i.softbank.jp nifty.com biglobe.ne.jp ocn.ne.jp orange.fr wanadoo.fr
+free.fr sfr.fr laposte.net neuf.fr bbox.fr numericable.fr club-internet.fr aliceadsl.fr libero.it virgilio.it
+alice.it tiscali.it tin.it email.it inwind.it iol.it fastwebnet.it poste.it telefonica.net terra.es ya.com
+terra.com.br uol.com.br bol.com.br ig.com.br globo.com globomail.com r7.com prodigy.net.mx sapo.pt mail.pt
+clix.pt comcast.net verizon.net att.net sbcglobal.net bellsouth.net pacbell.net cox.net charter.net spectrum.net
+earthlink.net juno.com netzero.net optonline.net frontier.com frontiernet.net windstream.net centurylink.net
+roadrunner.com rr.com mindspring.com rogers.com shaw.ca sympatico.ca telus.net videotron.ca bell.net btinternet.com
+btopenworld.com sky.com virginmedia.com virgin.net talktalk.net tiscali.co.uk ntlworld.com blueyonder.co.uk
+eircom.net bigpond.com bigpond.net.au optusnet.com.au iinet.net.au tpg.com.au xtra.co.nz rediffmail.com rediff.com
+sify.com in.com seznam.cz centrum.cz email.cz post.cz volny.cz azet.sk zoznam.sk centrum.sk wp.pl o2.pl onet.pl
+onet.eu op.pl poczta.onet.pl interia.pl gazeta.pl tlen.pl vp.pl freemail.hu citromail.hu indamail.hu abv.bg mail.bg
+dir.bg bluewin.ch hispeed.ch sunrise.ch chello.at aon.at chello.nl ziggo.nl kpnmail.nl kpnplanet.nl planet.nl
+hetnet.nl home.nl xs4all.nl upcmail.nl casema.nl quicknet.nl telenet.be skynet.be proximus.be scarlet.be telia.com
+bredband.net spray.se comhem.se tele2.se online.no broadpark.no mail.dk stofanet.dk jubii.dk luukku.com kolumbus.fi
+otenet.gr walla.co.il walla.com bezeqint.net mynet.com superonline.com ttmail.com maktoob.com
+"""
+# Some have a domain in each country.
+_PROVIDER_FAMILIES = frozenset({"yahoo", "hotmail", "gmx", "yandex", "aol", "outlook"})
+_COUNTRY = re.compile(r"com|net|(?:(?:co|com|ne)\.)?[a-z]{2}")
+
+
+def readers(address: str) -> Readers:
+    """Return who reads an address in normal form: one person, several (`info@…`), or nobody.
+
+    Nobody reads what only fills a gap, such as `email_not_unlocked@domain.com`.
+    """
+    parts = _parts(address)
+    local = _joined(parts)
+    if local in _known(_PLACEHOLDERS) or _NO_ADDRESS.search(local):
+        return "nobody"
+    return "several" if _is_mailbox(parts) else "one"
+
+
+def is_provider(domain: str) -> bool:
+    """Return whether a domain in normal form gives addresses to everybody, so that it is nobody's employer."""
+    if domain in _providers():
+        return True
+    label, _, rest = domain.partition(".")
+    return label in _PROVIDER_FAMILIES and _COUNTRY.fullmatch(rest) is not None
+
+
+def _parts(address: str) -> tuple[str, ...]:
+    """Return the words before the at sign, without digits and what follows a plus sign."""
+    local = folded(address.rpartition("@")[0].partition("+")[0]).replace("/", "")
+    return tuple(spellings(word)[0] for word in words_of(re.sub(r"[\d_]", " ", local)))
+
+
+def _joined(parts: tuple[str, ...]) -> str:
+    """Return the words as one, "" for initials: "i.t" is not "it"."""
+    return "" if len(parts) > 1 and max(map(len, parts)) == 1 else "".join(parts)
+
+
+def _is_mailbox(parts: tuple[str, ...]) -> bool:
+    shared = _known(_SHARED)
+    if _joined(parts) in shared:
+        return True
+    if shared.isdisjoint(parts):
+        return False
+    begins_with_one = len(parts[0]) > 2 and parts[0] in shared and parts[0] not in _NAMES_TOO
+    return begins_with_one or all(part in shared or part in _known(_QUALIFIERS) for part in parts)
+
+
+@cache
+def _known(words: str) -> frozenset[str]:
+    return frozenset(spellings(word)[0] for word in words.split())
+
+
+@cache
+def _providers() -> frozenset[str]:
+    return frozenset(_PROVIDERS.split())

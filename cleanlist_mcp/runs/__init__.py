@@ -1,0 +1,1 @@
+"""Paid runs: started at most once, watched until they end."""

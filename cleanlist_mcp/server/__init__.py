@@ -1,0 +1,1 @@
+"""The MCP server: the first package that knows the protocol."""

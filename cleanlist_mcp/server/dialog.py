@@ -1,0 +1,117 @@
+"""Asking the person before a list is paid for, through the client's own dialog in both protocol eras."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio
+from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel, Field, ValidationError
+
+from cleanlist_mcp.answers.shapes import rows_text
+from cleanlist_mcp.errors import ConfirmationUnavailable
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.secrecy import blot
+from cleanlist_mcp.server.boundary import committed
+from cleanlist_mcp.text import credits_text, quoted
+
+DIALOG_SECONDS = 45.0
+"""Longest wait for a dialog that holds the call open; some hosts declare the dialog and never show it."""
+
+_MODERN = "2026-07-28"
+"""From this protocol version on, the client answers by calling again, and nothing is held open."""
+
+
+class Approval(BaseModel):
+    """The one field of the dialog."""
+
+    approve: bool = Field(strict=True, description="Spend these credits?")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of asking: `go` where nothing stands against the spend."""
+
+    word: Literal["go", "declined", "not_confirmed"]
+
+
+async def ask(
+    ctx: Context[Any, Any], quote: Quote, *, mode: str, seconds: float
+) -> Elicit[Approval] | Verdict:
+    """Ask whether `quote` may be spent, or say why nobody was asked.
+
+    The question comes from the quote alone: a live figure in it would make current clients ask again until they
+    fail. `seconds` bounds a dialog that holds the call open.
+
+    Raises:
+        ConfirmationUnavailable: with `mode` "always", where the client cannot ask; and for an answer that is none.
+    """
+    if mode == "never":
+        return Verdict("go")
+    if not can_ask(ctx):
+        if mode == "always":
+            raise ConfirmationUnavailable(
+                "CLEANLIST_CONFIRM=always requires a dialog, and this client cannot show one; nothing was sent.",
+                "Tell the user: a client that supports elicitation is needed, or they set CLEANLIST_CONFIRM to "
+                "auto in the client's configuration, so that the quote is the gate.",
+            )
+        return Verdict("go")
+    message = blot(question(quote))
+    if (ctx.protocol_version or "") >= _MODERN:
+        return Elicit(message, Approval)
+    with anyio.move_on_after(min(DIALOG_SECONDS, seconds)):
+        try:
+            return verdict(await ctx.elicit(message, Approval))
+        except MCPError:
+            return Verdict("not_confirmed")
+        except (ValueError, ValidationError):
+            raise broken_dialog() from None
+    return Verdict("not_confirmed")
+
+
+def broken_dialog() -> ConfirmationUnavailable:
+    """What is said of an answer that is neither yes nor no."""
+    return ConfirmationUnavailable(
+        "The client's dialog was answered without the one field that it asks for; nothing was sent"
+        + (
+            " by this call, but an earlier one with this quote may have started a run."
+            if committed()
+            else "."
+        ),
+        "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
+        "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
+        charged="unknown" if committed() else "no",
+    )
+
+
+def question(quote: Quote) -> str:
+    """The dialog's text."""
+    name = quote.list_name or quote.list_id
+    return (
+        f"Spend up to {credits_text(quote.cost)} to enrich {rows_text(quote.row_count)} of the list "
+        f"{quoted(name)} ({quote.scope})? Balance when quoted: {quote.available}; after it, if all is used: "
+        f"{quote.available - quote.cost}. What is not found is not charged."
+    )
+
+
+def verdict(outcome: ElicitationResult[Any]) -> Verdict:
+    """What the dialog's outcome means for the spend."""
+    if isinstance(outcome, AcceptedElicitation):
+        if isinstance(outcome.data, Verdict):
+            return outcome.data
+        return Verdict("go" if outcome.data.approve else "declined")
+    return Verdict("declined" if outcome.action == "decline" else "not_confirmed")
+
+
+def was_asked(outcome: ElicitationResult[Any]) -> bool:
+    """Whether the outcome is an answer of the dialog."""
+    return not (isinstance(outcome, AcceptedElicitation) and isinstance(outcome.data, Verdict))
+
+
+def can_ask(ctx: Context[Any, Any]) -> bool:
+    """Whether the client says that it can show a dialog."""
+    elicitation = ctx.client_capabilities.elicitation if ctx.client_capabilities else None
+    # A bare {} counts as forms, the only kind there was before kinds had names.
+    if elicitation is None or (elicitation.form is None and elicitation.url is not None):
+        return False
+    return (ctx.protocol_version or "") >= _MODERN or ctx.session.can_send_request

@@ -1,0 +1,164 @@
+"""Resources: the account, prices, runs and lists, for clients that attach context instead of calling tools."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
+
+from cleanlist_mcp.answers.shapes import Result, compact, recent_run
+from cleanlist_mcp.api.wire import LISTS_PAGE
+from cleanlist_mcp.calls import browsing, run
+from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound
+from cleanlist_mcp.money import prices
+from cleanlist_mcp.secrecy import MARK, holds_secret
+from cleanlist_mcp.server import boundary
+from cleanlist_mcp.server.tools import account
+
+RECENT_RUNS = 50
+"""Runs that `cleanlist://runs` lists."""
+
+LEADS_SHOWN = 50
+"""Rows of a list that its resource shows."""
+
+COMPLETIONS = 100
+"""The protocol's most for one completion."""
+
+LONGEST_TYPED = 1_000
+"""Characters of the longest beginning that is completed."""
+
+OFFERED: tuple[tuple[str, str, str], ...] = (
+    (
+        "cleanlist://account",
+        "Account",
+        "Whose key is in use, its plan and scopes, the credits left, and the limits.",
+    ),
+    ("cleanlist://pricing", "Pricing", "What each kind of enrichment costs, and when nothing is charged."),
+    ("cleanlist://runs", "Runs", "Runs started from this machine, newest first, with their credits."),
+    ("cleanlist://runs/{workflow_id}", "Run", "One run: where it stands, what it found and what it cost."),
+    ("cleanlist://lists", "Lead lists", "The user's lead lists with their ids and lead counts."),
+    ("cleanlist://lists/{list_id}", "Lead list", "The first people in one lead list."),
+)
+"""Address, title and description of each."""
+
+
+async def read_account() -> str:
+    services = boundary.current_services()
+    who = await account.describe(services)
+    return compact(
+        _data(who.model_copy(update={"next_step": None}))
+        | {"balance": _data(await account.balance(services))}
+    )
+
+
+async def read_pricing() -> str:
+    kinds = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
+    return compact(
+        {
+            "credits_per_person_or_row": [
+                {"scope": scope, "finds": kinds[scope], "at_most": price}
+                for scope, price in prices.PRICES.items()
+            ],
+            "rules": [
+                "Credits are reserved when a run starts and settled when it ends.",
+                "What is not found is refunded; looking, estimating and status are free.",
+                "A list is enriched only for a quote that estimate returned.",
+            ],
+        }
+    )
+
+
+async def read_runs() -> str:
+    services = boundary.current_services()
+    now = services.clock.time()
+    runs = [
+        recent_run(run, now).model_dump(exclude_none=True) for run in services.journal.recent(RECENT_RUNS)
+    ]
+    return compact({"runs": runs})
+
+
+async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
+    services = boundary.services_of(ctx)
+    if not workflow_id:
+        raise InvalidArguments("The address names no run.", "cleanlist://runs lists the ones that are known.")
+    return compact(_data(await run.status(services, workflow_id, 0, boundary.deadline())))
+
+
+async def read_lists() -> str:
+    services = boundary.current_services()
+    return compact(_data(await browsing.find_lists(services, "", LISTS_PAGE, "")))
+
+
+async def read_list(list_id: str, ctx: Context[Any, Any]) -> str:
+    services = boundary.services_of(ctx)
+    return compact(_data(await browsing.get_leads(services, list_id, LEADS_SHOWN, "", "all")))
+
+
+READERS: tuple[Callable[..., Awaitable[str]], ...] = (
+    read_account,
+    read_pricing,
+    read_runs,
+    read_run,
+    read_lists,
+    read_list,
+)
+"""In the order of `OFFERED`."""
+
+
+async def complete(
+    ref: PromptReference | ResourceTemplateReference,
+    argument: CompletionArgument,
+    context: CompletionContext | None,
+) -> Completion | None:
+    """Complete the ids of lists and runs; a list is found by its name too."""
+    if len(argument.value) > LONGEST_TYPED or holds_secret(argument.value):
+        return None
+    with anyio.move_on_after(boundary.CALL_SECONDS), suppress(CleanlistError):
+        return await _complete(argument.name, argument.value.casefold())
+    return None  # a completion is a help for typing; the call itself will say what is wrong
+
+
+async def _complete(name: str, wanted: str) -> Completion | None:
+    services = boundary.current_services()
+    if name == "workflow_id":
+        known = [run.workflow_id for run in services.journal.recent(COMPLETIONS) if run.workflow_id]
+        return _completion(item for item in known if item.casefold().startswith(wanted))
+    if name == "list_id":
+        lists = await services.directory.remembered()
+        return _completion(
+            item.list_id
+            for item in lists
+            if item.list_id.casefold().startswith(wanted) or wanted in item.name.casefold()
+        )
+    if name == "list_name":
+        lists = await services.directory.remembered()
+        return _completion(item.name for item in lists if wanted in item.name.casefold())
+    return None
+
+
+def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
+    """A failure in the words that a resource can answer with; a wrong address is the asker's fault."""
+    text = f"{error.message} {error.next_step}"
+    if isinstance(error, CallRefused):
+        return MCPError(code=INVALID_PARAMS, message=text)
+    return ResourceNotFoundError(text) if isinstance(error, NotFound) else ResourceError(text)
+
+
+def _completion(values: Iterable[str]) -> Completion:
+    found = [value for value in values if MARK not in value]  # who takes one of these means nothing by it
+    return Completion(values=found[:COMPLETIONS], total=len(found), has_more=len(found) > COMPLETIONS)
+
+
+def _data(result: Result) -> dict[str, Any]:
+    return boundary.data_of(result, sandbox=boundary.current_services().settings.sandbox)

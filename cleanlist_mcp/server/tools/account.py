@@ -1,0 +1,59 @@
+"""Who we are and what is left: free, read-only."""
+
+from typing import Any
+
+from mcp.server.mcpserver import Context
+
+from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult, balance_result, whoami_result
+from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.server.boundary import services_of
+from cleanlist_mcp.server.instructions import SCOPES_NEEDED, switched_on
+from cleanlist_mcp.services import Services
+
+
+async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
+    """Show whose Cleanlist API key is in use: user, organization, plan, scopes and the scopes that are missing.
+
+    Use it first when something is refused, or to tell which account would pay. It also says whether this is the
+    sandbox, where data is made up, and whether runs are remembered on disk. For the credits left call
+    credits_balance instead. Free; nothing is ever charged.
+    """
+    return await describe(services_of(ctx))
+
+
+async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
+    """Show the organization's credits left, and what this machine has reserved and spent in the last 24 hours.
+
+    Use it before and after spending, and when a charge is unknown. What a list would cost is not here: call
+    estimate. Reserved credits come back where nothing is found. Free; nothing is ever charged.
+    """
+    return await balance(services_of(ctx))
+
+
+async def describe(services: Services) -> WhoamiResult:
+    """What the API says of the key, and what it lacks for the tools that are on."""
+    answer = await services.client.whoami()
+    needed = {scope for tool in switched_on(services.settings) for scope in SCOPES_NEEDED[tool]}
+    return whoami_result(
+        answer,
+        sandbox=services.settings.sandbox,
+        missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
+        durable=services.journal.durable or services.journal.unavailable is not None,
+    )
+
+
+async def balance(services: Services) -> BalanceResult:
+    """The credits left, and what this machine knows about spending."""
+    answer = await services.client.balance()
+    spent = _spent(services)
+    return balance_result(answer, spent or Spent(0, 0, 0), services.limits, known=spent is not None)
+
+
+def _spent(services: Services) -> Spent | None:
+    """What counts against the limits; None if the journal cannot be used: the balance is shown all the same."""
+    journal = services.journal
+    try:
+        return None if journal.unavailable else journal.spent()
+    except JournalUnusable:
+        return None

@@ -1,0 +1,253 @@
+"""Quote, spend, follow: the tools around a paid run."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from cleanlist_mcp.answers.shapes import (
+    EstimateResult,
+    RunReport,
+    WorkflowReport,
+    list_estimate,
+    people_estimate,
+)
+from cleanlist_mcp.api.wire import WorkflowStatus, is_quote_id
+from cleanlist_mcp.calls import quotes
+from cleanlist_mcp.calls.person import aim, into, label, read_person
+from cleanlist_mcp.calls.run import follow, not_started, progress_sentence, status
+from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.quotes import within
+from cleanlist_mcp.money.runs import may_send
+from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.runs.starting import Started
+from cleanlist_mcp.secrecy import blot
+from cleanlist_mcp.server import dialog
+from cleanlist_mcp.server.boundary import (
+    LONGEST_ID,
+    LONGEST_LIST,
+    Cell,
+    ScopeWord,
+    deadline,
+    services_of,
+)
+from cleanlist_mcp.server.dialog import Approval, Verdict
+
+ScopeArgument = Annotated[
+    Scope,
+    ScopeWord,
+    Field(description="partial: e-mail, 1 credit; phone_only: phone, 10; full: both, 11 (each, at most)"),
+]
+WaitArgument = Annotated[
+    int,
+    Field(
+        strict=True, ge=0, le=45, description="Seconds to wait for the end, 0-45; the run goes on regardless."
+    ),
+]
+
+
+START_SECONDS = 3.0
+"""Least time that a call keeps for the start of a run after its dialog."""
+
+
+async def estimate(
+    ctx: Context[Any, Any],
+    scope: ScopeArgument = "partial",
+    list_id: Annotated[
+        str, Field(max_length=LONGEST_LIST, description="The list to enrich: its id or exact name.")
+    ] = "",
+    people_count: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=100_000)] | SkipJsonSchema[None],
+        Field(description="Instead of a list: how many single people."),
+    ] = None,
+) -> EstimateResult:
+    """Quote what enriching a lead list costs at most. Free, changes nothing.
+
+    Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once, for enrich_list.
+    Show the user its cost and the balance after it before spending. people_count only informs. Single people go
+    to enrich_person without a quote.
+    """
+    services = services_of(ctx)
+    if bool(list_id.strip()) == (people_count is not None):
+        raise InvalidArguments(
+            "Give exactly one of list_id and people_count.",
+            "Call estimate with list_id (a list's id or exact name), or with people_count for single people.",
+        )
+    if people_count is not None:
+        balance = await services.client.balance()
+        return people_estimate(
+            people_count,
+            scope,
+            balance.credits,
+            services.journal.spent(),
+            services.limits,
+            read_only=services.settings.read_only,
+        )
+    found_id, name = await services.directory.resolve(list_id)
+    quote = await quotes.issue(services, found_id, name, scope)
+    last_run = services.journal.last_list_run(found_id)
+    return list_estimate(
+        quote,
+        now=services.clock.time(),
+        last_run=last_run,
+        next_step=quotes.next_step(services, quote),
+    )
+
+
+async def enrich_person(
+    ctx: Context[Any, Any],
+    email: Annotated[str, Cell, Field(description="E-mail address; enough alone.")] = "",
+    linkedin_url: Annotated[str, Cell, Field(description="LinkedIn profile address; enough alone.")] = "",
+    person_id: Annotated[str, Cell, Field(description="Cleanlist's id of the person; enough alone.")] = "",
+    first_name: Annotated[str, Cell, Field(description="With last_name and company_name or domain.")] = "",
+    last_name: Annotated[str, Cell, Field(description="With first_name and company_name or domain.")] = "",
+    company_name: Annotated[str, Cell, Field(description="The employer's name.")] = "",
+    domain: Annotated[str, Cell, Field(description="The employer's web domain; better than its name.")] = "",
+    enrichment_type: ScopeArgument = "partial",
+    list_id: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_LIST,
+            description='List for the result: id or exact name. Default: "MCP Results".',
+        ),
+    ] = "",
+    wait_seconds: WaitArgument = 25,
+    again: Annotated[
+        bool,
+        Field(strict=True, description="Pay again for a person whose run has ended; ask the user first."),
+    ] = False,
+) -> RunReport:
+    """Find one person's verified e-mail address or phone number, and wait for the result.
+
+    Spends at most 1 credit (partial), 10 (phone_only) or 11 (full); nothing is charged if nothing is found. For
+    several people use a list: estimate, then enrich_list. The same person within 24 hours returns the earlier
+    run, free. Not finished in time is no failure: workflow_status finds the run again.
+    """
+    services = services_of(ctx)
+    person = read_person(
+        email=email,
+        linkedin_url=linkedin_url,
+        person_id=person_id,
+        first_name=first_name,
+        last_name=last_name,
+        company_name=company_name,
+        domain=domain,
+    )
+    quotes.require_usable_journal(services)
+    target = await aim(services, person, enrichment_type, list_id)
+    started = await services.workflows.start_person(
+        target.request,
+        marks=marks_of(person),
+        into=into(services, target),
+        label=label(person),
+        list_name=target.list_name,
+        again=again,
+        deadline=deadline(),
+    )
+    return await follow(services, started, wait_seconds, deadline(), _progress(ctx))
+
+
+async def ask_before_spending(
+    list_id: str,
+    scope: Scope,
+    quote_id: str,
+    max_credits: int | None,
+    ctx: Context[Any, Any],
+) -> Elicit[Approval] | Verdict:
+    """Fill `approval`: check the quote, then ask the person where the client can. Starts nothing."""
+    services = services_of(ctx)
+    _require_quote_id(quote_id)
+    quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
+    mode = services.settings.confirm
+    run = services.journal.run_of_quote(quote_id)
+    if run is None:
+        await services.workflows.require_free(quote)
+    elif not may_send(run, quote, services.clock.time()):
+        return Verdict("go")  # nothing is sent: that run is only returned, or told of
+    else:
+        deadline().committed = True  # by an earlier call
+        if mode == "always" and not dialog.can_ask(ctx):
+            raise services.workflows.unknown(run)
+    return await dialog.ask(ctx, quote, mode=mode, seconds=deadline().left() - START_SECONDS)
+
+
+def _require_quote_id(quote_id: str) -> None:
+    """Refuse what can be no quote's id, before it is kept or spelt anywhere."""
+    if not is_quote_id(quote_id):
+        raise InvalidArguments(
+            "quote_id is not a quote's id.",
+            "Call estimate for this list and scope, and use the list_id and quote_id that it returns.",
+        )
+
+
+async def enrich_list(
+    ctx: Context[Any, Any],
+    list_id: Annotated[
+        str, Field(max_length=LONGEST_LIST, description="The list's id, as the quote has it.")
+    ],
+    scope: ScopeArgument,
+    quote_id: Annotated[
+        str, Field(max_length=LONGEST_ID, description="From estimate, for this list and scope.")
+    ],
+    approval: Annotated[ElicitationResult[Approval], Resolve(ask_before_spending)],
+    max_credits: Annotated[
+        Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
+        Field(description="The most that this call may spend."),
+    ] = None,
+    wait_seconds: WaitArgument = 0,
+) -> RunReport:
+    """Enrich a whole lead list for a quote from estimate; spends up to the quoted cost.
+
+    First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing
+    is spent; one quote starts one run, and the same call again returns that run. Where the client has a dialog
+    the user is asked there too. Follow the run with workflow_status.
+    """
+    services = services_of(ctx)
+    quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
+    answer = dialog.verdict(approval)
+    if answer.word != "go":
+        run = services.journal.run_of_quote(quote_id)
+        if run is None:
+            return not_started(quote, answer.word)
+        if run.workflow_id is None:
+            raise services.workflows.unknown(run)  # it was not sent again, and may have started before
+        known = Started(run, replayed=True)
+        return await follow(services, known, wait_seconds, deadline(), _progress(ctx))
+    asked = services.settings.confirm != "always" or dialog.was_asked(approval)
+    started = await services.workflows.start_list(
+        quote,
+        known_here=services.journal.quote(quote_id) is not None,
+        may_resend=within(quote.cost, max_credits) and asked,
+        deadline=deadline(),
+    )
+    return await follow(services, started, wait_seconds, deadline(), _progress(ctx))
+
+
+async def workflow_status(
+    ctx: Context[Any, Any],
+    workflow_id: Annotated[
+        str,
+        Field(max_length=LONGEST_ID, description="Which run; without it, the newest one of this machine."),
+    ] = "",
+    wait_seconds: WaitArgument = 20,
+) -> WorkflowReport:
+    """Show how a run stands, waiting up to wait_seconds for its end; with its result and credits once settled.
+
+    Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs
+    that were started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.
+    """
+    services = services_of(ctx)
+    return await status(services, workflow_id.strip(), wait_seconds, deadline(), _progress(ctx))
+
+
+def _progress(ctx: Context[Any, Any]) -> Callable[[WorkflowStatus], Awaitable[None]]:
+    """Reports a run's counts to a client that shows progress."""
+
+    async def report(status: WorkflowStatus) -> None:
+        sentence = blot(progress_sentence(status))
+        await ctx.report_progress(status.processed, status.total or None, sentence)
+
+    return report

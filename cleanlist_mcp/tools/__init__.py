@@ -1,1 +1,0 @@
-"""The tools, one module a toolset; `_boundary` is where MCP begins."""
