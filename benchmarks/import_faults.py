@@ -18,7 +18,7 @@ import anyio
 
 from benchmarks.fault_matrix import DURATIONS, FAULTS
 from cleanlist_mcp.calls import importing
-from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import CleanlistError
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
@@ -106,7 +106,7 @@ async def step(
     """Do what `add_leads` does, and compare what it says with what the sandbox has or is importing just then."""
     rows = list(enumerate(people, 1))
     try:
-        answer = await importing.add_people(services, list_id, rows, Deadline(world.clock, CALL_SECONDS))
+        answer = await importing.add_people(Call(services, CALL_SECONDS), list_id, rows)
     except CleanlistError:
         return Step("refused", true=not arrived(world, list_id, people))
     count = arrived(world, list_id, people)

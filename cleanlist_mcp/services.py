@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
+from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.money.limits import Limits
-from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.runs.starting import Workflows
 from cleanlist_mcp.runs.watching import Watcher
 from cleanlist_mcp.settings import Settings, api_of
@@ -30,8 +30,9 @@ class Services:
         self.settings = settings
         self.clock = clock
         self.limits = Limits(settings.person_allowance, settings.daily_limit, settings.lists_on)
-        self.repriced: dict[tuple[str, str, str], Quote] = {}
-        """Quotes that others issued, by id, list and scope, with our own figures: a dialog shows the same twice."""
+        self.offers = Offers(
+            lists=settings.lists_on, spending=not settings.read_only, key=settings.api_key is not None
+        )
         self._tasks = tasks
         self._transport = transport
 

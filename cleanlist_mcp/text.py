@@ -154,3 +154,8 @@ def credits_text(amount: int) -> str:
 def iso(moment: float) -> str:
     """Epoch seconds as ISO 8601 in UTC, whole seconds."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rows_text(count: int) -> str:
+    """`1 row`, `12 rows`."""
+    return f"{count} row" + ("" if count == 1 else "s")

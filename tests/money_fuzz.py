@@ -178,7 +178,7 @@ def _person_call(
     again = chance.random() < 0.25
     arguments: dict[str, Any] = {
         **chance.choice(who.spellings),
-        "enrichment_type": scope,
+        "scope": scope,
         "wait_seconds": chance.choice((0, 0, 1)),
         **({"list_id": given} if given else {}),
         **({"again": True} if again else {}),
@@ -365,7 +365,7 @@ class World:
             await self._call(story, self._calm(call, person.beyond))
 
     def _calm(self, call: Call, spelling: Fields) -> Call:
-        kept = ("enrichment_type", "list_id", "scope", "quote_id")
+        kept = ("list_id", "scope", "quote_id")
         arguments = {name: call.arguments[name] for name in kept if name in call.arguments}
         return Call(
             self._chance.randrange(len(self.servers)),

@@ -81,7 +81,7 @@ def _somebody(where: str, number: int) -> dict[str, Any]:
         {"first_name": "Kim", "last_name": f"Fable {slug}", "company_name": f"Fable {where} {number} Ltd"},
     )
     scope = ("partial", "full")[number % 2]
-    return {**named[number % len(named)], "enrichment_type": scope, "wait_seconds": number % 3 and 0}
+    return {**named[number % len(named)], "scope": scope, "wait_seconds": number % 3 and 0}
 
 
 def import_of(where: str, number: int) -> dict[str, Any]:

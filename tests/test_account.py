@@ -13,7 +13,9 @@ async def test_whoami_names_the_organization_and_the_mode(world: World, era: str
     assert answer["mode"] == "live"
     assert answer["organization_name"] == "Northwind Sandbox"
     assert answer["missing_scopes"] == []
-    assert answer["journal"] == "disk"
+    assert answer["remembers_runs"] == "on_disk"
+    assert "scopes" not in answer
+    assert any("CRM" in deed for deed in answer["cannot_do"])
 
 
 @pytest.mark.parametrize(

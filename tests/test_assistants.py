@@ -113,7 +113,7 @@ async def test_one_that_loops_over_single_people_is_stopped_at_the_allowance(wor
             result = await session.result(
                 "enrich_person",
                 email=f"person{number}@fable.example",
-                enrichment_type="phone_only",
+                scope="phone_only",
                 wait_seconds=0,
             )
             answers.append(json.loads(text_of(result)))
@@ -158,7 +158,7 @@ async def test_one_that_quotes_anew_while_the_list_is_running_does_not_pay_twice
     world: World, era: str
 ) -> None:
     async with world.connect(era) as session:
-        run = await session.call("enrich_list", **await world.quote(session))
+        run = await session.call("enrich_list", **await world.quote(session), wait_seconds=0)
         error = await session.error("enrich_list", **await world.quote(session))
 
     assert error["code"] == "run_in_progress"
@@ -200,9 +200,7 @@ async def test_one_that_passes_a_list_as_a_string_is_understood(world: World, er
         ("enrich_list", {"maxcredits": 5}, "max_credits"),
         ("enrich_list", {"quote": "qte_1"}, "quote_id"),
         ("enrich_person", {"e_mail": "ada@fable.example"}, "email"),
-        ("enrich_person", {"type": "full", "email": "ada@fable.example"}, "enrichment_type"),
-        ("enrich_person", {"scope": "full", "email": "ada@fable.example"}, "enrichment_type"),
-        ("estimate", {"enrichment_type": "full", "list_id": "Q3 Prospects"}, "scope"),
+        ("enrich_person", {"type": "full", "email": "ada@fable.example"}, "scope"),
         ("estimate", {"list": "Q3 Prospects"}, "list_id"),
         ("workflow_status", {"id": "enrich-1"}, "workflow_id"),
     ],

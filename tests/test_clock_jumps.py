@@ -35,7 +35,7 @@ time.time = shifted
 time.time_ns = lambda: int(shifted() * 1e9)
 """
 
-KIM: dict[str, Any] = {"email": "kim@fable.example", "enrichment_type": "full", "wait_seconds": 0}
+KIM: dict[str, Any] = {"email": "kim@fable.example", "scope": "full", "wait_seconds": 0}
 LIST = "Prospects"
 
 

@@ -1,14 +1,14 @@
 """Asking the person before a list is paid for."""
 
 import json
-from pathlib import Path
 from typing import Any, Literal
 
 import anyio
 import pytest
 from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitRequestParams, ElicitResult, ErrorData
 
-from cleanlist_mcp.server.dialog import DIALOG_SECONDS
+from cleanlist_mcp.server import boundary
+from cleanlist_mcp.server.dialog import DIALOG_SECONDS, START_SECONDS
 from tests.support import Edited, World
 
 
@@ -146,16 +146,16 @@ async def test_a_dialog_that_is_never_shown_ends_in_not_confirmed(world: World, 
     assert world.posts("/enrichment/bulk") == 0
 
 
-async def test_a_dialog_gets_no_more_time_than_its_call_has_left(world: World, tmp_path: Path) -> None:
+async def test_a_dialog_gets_no_more_time_than_its_call_has_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(context: Any, params: ElicitRequestParams) -> ElicitResult:
         await anyio.sleep_forever()
         raise AssertionError
 
-    async with world.connect() as session:
+    async with world.connect("legacy", never) as session:
         arguments = await world.quote(session)
-    world.sandbox.options.sleep = world.clock.sleep
-    world.sandbox.faults.next("POST /credits/estimate", "slow", delay=46.95)
-    async with world.connect("legacy", never, state_dir=tmp_path / "other") as session:
+        monkeypatch.setattr(boundary, "CALL_SECONDS", START_SECONDS + 0.05)
         with anyio.fail_after(5):
             report = await session.call("enrich_list", **arguments)
 

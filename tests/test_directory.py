@@ -4,9 +4,9 @@ import anyio
 import httpx
 import pytest
 
-from cleanlist_mcp.api.wire import CreateListRequest, LeadList
+from cleanlist_mcp.api.wire import CreateListRequest, LeadList, is_id
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
-from cleanlist_mcp.lists.directory import MEMORY_SECONDS, REMEMBERED_PAGES, is_list_id
+from cleanlist_mcp.lists.directory import MEMORY_SECONDS, REMEMBERED_PAGES
 from tests.support import Answering, World
 
 
@@ -234,4 +234,4 @@ async def test_without_the_list_tools_the_advice_names_none_of_them(world: World
 
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "é", "x" * 129, "a\n", "../x"])
 def test_what_cannot_be_an_id(text: str) -> None:
-    assert not is_list_id(text)
+    assert not is_id(text)

@@ -138,7 +138,7 @@ async def test_the_estimate_spells_the_whole_next_call_out(world: World, era: st
 async def test_phone_only_is_understood_in_both_spellings(world: World) -> None:
     async with world.connect() as session:
         hyphen = await session.call("estimate", list_id="Q3 Prospects", scope="phone-only")
-        report = await session.call("enrich_person", **ADA, enrichment_type="phone-only", wait_seconds=20)
+        report = await session.call("enrich_person", **ADA, scope="phone-only", wait_seconds=20)
 
     assert hyphen["scope"] == "phone_only"
     assert report["scope"] == "phone_only"
@@ -206,7 +206,7 @@ BAD_ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("enrich_person", {"first_name": "Ada", "last_name": "Fable"}, "company_name or domain"),
     ("enrich_person", {"email": "not an address"}, "email"),
     ("enrich_person", {"linkedin_url": "https://example.example/ada"}, "linkedin_url"),
-    ("enrich_person", ADA | {"enrichment_type": "everything"}, "enrichment_type"),
+    ("enrich_person", ADA | {"scope": "everything"}, "scope"),
     ("enrich_person", ADA | {"wait_seconds": 46}, "wait_seconds"),
     ("enrich_person", ADA | {"wait_seconds": -1}, "wait_seconds"),
     ("enrich_person", ADA | {"wait_seconds": True}, "wait_seconds"),
@@ -404,7 +404,7 @@ async def test_the_estimate_does_not_propose_what_a_limit_would_refuse(world: Wo
 
 async def test_the_estimate_says_that_the_list_is_running_or_was_enriched(world: World) -> None:
     async with world.connect() as session:
-        run = await session.call("enrich_list", **await world.quote(session))
+        run = await session.call("enrich_list", **await world.quote(session), wait_seconds=0)
         running = await session.call("estimate", list_id="Q3 Prospects")
         await session.call("workflow_status", wait_seconds=45)
         ended = await session.call("estimate", list_id="Q3 Prospects")

@@ -19,7 +19,7 @@ from benchmarks.import_faults import ROUTE, make_world
 from cleanlist_mcp.answers import imports
 from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.calls import importing
-from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ApiError, JournalUnusable
 from cleanlist_mcp.imports import preparing
 from cleanlist_mcp.sandbox.app import transport
@@ -50,7 +50,7 @@ async def add(
 ) -> AddLeadsResult:
     """Do what `add_leads` does; each row given is in exactly one of the four counts, and the time is kept."""
     began = world.clock.monotonic()
-    answer = await importing.add_people(services, name, rows_of(records), Deadline(world.clock, CALL_SECONDS))
+    answer = await importing.add_people(Call(services, CALL_SECONDS), name, rows_of(records))
     assert world.clock.monotonic() - began <= CALL_SECONDS
     counted = (answer.imported, answer.skipped, answer.unknown or 0, answer.not_sent or 0)
     assert sum(counted) == len(records)

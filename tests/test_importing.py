@@ -17,7 +17,7 @@ from benchmarks.import_faults import ROUTE, make_world
 from cleanlist_mcp.answers import imports
 from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.calls import importing
-from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import (
     ApiError,
     FeatureGated,
@@ -44,11 +44,11 @@ async def add(
 ) -> AddLeadsResult:
     """Import into the list "Imported"."""
     rows = list(enumerate(people, 1))
-    return await importing.add_people(services, "Imported", rows, Deadline(world.clock, CALL_SECONDS))
+    return await importing.add_people(Call(services, CALL_SECONDS), "Imported", rows)
 
 
 async def add_file(world: World, services: Services, name: str = "people.csv") -> AddLeadsResult:
-    return await importing.add_file(services, "Imported", name, Deadline(world.clock, CALL_SECONDS))
+    return await importing.add_file(Call(services, CALL_SECONDS), "Imported", name)
 
 
 def in_the_list_id(world: World) -> str:
@@ -157,9 +157,7 @@ async def test_when_no_row_identifies_anybody_nothing_is_sent(listed: World) -> 
 async def test_an_import_into_a_list_that_does_not_exist_sends_no_rows(listed: World) -> None:
     async with listed.services() as services:
         with pytest.raises(NotFound):
-            await importing.add_people(
-                services, "No such list", [(1, ADA)], Deadline(listed.clock, CALL_SECONDS)
-            )
+            await importing.add_people(Call(services, CALL_SECONDS), "No such list", [(1, ADA)])
 
     assert sent(listed) == []
 
@@ -228,9 +226,7 @@ async def test_other_details_and_another_list_are_somebody_new(listed: World) ->
     async with listed.services() as services:
         await add(listed, services, [ADA])
         titled = await add(listed, services, [ADA | {"title": "Boss"}])
-        elsewhere = await importing.add_people(
-            services, "Elsewhere", rows, Deadline(listed.clock, CALL_SECONDS)
-        )
+        elsewhere = await importing.add_people(Call(services, CALL_SECONDS), "Elsewhere", rows)
 
     assert (titled.notes, elsewhere.notes) == (None, None)
     assert len(in_the_list(listed)) == 2

@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 def person(number: int) -> dict[str, Any]:
     """Return the arguments that pay one of many people."""
-    return {"email": f"kim-{number}@fable.example", "enrichment_type": "full", "wait_seconds": 0}
+    return {"email": f"kim-{number}@fable.example", "scope": "full", "wait_seconds": 0}
 
 
 async def pay(caller: Caller, *numbers: int) -> dict[int, str]:

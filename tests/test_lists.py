@@ -492,10 +492,7 @@ async def test_no_answer_and_no_instruction_names_a_tool_that_is_off(
         *(("workflow_status", arguments) for arguments in ({}, {"workflow_id": run["workflow_id"]})),
         *(("workflow_status", {"workflow_id": text}) for text in ("enrich-unknown", "no id")),
         *(("get_leads", {"list_id": name}) for name in ("Conference Leads", empty, "none")),
-        *(
-            ("enrich_person", {**ADA, "enrichment_type": "full", "list_id": name})
-            for name in ("", "none", "")
-        ),
+        *(("enrich_person", {**ADA, "scope": "full", "list_id": name}) for name in ("", "none", "")),
         *(("enrich_person", {"email": f"{n}@fable.example", "wait_seconds": 0}) for n in range(2)),
         *(("enrich_list", spent), ("enrich_list", {**spent, "quote_id": "qte_x"}), ("enrich_list", {})),
         *(("create_list", {"name": "New"}), ("add_leads", {"list_id": "New", "people": [ADA]})),

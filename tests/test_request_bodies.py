@@ -176,7 +176,7 @@ async def single_people(session: Session) -> None:
         for list_id in ("", "Q3 Prospects"):
             for _ in range(WAYS):
                 arguments = next(somebody) | ({"list_id": list_id} if list_id else {})
-                await session.call("enrich_person", **arguments, enrichment_type=scope, wait_seconds=0)
+                await session.call("enrich_person", **arguments, scope=scope, wait_seconds=0)
 
 
 async def whole_lists(session: Session, world: World) -> None:

@@ -18,7 +18,7 @@ from mcp.types import INVALID_PARAMS, ElicitRequestParams, ElicitResult, Resourc
 from pydantic import SecretStr
 
 from cleanlist_mcp.answers.shapes import compact
-from cleanlist_mcp.calls import run
+from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.cli import doctor
 from cleanlist_mcp.cli import main as cli
 from cleanlist_mcp.cli.doctor import Finding
@@ -26,7 +26,7 @@ from cleanlist_mcp.errors import ApiRefusal, InvalidArguments, traceback_of
 from cleanlist_mcp.secrecy import MARK
 from cleanlist_mcp.server import boundary, dialog, prompts, resources
 from cleanlist_mcp.server.stdio import log_to_stderr
-from cleanlist_mcp.server.tools import account, enrichment
+from cleanlist_mcp.server.tools import account
 from cleanlist_mcp.settings import Settings
 from tests.spellings import SPELLINGS, fictional_key, left_of
 from tests.support import World, text_of
@@ -43,7 +43,7 @@ def the_key_is_in_use() -> None:
 async def test_an_answer_lets_nothing_out_and_its_text_equals_its_data(
     world: World, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cleanlist_mcp.answers.shapes import whoami_result as told
+    from cleanlist_mcp.answers.account import whoami_result as told
 
     def careless(*args: Any, **kwargs: Any) -> Any:
         return told(*args, **kwargs).model_copy(
@@ -96,7 +96,7 @@ async def test_a_resources_error_lets_nothing_out(
     async def careless(*args: Any) -> Any:
         raise InvalidArguments(f"{KEY} is wrong.", "Call again.")
 
-    monkeypatch.setattr(run, "status", careless)
+    monkeypatch.setattr(RunFollower, "one", careless)
     async with world.connect(era) as session:
         with pytest.raises(MCPError) as refused:
             await session.client.read_resource("cleanlist://runs/enrich-1")
@@ -142,7 +142,7 @@ async def test_the_dialogs_question_lets_nothing_out(
 
 
 async def test_progress_lets_nothing_out(world: World, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrichment, "progress_sentence", lambda status: f"{KEY}: halfway")
+    monkeypatch.setattr(boundary, "progress_sentence", lambda status: f"{KEY}: halfway")
     async with world.connect(era) as session:
         await session.call("enrich_person", email="ada@fable.example", wait_seconds=40)
 
@@ -234,7 +234,7 @@ LARGE: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "plain": (lambda: {"list_id": "x" * HUGE}, "list_id"),
     "escapes": (lambda: {"list_id": "&#99;" * (HUGE // 5)}, "list_id"),
     "not ASCII": (lambda: {"first_name": "é" * HUGE}, "first_name"),
-    "a word": (lambda: {"enrichment_type": "x" * HUGE}, "enrichment_type"),
+    "a word": (lambda: {"scope": "x" * HUGE}, "scope"),
     "a name": (lambda: {"x" * HUGE: "x"}, "An argument's name"),
     "a misspelt name": (lambda: {"emial" + "x" * HUGE: "x"}, "An argument's name"),
     "deep inside": (lambda: {"email": {"deep": ["x" * HUGE]}}, "email"),

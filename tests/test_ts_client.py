@@ -212,7 +212,7 @@ async def test_errors_of_limits_and_asking_reach_the_typescript_client(node: Nod
         async with machine.connect(daily_limit="5", person_allowance="3") as bridge:
             quote = await quoted(bridge, "Q3 Prospects")
             assert await bridge.code("enrich_list", **quote) == "daily_limit"
-            dear = {"email": "ada@fable.example", "enrichment_type": "phone_only"}
+            dear = {"email": "ada@fable.example", "scope": "phone_only"}
             assert await bridge.code("enrich_person", **dear) in ("person_allowance", "daily_limit")
         async with machine.connect(person_allowance="3") as bridge:
             assert await bridge.code("enrich_person", **dear) == "person_allowance"

@@ -14,7 +14,6 @@ from mcp import Client
 from mcp.types import ElicitResult
 from pydantic import SecretStr
 
-from cleanlist_mcp.calls import quotes
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal import journal
 from cleanlist_mcp.journal.journal import Journal
@@ -379,7 +378,7 @@ async def test_a_daily_limit_that_no_journal_can_keep_refuses_to_spend(world: Wo
     async with world.connect(daily_limit=100) as session:
         person = await session.error("enrich_person", **ADA)
         bulk = await session.error("enrich_list", **await world.quote(session))
-        assert (await session.call("whoami"))["journal"] == "memory"
+        assert (await session.call("whoami"))["remembers_runs"] == "until_restart"
     async with world.connect() as session:
         assert not (await session.call("enrich_person", **ADA))["replayed"]
 
@@ -387,46 +386,32 @@ async def test_a_daily_limit_that_no_journal_can_keep_refuses_to_spend(world: Wo
     assert "doctor" in person["next_step"]
 
 
-async def test_a_quote_of_another_machine_is_priced_anew_and_works(world: World, tmp_path: Path) -> None:
+async def test_a_quote_that_was_not_issued_here_is_unknown_and_nothing_is_sent(
+    world: World, era: str, tmp_path: Path
+) -> None:
     async with world.connect() as session:
         arguments = await world.quote(session)
-    async with world.connect(state_dir=tmp_path / "other") as session:
-        for wrong in ({"list_id": world.sandbox.list_id("Conference Leads")}, {"scope": "full"}):
-            assert (await session.error("enrich_list", **arguments | wrong))["charged"] == "no"
-        over = await session.error("enrich_list", **arguments, max_credits=1)
-        report = await session.call("enrich_list", **arguments)
+    sent = len(world.sandbox.requests)
+    async with world.connect(era, state_dir=tmp_path / "other") as session:
+        foreign = await session.error("enrich_list", **arguments)
+        forged = await session.error("enrich_list", **arguments | {"quote_id": "qte_x_1_0000"})
 
-    assert over["code"] == "over_max_credits"
-    assert not report["replayed"]
-    assert report["credits"]["quoted"] == world.sandbox.runs[0].credits_reserved
-
-
-async def test_of_the_quotes_of_others_the_newest_are_priced_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quotes, "REPRICED", 2)
-    list_id = world.sandbox.list_id("Q3 Prospects")
-    asked: list[int] = []
-    async with world.connect() as session:
-        for name in ("qte_1", "qte_2", "qte_3", "qte_3", "qte_1"):
-            await session.error("enrich_list", list_id=list_id, scope="partial", quote_id=name, max_credits=0)
-            asked.append(world.posts("/credits/estimate"))
-
-    assert asked == [1, 2, 3, 3, 4]
+    assert {(error["code"], error["charged"]) for error in (foreign, forged)} == {("quote_unknown", "no")}
+    call = f'estimate(list_id="{arguments["list_id"]}", scope="partial")'
+    assert call in foreign["next_step"] and call in forged["next_step"]
+    assert len(world.sandbox.requests) == sent
 
 
-async def test_a_quote_that_nobody_issued_is_unknown_and_the_use_of_one_elsewhere_may_be_ours(
+async def test_another_machine_cannot_spend_a_quote_that_was_spent_elsewhere(
     world: World, tmp_path: Path
 ) -> None:
     async with world.connect() as session:
         arguments = await world.quote(session)
-        forged = await session.error("enrich_list", **(arguments | {"quote_id": "qte_x_1_0000"}))
         await session.call("enrich_list", **arguments)
     async with world.connect(state_dir=tmp_path / "other") as session:
         used = await session.error("enrich_list", **arguments)
 
-    assert (forged["code"], forged["charged"]) == ("quote_unknown", "no")
-    assert (used["code"], used["charged"]) == ("outcome_unknown", "unknown")
+    assert (used["code"], used["charged"]) == ("quote_unknown", "no")
     assert len(world.sandbox.runs) == 1
 
 
@@ -544,7 +529,7 @@ async def test_while_the_journal_is_locked_everything_but_spending_works(
         world.clock.now += journal.TRY_AGAIN_AFTER
         repeated = await session.call("enrich_person", **ADA)
 
-    assert who["journal"] == "disk"
+    assert who["remembers_runs"] == "on_disk"
     assert {(error["code"], error["charged"], error["retryable"]) for error in refused} == {
         ("journal_unavailable", "no", True)
     }
@@ -600,26 +585,24 @@ async def test_a_run_that_stays_unknown_to_the_api_is_given_up(world: World) -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "ours"),
+    ("status", "code", "needs_a_quote"),
     [
-        (400, "signature_invalid", "quote_unknown"),
-        (409, "quote_invalid", "quote_unknown"),
-        (403, "list_protected", "list_protected"),
-        (400, "approval_required", "approval_required"),
+        (400, "signature_invalid", True),
+        (409, "quote_invalid", True),
+        (403, "list_protected", False),
+        (400, "approval_required", False),
     ],
 )
 async def test_a_refused_quote_leads_to_a_new_one_and_other_refusals_are_passed_on(
-    world: World, status: int, code: str, ours: str
+    world: World, status: int, code: str, needs_a_quote: bool
 ) -> None:
     refused = httpx.Response(status, json={"error": {"code": code, "problem": "So it is."}})
     world.transport = Answering(world.transport, LIST_PATH, refused)
     async with world.connect() as session:
-        known = await session.error("enrich_list", **await world.quote(session))
-        foreign = await session.error("enrich_list", **await world.quote(session) | {"quote_id": "qte_other"})
+        error = await session.error("enrich_list", **await world.quote(session))
 
-    assert (known["code"], foreign["code"]) == (code, ours)
-    if ours == "quote_unknown":
-        assert "estimate(" in known["next_step"] and "estimate(" in foreign["next_step"]
+    assert error["code"] == code
+    assert ("estimate(" in error["next_step"]) == needs_a_quote
 
 
 async def test_what_a_client_with_a_dialog_sends_again_is_asked_for_again(world: World) -> None:
@@ -707,7 +690,7 @@ async def test_what_the_api_says_it_reserved_counts_and_never_less_than_the_pric
 ) -> None:
     world.transport = Edited(world.transport, lambda data: data.update(credits_reserved=named))
     async with world.connect() as session:
-        report = await session.call("enrich_person", **ADA, enrichment_type="full", wait_seconds=0)
+        report = await session.call("enrich_person", **ADA, scope="full", wait_seconds=0)
         balance = await session.call("credits_balance")
 
     assert report["credits"]["reserved"] == balance["reserved_now"] == balance["spent_last_24h"] == counted
@@ -764,7 +747,7 @@ async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Jo
 
 @pytest.mark.parametrize(
     ("tool", "step"),
-    [("enrich_person", "server.tools.enrichment.label"), ("enrich_list", "calls.quotes.checked")],
+    [("enrich_person", "server.tools.enrichment.label"), ("enrich_list", "calls.quotes.Quotes.known")],
 )
 async def test_a_defect_before_the_spend_charged_nothing_and_one_after_it_is_unknown(
     world: World, monkeypatch: pytest.MonkeyPatch, tool: str, step: str
@@ -777,7 +760,7 @@ async def test_a_defect_before_the_spend_charged_nothing_and_one_after_it_is_unk
         monkeypatch.setattr(f"cleanlist_mcp.{step}", fail)
         before = await session.error(tool, **arguments)
         monkeypatch.undo()
-        monkeypatch.setattr("cleanlist_mcp.calls.run._report", fail)
+        monkeypatch.setattr("cleanlist_mcp.calls.run.report", fail)
         after = await session.error(tool, **arguments)
         monkeypatch.undo()
         report = await session.call(tool, **arguments)
@@ -1164,8 +1147,7 @@ async def test_the_id_of_other_work_in_an_answer_leaves_the_outcome_unknown_and_
     async with world.connect() as session:
         sent = world.posts(PERSON_PATH)
         errors = [
-            await session.error("enrich_person", email=email, enrichment_type=scope, again=True)
-            for _ in range(3)
+            await session.error("enrich_person", email=email, scope=scope, again=True) for _ in range(3)
         ]
         balance = await session.call("credits_balance")
 
@@ -1213,27 +1195,6 @@ async def test_counting_a_finished_list_overwrites_no_charge_that_was_settled_me
 
     assert balance["spent_last_24h"] == settled["credits"]["charged"] == report["credits"]["charged"]
     assert "The list now has" in report["summary"]
-
-
-async def test_the_dialog_about_a_lost_spend_of_a_foreign_quote_has_true_figures(
-    world: World, era: str, tmp_path: Path
-) -> None:
-    async with world.connect(state_dir=tmp_path / "elsewhere") as session:
-        arguments = await world.quote(session)
-    world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
-    async with world.connect() as session:
-        await session.error("enrich_list", **arguments)
-    asked: list[str] = []
-
-    async def approve(context: Any, params: Any) -> ElicitResult:
-        asked.append(params.message)
-        return ElicitResult(action="accept", content={"approve": True})
-
-    async with world.connect(era, approve) as session:
-        report = await session.call("enrich_list", **arguments)
-
-    assert report["workflow_id"]
-    assert "12 rows" in asked[0] and "5000" in asked[0] and "4988" in asked[0]
 
 
 async def test_more_than_was_quoted_is_said_loudly(world: World) -> None:
@@ -1287,7 +1248,7 @@ async def test_a_list_that_goes_on_is_found_whatever_the_key_and_the_spelling_of
     world: World,
 ) -> None:
     async with world.connect() as session:
-        first = await session.call("enrich_list", **await world.quote(session))
+        first = await session.call("enrich_list", **await world.quote(session), wait_seconds=0)
     usual = world.sandbox.base_url
     for base_url in (
         usual,

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cleanlist_mcp.answers.shapes import AddLeadsResult, SkippedRow, rows_text
+from cleanlist_mcp.answers.shapes import AddLeadsResult, SkippedRow
 from cleanlist_mcp.api.wire import CsvImported
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
 from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
 from cleanlist_mcp.people.identity import IMPORT_WAYS, identity
+from cleanlist_mcp.text import rows_text
 
 NAMED_ROWS = 50
 """Skipped rows that one answer names, and notes about rows; the rest are counted."""

@@ -1,21 +1,25 @@
 """Showing lists and their rows, page by page, within what one answer may hold."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+from cleanlist_mcp.answers.lists import (
+    lead_row,
+    leads_step,
+    leads_summary,
+    list_row,
+    lists_step,
+    lists_summary,
+)
 from cleanlist_mcp.answers.shapes import (
     FindListsResult,
     GetLeadsResult,
-    LeadRow,
-    ListRow,
     compact,
-    rows_text,
 )
-from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead, LeadList
+from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.lists.directory import MAX_PAGES
 from cleanlist_mcp.lists.paging import Place
-from cleanlist_mcp.services import Services
 from cleanlist_mcp.text import clean
 
 ANSWER_BYTES = 31_000
@@ -30,7 +34,7 @@ _KEPT: dict[str, Callable[[Lead], bool]] = {
 }
 
 
-async def find_lists(services: Services, query: str, limit: int, cursor: str) -> FindListsResult:
+async def find_lists(call: Call, query: str, limit: int, cursor: str) -> FindListsResult:
     """Lists whose name contains `query`, up to `limit`, from `cursor` on.
 
     Raises:
@@ -41,17 +45,17 @@ async def find_lists(services: Services, query: str, limit: int, cursor: str) ->
     collector = _Collector(f"lists {query.casefold()}", cursor, LISTS_PAGE if query else limit, limit)
     total = 0
     while collector.wants_more:
-        page = await services.client.lists(limit=collector.place.limit, cursor=collector.place.cursor)
+        page = await call.services.client.lists(limit=collector.place.limit, cursor=collector.place.cursor)
         total = page.total
         for item in page.lists:
-            services.directory.learn(item)
+            call.services.directory.learn(item)
         collector.take(
-            page.lists, page.cursor, lambda item: query.casefold() in item.name.casefold(), _list_row
+            page.lists, page.cursor, lambda item: query.casefold() in item.name.casefold(), list_row
         )
     found = len(collector.rows)
     return FindListsResult(
-        summary=_lists_summary(found, query, collector),
-        next_step=_lists_step(services, found, collector.next_cursor, query, limit),
+        summary=lists_summary(found, collector.looked_at, query, more=collector.next_cursor is not None),
+        next_step=lists_step(call.offers, found, collector.next_cursor, query, limit),
         lists=collector.rows,
         looked_at=collector.looked_at,
         total=total or None,
@@ -59,9 +63,7 @@ async def find_lists(services: Services, query: str, limit: int, cursor: str) ->
     )
 
 
-async def get_leads(
-    services: Services, id_or_name: str, limit: int, cursor: str, only: str
-) -> GetLeadsResult:
+async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, only: str) -> GetLeadsResult:
     """Rows of a list that `only` keeps, up to `limit`, from `cursor` on.
 
     Raises:
@@ -69,21 +71,22 @@ async def get_leads(
         AmbiguousList, NotFound: if `id_or_name` names no single list.
         ApiError: if the API cannot be asked.
     """
-    list_id, name = await services.directory.resolve(id_or_name)
+    list_id, name = await call.services.directory.resolve(id_or_name)
     page_size = limit if only == "all" else LEADS_PAGE
     room = ANSWER_BYTES - 2 * len(name.encode())
     collector = _Collector(f"leads {list_id} {only}", cursor, page_size, limit, room=room)
     total = 0
     while collector.wants_more:
-        page = await services.client.leads(
+        page = await call.services.client.leads(
             list_id, limit=collector.place.limit, cursor=collector.place.cursor
         )
         total = page.total
-        collector.take(page.leads, page.cursor, _KEPT[only], _lead_row)
+        collector.take(page.leads, page.cursor, _KEPT[only], lead_row)
     total = max(total, collector.passed)
+    left = total - collector.passed if collector.next_cursor else 0
     return GetLeadsResult(
-        summary=_leads_summary(total, only, collector),
-        next_step=_leads_step(services, list_id, only, limit, total, collector.next_cursor),
+        summary=leads_summary(len(collector.rows), collector.looked_at, total, left, only),
+        next_step=leads_step(call.offers, list_id, only, limit, total, collector.next_cursor),
         list_id=list_id,
         list_name=name or None,
         total=total,
@@ -152,73 +155,3 @@ class _Collector:
 def _size(row: Any) -> int:
     """Bytes of a row in the answer, its comma included."""
     return len(compact(row.model_dump(exclude_none=True)).encode()) + 1
-
-
-def _list_row(item: LeadList) -> ListRow:
-    return ListRow(
-        list_id=item.list_id,
-        name=item.name,
-        lead_count=item.lead_count,
-        created_at=item.created_at or None,
-        visibility=item.visibility or None,
-    )
-
-
-def _lead_row(lead: Lead) -> LeadRow:
-    return LeadRow(
-        name=lead.name or None,
-        title=lead.title or None,
-        company=lead.company or None,
-        email=lead.email or None,
-        phone=lead.phone or None,
-        linkedin_url=lead.linkedin_url or None,
-    )
-
-
-def _lists_summary(found: int, query: str, collector: _Collector) -> str:
-    matching = f' with "{query}" in the name' if query else ""
-    more = " There are more to look at." if collector.next_cursor else ""
-    return f"{found} list{'' if found == 1 else 's'}{matching}; {collector.looked_at} looked at.{more}"
-
-
-def _lists_step(services: Services, found: int, cursor: str | None, query: str, limit: int) -> str | None:
-    if not services.settings.lists_on:
-        return None  # a resource shows the lists then
-    if cursor:
-        same = f"query={_argument(query)}, " if query else ""
-        return f'For more call find_lists({same}limit={limit}, cursor="…") with this cursor.'
-    if not found and query:
-        return "Call find_lists without query to see all names; the user may know the list by another one."
-    if not found:
-        return None if services.settings.read_only else "Call create_list to make one."
-    return "Call estimate with a list_id for a quote, or get_leads to see its people."
-
-
-def _argument(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _leads_summary(total: int, only: str, collector: _Collector) -> str:
-    which = "" if only == "all" else f" {only.replace('_', ' ')}"
-    looked = "" if only == "all" else f", {collector.looked_at} looked at"
-    left = total - collector.passed
-    rest = f" {left} more to look at." if left and collector.next_cursor else ""
-    return f"{rows_text(len(collector.rows))}{which}{looked}; the list has {rows_text(total)}.{rest}"
-
-
-def _leads_step(
-    services: Services, list_id: str, only: str, limit: int, total: int, cursor: str | None
-) -> str | None:
-    if not services.settings.lists_on:
-        return None  # as above
-    if cursor:
-        call = f'get_leads(list_id="{list_id}", only="{only}", limit={limit}, cursor="…")'
-        more = f"For more call {call} with this cursor"
-        return more + ("." if services.settings.read_only else "; for all of them call export_list.")
-    if not total:
-        # Rows imported without enrichment may not be listed by the API (vendor's own SDK).
-        return (
-            "People who were added but not enriched yet may not show; "
-            f'estimate(list_id="{list_id}") tells how many rows can be enriched.'
-        )
-    return None

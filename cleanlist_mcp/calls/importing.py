@@ -18,6 +18,7 @@ from cleanlist_mcp.answers.imports import Tally, nobody, result, surely_imported
 from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
     ApiError,
@@ -31,7 +32,6 @@ from cleanlist_mcp.imports import csv_file, preparing
 from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
 from cleanlist_mcp.journal.imports import Import, Standing, decide
 from cleanlist_mcp.people.identity import Person, folded, identity
-from cleanlist_mcp.services import Services
 
 SETTLE_SECONDS = 30.0
 """Least wait before a chunk whose answer was lost is sent again: 600 rows are long imported by then."""
@@ -60,17 +60,17 @@ LOOK_AGAIN = 0.05
 Rows = Sequence[tuple[int, Mapping[str, object]]]
 
 
-async def add_people(services: Services, id_or_name: str, rows: Rows, deadline: Deadline) -> AddLeadsResult:
+async def add_people(call: Call, id_or_name: str, rows: Rows) -> AddLeadsResult:
     """Import people given in the call; row numbers count from 1.
 
     Raises:
         InvalidArguments: if no row identifies anybody.
         CleanlistError: if nothing was imported, and nothing is in doubt.
     """
-    return await _add(services, id_or_name, rows, deadline, skipped=(), notes=(), unused=())
+    return await _add(call, id_or_name, rows, skipped=(), notes=(), unused=())
 
 
-async def add_file(services: Services, id_or_name: str, path: str, deadline: Deadline) -> AddLeadsResult:
+async def add_file(call: Call, id_or_name: str, path: str) -> AddLeadsResult:
     """Import the rows of a CSV file inside the shared folder, numbered as a spreadsheet shows them.
 
     Raises:
@@ -78,12 +78,11 @@ async def add_file(services: Services, id_or_name: str, path: str, deadline: Dea
         CleanlistError: if nothing was imported, and nothing is in doubt.
     """
     # In a thread: ten thousand rows take a second, and other calls must not wait for them.
-    table = await anyio.to_thread.run_sync(csv_file.read_csv, path, services.settings.csv_dir)
+    table = await anyio.to_thread.run_sync(csv_file.read_csv, path, call.settings.csv_dir)
     return await _add(
-        services,
+        call,
         id_or_name,
         table.rows,
-        deadline,
         skipped=table.skipped,
         notes=table.notes,
         unused=table.unclear,
@@ -91,10 +90,9 @@ async def add_file(services: Services, id_or_name: str, path: str, deadline: Dea
 
 
 async def _add(
-    services: Services,
+    call: Call,
     id_or_name: str,
     rows: Rows,
-    deadline: Deadline,
     *,
     skipped: Sequence[RowNote],
     notes: Sequence[str],
@@ -106,8 +104,8 @@ async def _add(
     people = by_person(prepared.accepted)
     repeated = [_same_as(first, row) for first, *others in people for row in others]
     tally = Tally(skipped=[*skipped, *prepared.skipped, *repeated])
-    list_id, name = await services.directory.resolve(id_or_name)
-    await _Adding(services, list_id, people, tally, deadline).run()
+    list_id, name = await call.services.directory.resolve(id_or_name)
+    await _Adding(call, list_id, people, tally).run()
     if tally.stopped is not None and not tally.imported and not tally.unknown:
         raise tally.stopped
     left_out = {note.row for note in repeated}
@@ -151,19 +149,18 @@ class _Adding:
 
     def __init__(
         self,
-        services: Services,
+        call: Call,
         list_id: str,
         people: Sequence[Sequence[Lead]],
         tally: Tally,
-        deadline: Deadline,
     ) -> None:
-        self._clock = services.clock
-        self._client = services.client
-        self._journal = services.journal
+        self._clock = call.services.clock
+        self._client = call.services.client
+        self._journal = call.services.journal
         self._list_id = list_id
         self._tally = tally
-        self._deadline = deadline
-        self._settle = max(SETTLE_SECONDS, services.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
+        self._deadline = call.deadline
+        self._settle = max(SETTLE_SECONDS, call.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
         self._digests = {lead.row: self._digest(lead) for rows in people for lead in rows}
         self._rows = {self._digests[lead.row]: lead for rows in people for lead in rows}
         known_as = [tuple(self._digests[lead.row] for lead in rows) for rows in people]

@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 
 from cleanlist_mcp.api.wire import PersonRequest
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.people import identity
 from cleanlist_mcp.runs.starting import DEFAULT_LIST
-from cleanlist_mcp.services import Services
 from cleanlist_mcp.text import has_contact_data
 
 _LABEL_LENGTH = 60
@@ -46,7 +46,7 @@ def read_person(**fields: str) -> identity.Person:
     return person
 
 
-async def aim(services: Services, person: identity.Person, scope: Scope, list_id: str) -> Target:
+async def aim(call: Call, person: identity.Person, scope: Scope, list_id: str) -> Target:
     """Turn the person into a request for the list that is meant.
 
     Raises:
@@ -54,17 +54,17 @@ async def aim(services: Services, person: identity.Person, scope: Scope, list_id
     """
     found_id, list_name = "", ""
     if list_id.strip() and list_id.strip().casefold() != DEFAULT_LIST.casefold():
-        found_id, list_name = await services.directory.resolve(list_id)
+        found_id, list_name = await call.services.directory.resolve(list_id)
     fields = {name: value for name, value in asdict(person).items() if value and name != "title"}
     request = PersonRequest(**fields, enrichment_type=scope, lead_list_id=found_id or None)
     return Target(person, request, list_name)
 
 
-def into(services: Services, target: Target) -> str:
+def into(call: Call, target: Target) -> str:
     """Return the id of the list for the result, empty for the default one, however that was given."""
     list_id = target.request.lead_list_id or ""
     named_so = target.list_name.casefold() == DEFAULT_LIST.casefold()
-    if named_so or (list_id and list_id == services.journal.list_named(DEFAULT_LIST)):
+    if named_so or (list_id and list_id == call.services.journal.list_named(DEFAULT_LIST)):
         return ""
     return list_id
 

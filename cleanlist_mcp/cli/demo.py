@@ -105,7 +105,7 @@ async def _tell(story: "_Story") -> None:
         first_name="Ada",
         last_name="Fable",
         domain="fable.example",
-        enrichment_type="full",
+        scope="full",
     )
     _check(person["finished"], "the person's run did not end within the wait")
     made = await story.step(

@@ -1,6 +1,5 @@
 """Lead lists by id or exact name: the API can only page through them."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from cleanlist_mcp.api.wire import LISTS_PAGE, LeadList
+from cleanlist_mcp.api.wire import LISTS_PAGE, LeadList, is_id
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import AmbiguousList, ApiRefusal, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.text import clean, quoted
@@ -28,8 +27,6 @@ elsewhere too. A name is never resolved from memory, since money may be spent on
 
 NAMED = 20
 """Lists of one name that an error names."""
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class ListDirectory:
             return await self._found(wanted)
         except InsufficientScope:
             # A key without lists:read can still use ids.
-            if not is_list_id(wanted):
+            if not is_id(wanted):
                 raise
             return wanted, ""
 
@@ -137,7 +134,7 @@ class ListDirectory:
 
     async def _is_id(self, wanted: str) -> bool:
         """Ask the API for a list of that id: not every list needs to be listed."""
-        if not is_list_id(wanted):
+        if not is_id(wanted):
             return False
         try:
             self.learn(await self._client.list_detail(wanted))
@@ -166,11 +163,6 @@ class ListDirectory:
         where = "No list" if known.complete else f"None of the first {len(known.lists)} lists"
         hint = f"Names close to it: {', '.join(near)}. " if near else ""
         return NotFound(f"{where} has that id or exact name.", f"{hint}{self._find_hint}")
-
-
-def is_list_id(value: str) -> bool:
-    """Whether `value` can be an id at all."""
-    return _ID.match(value) is not None
 
 
 def _named(lists: Iterable[LeadList], wanted: str) -> list[LeadList]:

@@ -15,8 +15,10 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cleanlist_mcp.answers.run import progress_sentence
 from cleanlist_mcp.answers.shapes import Result, compact
-from cleanlist_mcp.clock import Deadline
+from cleanlist_mcp.api.wire import WorkflowStatus
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import (
     ApiError,
     ApiUnavailable,
@@ -27,7 +29,8 @@ from cleanlist_mcp.errors import (
     where,
 )
 from cleanlist_mcp.people.identity import MAX_CELL
-from cleanlist_mcp.secrecy import blot_all, holds_secret
+from cleanlist_mcp.runs.watching import OnChange
+from cleanlist_mcp.secrecy import blot, blot_all, holds_secret
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.text import clean
 
@@ -67,39 +70,35 @@ SPENDS = ToolAnnotations(
 )
 
 log = logging.getLogger("cleanlist_mcp")
-_deadline: ContextVar[Deadline] = ContextVar("deadline")
-_services: ContextVar[Services] = ContextVar("services")
+_call: ContextVar[Call] = ContextVar("call")
 
 ToolFunction = Callable[..., Awaitable[Result]]
 
 
-def services_of(ctx: Context[Any, Any]) -> Services:
-    """The services that the lifespan made."""
-    services = ctx.request_context.lifespan_context
-    assert isinstance(services, Services)  # noqa: S101 - the server's own lifespan
-    return services
-
-
-def deadline() -> Deadline:
-    """By when the call that is running has to answer."""
-    return _deadline.get()
-
-
-def current_services() -> Services:
-    """The services of the request that is running, for handlers that the SDK gives no context."""
-    return _services.get()
-
-
-def begin_request(services: Services) -> None:
+def begin_call(services: Services) -> None:
     """Start the time that the request which begins now has."""
-    _services.set(services)
-    _deadline.set(Deadline(services.clock, CALL_SECONDS))
+    _call.set(Call(services, CALL_SECONDS))
 
 
-def committed() -> bool:
-    """Whether the call that is running may have cost something: the journal holds a run of it."""
-    current = _deadline.get(None)
-    return current is not None and current.committed
+def current_call(ctx: Context[Any, Any] | None = None) -> Call:
+    """Return the call that is running; with `ctx`, its progress is shown to the client."""
+    call = _call.get()
+    if ctx is not None:
+        call.on_change = _progress(ctx)
+    return call
+
+
+def _progress(ctx: Context[Any, Any]) -> OnChange:
+    async def show(status: WorkflowStatus) -> None:
+        sentence = blot(progress_sentence(status))
+        await ctx.report_progress(status.processed, status.total or None, sentence)
+
+    return show
+
+
+def _may_have_charged() -> bool:
+    call = _call.get(None)
+    return call is not None and call.may_have_charged
 
 
 def make_tool(
@@ -229,14 +228,14 @@ def unexpected(error: BaseException | None) -> InternalError:
     return InternalError(
         "This server failed; the fault is in it and not in the arguments.",
         "Call workflow_status without arguments to see what was started, and report the fault.",
-        charged="unknown" if committed() else "no",
+        charged="unknown" if _may_have_charged() else "no",
     )
 
 
 def too_slow() -> CleanlistError:
     """The call's time is over and no answer is there."""
     message = f"No complete answer came within {CALL_SECONDS:g} seconds."
-    if committed():
+    if _may_have_charged():
         return OutcomeUnknown(
             message,
             "Call workflow_status without arguments to see what was started; do not repeat the call before.",
@@ -344,8 +343,7 @@ def _field_error(
 
 # One thing that the tools name differently, as the API does, or that people call so.
 _SIBLINGS = {
-    "scope": ("enrichment_type",),
-    "enrichment_type": ("scope",),
+    "type": ("scope",),
     "name": ("list_id", "query"),
     "list_name": ("list_id", "query", "name"),
 }

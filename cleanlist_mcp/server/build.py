@@ -76,7 +76,7 @@ class CleanlistServer(MCPServer[Services]):
 
     async def _begin(self, ctx: ServerRequestContext[Services, Any], call_next: CallNext) -> HandlerResult:
         """Give each request its services and its time, and let no secret out with what comes of it."""
-        boundary.begin_request(ctx.lifespan_context)
+        boundary.begin_call(ctx.lifespan_context)
         try:
             answer = await call_next(ctx)
         except MCPError as exc:
@@ -110,7 +110,7 @@ class CleanlistServer(MCPServer[Services]):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. An unknown one is a protocol error; any other failure is an error result."""
         tool = self._tool_manager.get_tool(name)
-        if tool is None and name in NOT_READ_ONLY and boundary.current_services().settings.read_only:
+        if tool is None and name in NOT_READ_ONLY and boundary.current_call().settings.read_only:
             return boundary.error_result(
                 ReadOnly(
                     "This server is read-only: the tools that spend or write are off.",
@@ -128,6 +128,8 @@ class CleanlistServer(MCPServer[Services]):
             return boundary.error_result(exc)
         # Assistants send null for what they leave out.
         given = {key: value for key, value in arguments.items() if value is not None or key not in known}
+        if "scope" in known and "scope" not in given and "enrichment_type" in given:
+            given["scope"] = given.pop("enrichment_type")  # the API's own word
         try:
             with anyio.fail_after(boundary.CALL_SECONDS):
                 async with self._waiting_turns if name in WAITING else self._turns:
@@ -264,5 +266,6 @@ def _translated(error: ToolError, tool: Tool) -> CleanlistError:
     if isinstance(cause, ValidationError) and cause.title == tool.fn_metadata.arg_model.__name__:
         return boundary.invalid_arguments(cause, tool.parameters)
     if isinstance(cause, ToolError) and "elicitation" in str(cause):
-        return dialog.broken_dialog()  # the SDK's words for an answer that is none
+        # The SDK's words for an answer that is none.
+        return dialog.broken_dialog(may_have_charged=boundary.current_call().may_have_charged)
     return boundary.unexpected(cause)

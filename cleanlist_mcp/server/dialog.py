@@ -8,15 +8,17 @@ from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, Elicitati
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field, ValidationError
 
-from cleanlist_mcp.answers.shapes import rows_text
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ConfirmationUnavailable
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.secrecy import blot
-from cleanlist_mcp.server.boundary import committed
-from cleanlist_mcp.text import credits_text, quoted
+from cleanlist_mcp.text import credits_text, quoted, rows_text
 
 DIALOG_SECONDS = 45.0
 """Longest wait for a dialog that holds the call open; some hosts declare the dialog and never show it."""
+
+START_SECONDS = 3.0
+"""Least time that a call keeps for the start of a run after its dialog."""
 
 _MODERN = "2026-07-28"
 """From this protocol version on, the client answers by calling again, and nothing is held open."""
@@ -35,17 +37,16 @@ class Verdict:
     word: Literal["go", "declined", "not_confirmed"]
 
 
-async def ask(
-    ctx: Context[Any, Any], quote: Quote, *, mode: str, seconds: float
-) -> Elicit[Approval] | Verdict:
+async def ask(ctx: Context[Any, Any], call: Call, quote: Quote) -> Elicit[Approval] | Verdict:
     """Ask whether `quote` may be spent, or say why nobody was asked.
 
     The question comes from the quote alone: a live figure in it would make current clients ask again until they
-    fail. `seconds` bounds a dialog that holds the call open.
+    fail. A dialog that holds the call open leaves `START_SECONDS` for the start of the run.
 
     Raises:
-        ConfirmationUnavailable: with `mode` "always", where the client cannot ask; and for an answer that is none.
+        ConfirmationUnavailable: if CLEANLIST_CONFIRM=always and the client cannot ask; for an answer that is none.
     """
+    mode = call.settings.confirm
     if mode == "never":
         return Verdict("go")
     if not can_ask(ctx):
@@ -59,28 +60,28 @@ async def ask(
     message = blot(question(quote))
     if (ctx.protocol_version or "") >= _MODERN:
         return Elicit(message, Approval)
-    with anyio.move_on_after(min(DIALOG_SECONDS, seconds)):
+    with anyio.move_on_after(min(DIALOG_SECONDS, call.deadline.left() - START_SECONDS)):
         try:
             return verdict(await ctx.elicit(message, Approval))
         except MCPError:
             return Verdict("not_confirmed")
         except (ValueError, ValidationError):
-            raise broken_dialog() from None
+            raise broken_dialog(may_have_charged=call.may_have_charged) from None
     return Verdict("not_confirmed")
 
 
-def broken_dialog() -> ConfirmationUnavailable:
+def broken_dialog(*, may_have_charged: bool) -> ConfirmationUnavailable:
     """What is said of an answer that is neither yes nor no."""
     return ConfirmationUnavailable(
         "The client's dialog was answered without the one field that it asks for; nothing was sent"
         + (
             " by this call, but an earlier one with this quote may have started a run."
-            if committed()
+            if may_have_charged
             else "."
         ),
         "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
         "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
-        charged="unknown" if committed() else "no",
+        charged="unknown" if may_have_charged else "no",
     )
 
 

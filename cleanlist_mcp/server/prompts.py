@@ -14,7 +14,7 @@ def find_contact(
     """Find the e-mail address or phone number of one person."""
     return (
         f"Find the {clean(want, 40)} of this person with Cleanlist: {clean(person, 500)}\n\n"
-        "Use enrich_person once: enrichment_type partial for an e-mail address (1 credit), phone_only for a phone "
+        "Use enrich_person once: scope partial for an e-mail address (1 credit), phone_only for a phone "
         "number (10), full for both (11). If the name or company is missing, ask me first. If the run does not end "
         "in time, follow it with workflow_status; never start it again. Then tell me what was found and charged."
     )

@@ -17,9 +17,11 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
-from cleanlist_mcp.answers.shapes import Result, compact, recent_run
+from cleanlist_mcp.answers.run import recent_run
+from cleanlist_mcp.answers.shapes import Result, compact
 from cleanlist_mcp.api.wire import LISTS_PAGE
-from cleanlist_mcp.calls import browsing, run
+from cleanlist_mcp.calls import browsing
+from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound
 from cleanlist_mcp.money import prices
 from cleanlist_mcp.secrecy import MARK, holds_secret
@@ -54,7 +56,7 @@ OFFERED: tuple[tuple[str, str, str], ...] = (
 
 
 async def read_account() -> str:
-    services = boundary.current_services()
+    services = boundary.current_call().services
     who = await account.describe(services)
     return compact(
         _data(who.model_copy(update={"next_step": None}))
@@ -80,7 +82,7 @@ async def read_pricing() -> str:
 
 
 async def read_runs() -> str:
-    services = boundary.current_services()
+    services = boundary.current_call().services
     now = services.clock.time()
     runs = [
         recent_run(run, now).model_dump(exclude_none=True) for run in services.journal.recent(RECENT_RUNS)
@@ -89,20 +91,20 @@ async def read_runs() -> str:
 
 
 async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
-    services = boundary.services_of(ctx)
+    call = boundary.current_call(ctx)
     if not workflow_id:
         raise InvalidArguments("The address names no run.", "cleanlist://runs lists the ones that are known.")
-    return compact(_data(await run.status(services, workflow_id, 0, boundary.deadline())))
+    return compact(_data(await RunFollower(call).one(workflow_id, 0)))
 
 
 async def read_lists() -> str:
-    services = boundary.current_services()
-    return compact(_data(await browsing.find_lists(services, "", LISTS_PAGE, "")))
+    call = boundary.current_call()
+    return compact(_data(await browsing.find_lists(call, "", LISTS_PAGE, "")))
 
 
 async def read_list(list_id: str, ctx: Context[Any, Any]) -> str:
-    services = boundary.services_of(ctx)
-    return compact(_data(await browsing.get_leads(services, list_id, LEADS_SHOWN, "", "all")))
+    call = boundary.current_call(ctx)
+    return compact(_data(await browsing.get_leads(call, list_id, LEADS_SHOWN, "", "all")))
 
 
 READERS: tuple[Callable[..., Awaitable[str]], ...] = (
@@ -130,7 +132,7 @@ async def complete(
 
 
 async def _complete(name: str, wanted: str) -> Completion | None:
-    services = boundary.current_services()
+    services = boundary.current_call().services
     if name == "workflow_id":
         known = [run.workflow_id for run in services.journal.recent(COMPLETIONS) if run.workflow_id]
         return _completion(item for item in known if item.casefold().startswith(wanted))
@@ -161,4 +163,4 @@ def _completion(values: Iterable[str]) -> Completion:
 
 
 def _data(result: Result) -> dict[str, Any]:
-    return boundary.data_of(result, sandbox=boundary.current_services().settings.sandbox)
+    return boundary.data_of(result, sandbox=boundary.current_call().services.settings.sandbox)

@@ -4,10 +4,11 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 
-from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult, balance_result, whoami_result
+from cleanlist_mcp.answers.account import balance_result, whoami_result
+from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.money.limits import Spent
-from cleanlist_mcp.server.boundary import services_of
+from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.server.instructions import SCOPES_NEEDED, switched_on
 from cleanlist_mcp.services import Services
 
@@ -19,7 +20,7 @@ async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
     sandbox, where data is made up, and whether runs are remembered on disk. For the credits left call
     credits_balance instead. Free; nothing is ever charged.
     """
-    return await describe(services_of(ctx))
+    return await describe(current_call(ctx).services)
 
 
 async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
@@ -28,7 +29,7 @@ async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
     Use it before and after spending, and when a charge is unknown. What a list would cost is not here: call
     estimate. Reserved credits come back where nothing is found. Free; nothing is ever charged.
     """
-    return await balance(services_of(ctx))
+    return await balance(current_call(ctx).services)
 
 
 async def describe(services: Services) -> WhoamiResult:
@@ -39,7 +40,7 @@ async def describe(services: Services) -> WhoamiResult:
         answer,
         sandbox=services.settings.sandbox,
         missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
-        durable=services.journal.durable or services.journal.unavailable is not None,
+        remembers="on_disk" if services.journal.durable or services.journal.unavailable else "until_restart",
     )
 
 

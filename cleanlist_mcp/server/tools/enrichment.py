@@ -1,38 +1,29 @@
 """Quote, spend, follow: the tools around a paid run."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from cleanlist_mcp.answers.shapes import (
-    EstimateResult,
-    RunReport,
-    WorkflowReport,
-    list_estimate,
-    people_estimate,
-)
-from cleanlist_mcp.api.wire import WorkflowStatus, is_quote_id
-from cleanlist_mcp.calls import quotes
+from cleanlist_mcp.answers.estimate import list_estimate, people_estimate
+from cleanlist_mcp.answers.run import not_started
+from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
 from cleanlist_mcp.calls.person import aim, into, label, read_person
-from cleanlist_mcp.calls.run import follow, not_started, progress_sentence, status
+from cleanlist_mcp.calls.quotes import KnownQuote, Quotes
+from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import within
-from cleanlist_mcp.money.runs import may_send
 from cleanlist_mcp.people.likeness import marks_of
 from cleanlist_mcp.runs.starting import Started
-from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.server import dialog
 from cleanlist_mcp.server.boundary import (
     LONGEST_ID,
     LONGEST_LIST,
     Cell,
     ScopeWord,
-    deadline,
-    services_of,
+    current_call,
 )
 from cleanlist_mcp.server.dialog import Approval, Verdict
 
@@ -47,10 +38,6 @@ WaitArgument = Annotated[
         strict=True, ge=0, le=45, description="Seconds to wait for the end, 0-45; the run goes on regardless."
     ),
 ]
-
-
-START_SECONDS = 3.0
-"""Least time that a call keeps for the start of a run after its dialog."""
 
 
 async def estimate(
@@ -70,7 +57,8 @@ async def estimate(
     Show the user its cost and the balance after it before spending. people_count only informs. Single people go
     to enrich_person without a quote.
     """
-    services = services_of(ctx)
+    call = current_call(ctx)
+    services = call.services
     if bool(list_id.strip()) == (people_count is not None):
         raise InvalidArguments(
             "Give exactly one of list_id and people_count.",
@@ -84,16 +72,16 @@ async def estimate(
             balance.credits,
             services.journal.spent(),
             services.limits,
-            read_only=services.settings.read_only,
+            read_only=call.settings.read_only,
         )
     found_id, name = await services.directory.resolve(list_id)
-    quote = await quotes.issue(services, found_id, name, scope)
-    last_run = services.journal.last_list_run(found_id)
+    quotes = Quotes(call)
+    quote = await quotes.issue(found_id, name, scope)
     return list_estimate(
         quote,
-        now=services.clock.time(),
-        last_run=last_run,
-        next_step=quotes.next_step(services, quote),
+        now=call.now(),
+        last_run=services.journal.last_list_run(found_id),
+        next_step=quotes.next_step(quote),
     )
 
 
@@ -106,7 +94,7 @@ async def enrich_person(
     last_name: Annotated[str, Cell, Field(description="With first_name and company_name or domain.")] = "",
     company_name: Annotated[str, Cell, Field(description="The employer's name.")] = "",
     domain: Annotated[str, Cell, Field(description="The employer's web domain; better than its name.")] = "",
-    enrichment_type: ScopeArgument = "partial",
+    scope: ScopeArgument = "partial",
     list_id: Annotated[
         str,
         Field(
@@ -114,7 +102,7 @@ async def enrich_person(
             description='List for the result: id or exact name. Default: "MCP Results".',
         ),
     ] = "",
-    wait_seconds: WaitArgument = 25,
+    wait_seconds: WaitArgument = 20,
     again: Annotated[
         bool,
         Field(strict=True, description="Pay again for a person whose run has ended; ask the user first."),
@@ -126,7 +114,7 @@ async def enrich_person(
     several people use a list: estimate, then enrich_list. The same person within 24 hours returns the earlier
     run, free. Not finished in time is no failure: workflow_status finds the run again.
     """
-    services = services_of(ctx)
+    call = current_call(ctx)
     person = read_person(
         email=email,
         linkedin_url=linkedin_url,
@@ -136,51 +124,41 @@ async def enrich_person(
         company_name=company_name,
         domain=domain,
     )
-    quotes.require_usable_journal(services)
-    target = await aim(services, person, enrichment_type, list_id)
-    started = await services.workflows.start_person(
+    Quotes(call).require_usable_journal()
+    target = await aim(call, person, scope, list_id)
+    started = await call.services.workflows.start_person(
         target.request,
         marks=marks_of(person),
-        into=into(services, target),
+        into=into(call, target),
         label=label(person),
         list_name=target.list_name,
         again=again,
-        deadline=deadline(),
+        deadline=call.deadline,
     )
-    return await follow(services, started, wait_seconds, deadline(), _progress(ctx))
+    return await RunFollower(call).follow(started, wait_seconds)
+
+
+async def known_quote(
+    list_id: str, scope: Scope, quote_id: str, max_credits: int | None, ctx: Context[Any, Any]
+) -> KnownQuote:
+    """Fill `known`: the quote that is named, if it may be spent."""
+    return Quotes(current_call(ctx)).known(quote_id, list_id, scope, max_credits)
 
 
 async def ask_before_spending(
-    list_id: str,
-    scope: Scope,
-    quote_id: str,
-    max_credits: int | None,
-    ctx: Context[Any, Any],
+    known: Annotated[KnownQuote, Resolve(known_quote)], ctx: Context[Any, Any]
 ) -> Elicit[Approval] | Verdict:
-    """Fill `approval`: check the quote, then ask the person where the client can. Starts nothing."""
-    services = services_of(ctx)
-    _require_quote_id(quote_id)
-    quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
-    mode = services.settings.confirm
-    run = services.journal.run_of_quote(quote_id)
-    if run is None:
-        await services.workflows.require_free(quote)
-    elif not may_send(run, quote, services.clock.time()):
-        return Verdict("go")  # nothing is sent: that run is only returned, or told of
+    """Fill `approval`: ask the person if the client can. Starts nothing."""
+    call = current_call(ctx)
+    if known.run is None:
+        await call.services.workflows.require_free(known.quote)
+    elif not known.may_send:
+        return Verdict("go")  # nothing is sent: that run is only returned, or reported as unknown
     else:
-        deadline().committed = True  # by an earlier call
-        if mode == "always" and not dialog.can_ask(ctx):
-            raise services.workflows.unknown(run)
-    return await dialog.ask(ctx, quote, mode=mode, seconds=deadline().left() - START_SECONDS)
-
-
-def _require_quote_id(quote_id: str) -> None:
-    """Refuse what can be no quote's id, before it is kept or spelt anywhere."""
-    if not is_quote_id(quote_id):
-        raise InvalidArguments(
-            "quote_id is not a quote's id.",
-            "Call estimate for this list and scope, and use the list_id and quote_id that it returns.",
-        )
+        call.may_charge()  # through an earlier call
+        if call.settings.confirm == "always" and not dialog.can_ask(ctx):
+            raise call.services.workflows.unknown(known.run)
+    return await dialog.ask(ctx, call, known.quote)
 
 
 async def enrich_list(
@@ -192,12 +170,13 @@ async def enrich_list(
     quote_id: Annotated[
         str, Field(max_length=LONGEST_ID, description="From estimate, for this list and scope.")
     ],
+    known: Annotated[KnownQuote, Resolve(known_quote)],
     approval: Annotated[ElicitationResult[Approval], Resolve(ask_before_spending)],
     max_credits: Annotated[
         Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
         Field(description="The most that this call may spend."),
     ] = None,
-    wait_seconds: WaitArgument = 0,
+    wait_seconds: WaitArgument = 20,
 ) -> RunReport:
     """Enrich a whole lead list for a quote from estimate; spends up to the quoted cost.
 
@@ -205,25 +184,24 @@ async def enrich_list(
     is spent; one quote starts one run, and the same call again returns that run. Where the client has a dialog
     the user is asked there too. Follow the run with workflow_status.
     """
-    services = services_of(ctx)
-    quote = await quotes.checked(services, quote_id, list_id, scope, max_credits)
+    call = current_call(ctx)
+    follower = RunFollower(call)
     answer = dialog.verdict(approval)
     if answer.word != "go":
-        run = services.journal.run_of_quote(quote_id)
+        run = call.services.journal.run_of_quote(quote_id)  # another call may have started it meanwhile
         if run is None:
-            return not_started(quote, answer.word)
+            return not_started(known.quote, answer.word)
         if run.workflow_id is None:
-            raise services.workflows.unknown(run)  # it was not sent again, and may have started before
-        known = Started(run, replayed=True)
-        return await follow(services, known, wait_seconds, deadline(), _progress(ctx))
-    asked = services.settings.confirm != "always" or dialog.was_asked(approval)
-    started = await services.workflows.start_list(
-        quote,
-        known_here=services.journal.quote(quote_id) is not None,
-        may_resend=within(quote.cost, max_credits) and asked,
-        deadline=deadline(),
+            raise call.services.workflows.unknown(run)  # not sent again, and it may have started before
+        return await follower.follow(Started(run, replayed=True), wait_seconds)
+    asked = call.settings.confirm != "always" or dialog.was_asked(approval)
+    started = await call.services.workflows.start_list(
+        known.quote,
+        known_here=True,
+        may_resend=within(known.quote.cost, max_credits) and asked,
+        deadline=call.deadline,
     )
-    return await follow(services, started, wait_seconds, deadline(), _progress(ctx))
+    return await follower.follow(started, wait_seconds)
 
 
 async def workflow_status(
@@ -239,15 +217,6 @@ async def workflow_status(
     Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs
     that were started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.
     """
-    services = services_of(ctx)
-    return await status(services, workflow_id.strip(), wait_seconds, deadline(), _progress(ctx))
-
-
-def _progress(ctx: Context[Any, Any]) -> Callable[[WorkflowStatus], Awaitable[None]]:
-    """Reports a run's counts to a client that shows progress."""
-
-    async def report(status: WorkflowStatus) -> None:
-        sentence = blot(progress_sentence(status))
-        await ctx.report_progress(status.processed, status.total or None, sentence)
-
-    return report
+    follower = RunFollower(current_call(ctx))
+    wanted = workflow_id.strip()
+    return await follower.one(wanted, wait_seconds) if wanted else await follower.newest(wait_seconds)

@@ -5,21 +5,20 @@ from typing import Annotated, Any, Literal
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, ConfigDict, Field
 
+from cleanlist_mcp.answers.lists import created_list, exported_list
 from cleanlist_mcp.answers.shapes import (
     AddLeadsResult,
     CreateListResult,
     ExportResult,
     FindListsResult,
     GetLeadsResult,
-    created_list,
-    exported_list,
 )
 from cleanlist_mcp.api.wire import LIST_NAME, CreateListRequest
 from cleanlist_mcp.calls import browsing, importing
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.people.identity import IMPORT_WAYS
 from cleanlist_mcp.people.normal_forms import normal_name
-from cleanlist_mcp.server.boundary import LONGEST_LIST, Cell, deadline, services_of
+from cleanlist_mcp.server.boundary import LONGEST_LIST, Cell, current_call
 from cleanlist_mcp.text import clean
 
 ListArgument = Annotated[str, Field(max_length=LONGEST_LIST, description="The list's id or exact name.")]
@@ -58,7 +57,7 @@ async def find_lists(
     Use it when the user means a list but not by its exact name; other tools take ids and exact names. The answer
     says how many lists were looked at, because at most 1,000 are looked at per call. Free, changes nothing.
     """
-    return await browsing.find_lists(services_of(ctx), query.strip(), limit, cursor)
+    return await browsing.find_lists(current_call(ctx), query.strip(), limit, cursor)
 
 
 async def create_list(
@@ -71,7 +70,7 @@ async def create_list(
     Use it before add_leads when the user names people and no list. Results of single people need no list of
     their own: they go to "MCP Results". Free; nothing is ever charged.
     """
-    services = services_of(ctx)
+    services = current_call(ctx).services
     wanted = _list_name(name)
     request = CreateListRequest(name=wanted, description=clean(description) or None)
     made = await services.client.create_list(request)
@@ -91,7 +90,7 @@ async def add_leads(
     if not people:
         raise InvalidArguments("people is missing or empty.", f"Give people, 1 to 500 records. {_WHO}")
     given = [(number, record.model_dump()) for number, record in enumerate(people, 1)]
-    return await importing.add_people(services_of(ctx), list_id, given, deadline())
+    return await importing.add_people(current_call(ctx), list_id, given)
 
 
 async def add_leads_or_file(
@@ -115,7 +114,7 @@ async def add_leads_or_file(
         )
     if people:
         return await add_leads(ctx, list_id, people)
-    return await importing.add_file(services_of(ctx), list_id, csv_path.strip(), deadline())
+    return await importing.add_file(current_call(ctx), list_id, csv_path.strip())
 
 
 async def get_leads(
@@ -133,7 +132,7 @@ async def get_leads(
     Use it after a run to show what was found, page by page. For all rows of a long list give the user
     export_list's file instead. Free, changes nothing; it enriches nobody.
     """
-    return await browsing.get_leads(services_of(ctx), list_id, limit, cursor, only)
+    return await browsing.get_leads(current_call(ctx), list_id, limit, cursor, only)
 
 
 async def export_list(ctx: Context[Any, Any], list_id: ListArgument) -> ExportResult:
@@ -142,7 +141,7 @@ async def export_list(ctx: Context[Any, Any], list_id: ListArgument) -> ExportRe
     Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. Whoever
     has the link can download the file: give it to the user alone. Free; nothing is ever charged.
     """
-    services = services_of(ctx)
+    services = current_call(ctx).services
     found_id, name = await services.directory.resolve(list_id)
     export = await services.client.export(found_id)
     return exported_list(export, found_id, name, made_up=services.settings.sandbox)

@@ -1,0 +1,428 @@
+"""Sentences about runs: where one stands, what it found and what it cost."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cleanlist_mcp.answers.offers import Offers
+from cleanlist_mcp.answers.shapes import Credits, Person, RecentRun, WorkflowReport
+from cleanlist_mcp.api.wire import STOPPED_STATUSES, PersonFound, WorkflowStatus
+from cleanlist_mcp.errors import CleanlistError
+from cleanlist_mcp.money.prices import PRICES, Scope
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run, state_at
+from cleanlist_mcp.runs.starting import Started
+from cleanlist_mcp.text import clean, credits_text, iso, rows_text
+
+NOTE_LIMIT = 300
+"""Longest vendor text passed on in an answer, in characters."""
+
+
+def recent_run(run: Run, now: float) -> RecentRun:
+    """One run as a line."""
+    uncertain = state_at(run, now) == "uncertain"
+    return RecentRun(
+        workflow_id=run.workflow_id,
+        kind=run.kind,
+        label=run.label,
+        status="unknown" if uncertain else run.status,
+        scope=run.scope,
+        started_at=iso(run.started_at),
+        credits=run.reserved if run.charged is None else run.charged,
+    )
+
+
+def found_person(found: PersonFound | None) -> Person | None:
+    """The person that a finished single run found, or that it found nobody."""
+    if found is None:
+        return None
+    hit = bool(found.lead_id) and found.status.casefold() != "failed"
+    return Person(
+        found=hit,
+        name=found.name or None,
+        title=found.title or None,
+        company=found.company or None,
+        email=found.email or None,
+        email_status=found.email_status or None,
+        phone=found.phone or None,
+        linkedin_url=found.linkedin_url or None,
+        lead_id=found.lead_id or None,
+    )
+
+
+def credits_of(status: WorkflowStatus, run: Run | None) -> Credits:
+    """What a run reserved, was charged and got back, as far as it is settled."""
+    settled = status.finished and not status.under_review
+    return Credits(
+        reserved=None if run is None else run.reserved,
+        charged=status.credits_charged if settled else None,
+        refunded=status.credits_refunded if settled else None,
+        quoted=None if run is None else run.quoted,
+    )
+
+
+def vendor_note(status: WorkflowStatus) -> str | None:
+    """The API's own remark, cleaned and cut."""
+    return clean(status.note or status.refund_message, NOTE_LIMIT) or None
+
+
+def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> WorkflowReport:
+    """What is answered where the dialog did not end in a yes: a normal result, and nothing was sent."""
+    if word == "declined":
+        summary = "The spend was declined in the client's dialog; nothing was sent and nothing is charged."
+        next_step = (
+            "Respect that. Ask the user what they want instead; estimate quotes another scope or list."
+        )
+    else:
+        summary = "The client's dialog brought no answer; nothing was sent and nothing is charged."
+        next_step = (
+            "Ask the user to try again and answer the dialog. If this client never shows one, only the user can "
+            "set CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate."
+        )
+    return WorkflowReport(
+        summary=summary,
+        next_step=next_step,
+        kind="list",
+        status=word,
+        finished=True,  # nothing is going on that could be followed
+        scope=quote.scope,
+        list_id=quote.list_id,
+        list_name=quote.list_name or None,
+        credits=Credits(reserved=0, charged=0, quoted=quote.cost),
+    )
+
+
+def progress_sentence(status: WorkflowStatus) -> str:
+    """One line for a client that shows progress."""
+    if status.finished:
+        return "The run has ended."
+    if status.total > 1:
+        return f"{status.processed} of {rows_text(status.total)} processed."
+    return f"The run is {status.status}."
+
+
+def _list_sentence(run: Run | None) -> list[str]:
+    """What the list holds since the run, if it was counted."""
+    counts = run.list_now if run is not None else None
+    if not counts:
+        return []
+    emails, phones = counts["emails"], counts["phones"]
+    held = f"{emails} e-mail address{'' if emails == 1 else 'es'} and {phones} phone number{'' if phones == 1 else 's'}"
+    which = "The list now has" if counts["complete"] else f"The first {rows_text(counts['rows'])} now have"
+    return [f"{which} {held}."]
+
+
+def forgotten(offers: Offers, run: Run, *, replayed: bool | None = None) -> WorkflowReport:
+    """A run that was never seen to end and that the API does not know any more."""
+    report = _from_journal(
+        run,
+        summary="Cleanlist does not know this run any more: it ended long ago, and what it charged is not known here.",
+        next_step="Whether to try again is the user's choice." + _another_try(offers, run.kind, run.list_id),
+        status="unknown",
+        finished=True,
+    )
+    return report.model_copy(update={"workflow_id": run.workflow_id, "replayed": replayed})
+
+
+def unstarted(run: Run, now: float) -> WorkflowReport:
+    """A run without an id: its request is still under way, or its answer was lost."""
+    lost = state_at(run, now) == "uncertain"
+    if lost:
+        summary = (
+            f"The answer to the request of {iso(run.started_at)} was lost: the run may or may not have started, "
+            f"and up to {credits_text(run.reserved)} may be charged."
+        )
+        next_step = "Call credits_balance to compare; tell the user that this charge is unknown."
+    else:
+        summary = "The run is being started right now."
+        next_step = "Call workflow_status without arguments in a few seconds."
+    status = "unknown" if lost else "pending"
+    report = _from_journal(run, summary=summary, next_step=next_step, status=status, finished=False)
+    return report.model_copy(update={"elapsed_seconds": max(int(now - run.started_at), 0)})
+
+
+def _from_journal(run: Run, *, summary: str, next_step: str, status: str, finished: bool) -> WorkflowReport:
+    """What is known of a run of which the API tells nothing."""
+    return WorkflowReport(
+        summary=summary,
+        next_step=next_step,
+        kind=run.kind,
+        status=status,
+        finished=finished,
+        scope=run.scope,
+        list_id=run.list_id or None,
+        list_name=run.list_name or None,
+        credits=Credits(reserved=run.reserved, quoted=run.quoted),
+        started_at=iso(run.started_at),
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known about one run, from the journal (`run`) and the API (`state`) together.
+
+    `started` is the run as this call started or found it, `problem` why the last check failed; `now` is in epoch
+    seconds.
+    """
+
+    run: Run | None
+    state: WorkflowStatus
+    workflow_id: str
+    now: float
+    started: Started | None = None
+    problem: CleanlistError | None = None
+
+    @property
+    def replayed(self) -> bool | None:
+        return None if self.started is None else self.started.replayed
+
+    @property
+    def kind(self) -> Literal["person", "list"] | None:
+        return self.run.kind if self.run else _kind_of(self.workflow_id, self.state)
+
+    @property
+    def list_id(self) -> str:
+        return (self.run.list_id if self.run else "") or self.state.lead_list_id
+
+    @property
+    def person(self) -> Person | None:
+        """Whom a finished single run found, or that it found nobody."""
+        return found_person(self.state.result) if self.kind != "list" and self.state.finished else None
+
+    @property
+    def credits(self) -> Credits:
+        return credits_of(self.state, self.run)
+
+    @property
+    def counted(self) -> bool:
+        """Whether rows were counted."""
+        return self.kind == "list" and self.state.total > 0
+
+    @property
+    def missed(self) -> int:
+        return max(self.state.total - self.state.completed, 0)
+
+    @property
+    def ended_badly(self) -> bool:
+        return self.state.status.casefold() in STOPPED_STATUSES
+
+
+def report(facts: Facts, offers: Offers) -> WorkflowReport:
+    """Return the report of a run: everything that the journal and the API know about it."""
+    run = facts.run
+    state = facts.state
+    searched = facts.counted and state.finished and not facts.ended_badly
+    return WorkflowReport(
+        summary=_summary(facts),
+        next_step=_next_step(offers, facts),
+        workflow_id=facts.workflow_id or None,
+        kind=facts.kind,
+        status=state.status,
+        finished=state.finished,
+        scope=run.scope if run else _scope_of(state),
+        list_id=facts.list_id or None,
+        list_name=(run.list_name if run else "") or None,
+        total=state.total if facts.counted else None,
+        processed=state.processed if facts.counted else None,
+        found=state.completed if searched else None,
+        not_found=facts.missed if searched else None,
+        progress_percent=_percent(state) if facts.counted else None,
+        person=facts.person,
+        credits=facts.credits,
+        started_at=iso(run.started_at) if run else None,
+        elapsed_seconds=_elapsed(run, facts.now),
+        replayed=facts.replayed,
+        vendor_note=vendor_note(state),
+    )
+
+
+def remembered(run: Run | None) -> WorkflowStatus:
+    """What the journal alone knows of a run."""
+    if run is None:
+        return WorkflowStatus(status="unknown")
+    if run.report is not None:
+        return WorkflowStatus.model_validate(run.report)
+    return WorkflowStatus(status=run.status, credits_charged=run.charged, credits_refunded=run.refunded)
+
+
+def _summary(facts: Facts) -> str:
+    finished = facts.state.finished
+    parts = [_replay_sentence(facts)] if facts.replayed else []
+    if finished:
+        parts += [_outcome(facts), _bill(facts), *_list_sentence(facts.run)]
+    else:
+        parts.append(_standing(facts))
+    parts += [*_beyond(facts), *_new_key_sentence(facts)]
+    if facts.problem is not None:
+        goes_on = "" if finished else "; the run itself goes on"
+        parts.append(f"The last check failed ({facts.problem.message.rstrip('.')}){goes_on}.")
+    return " ".join(parts)
+
+
+def _replay_sentence(facts: Facts) -> str:
+    basis = facts.started.basis if facts.started else None
+    by = f" (the same {basis})" if basis not in (None, "details") else ""
+    return f"This was started earlier{by}; nothing new was started."
+
+
+def _beyond(facts: Facts) -> list[str]:
+    """Say so if more was reserved or charged than the price that was shown."""
+    run, figures = facts.run, facts.credits
+    if run is None:
+        return []
+    shown, what = (PRICES[run.scope], "the price") if run.quoted is None else (run.quoted, "quoted")
+    sentences = []
+    for word, amount in (("charged", figures.charged), ("reserved", figures.reserved)):
+        if amount is not None and amount > shown:
+            sentences.append(
+                f"Warning: Cleanlist {word} {credits_text(amount)}, more than {what} "
+                f"({credits_text(shown)}); tell the user."
+            )
+    return sentences[:1]
+
+
+def _new_key_sentence(facts: Facts) -> list[str]:
+    if facts.started is None or not facts.started.first_of_key:
+        return []
+    return [
+        "This is the first run with this API key on this machine: people who were enriched with another key are not "
+        "recognised and are paid for again."
+    ]
+
+
+def _standing(facts: Facts) -> str:
+    reserved = facts.credits.reserved
+    held = "" if reserved is None else f"; reserved: up to {credits_text(reserved)}"
+    if facts.counted:
+        return f"Not finished: {facts.state.processed} of {rows_text(facts.state.total)} processed{held}."
+    just_started = facts.replayed is False and not facts.state.total
+    return f"{'Started' if just_started else 'Not finished yet'}{held}."
+
+
+_HOW_IT_STOPPED = {
+    **dict.fromkeys(("cancelled", "canceled"), "was cancelled"),
+    "terminated": "was stopped by Cleanlist",
+    "timed_out": "ran out of time at Cleanlist",
+}
+
+
+def _outcome(facts: Facts) -> str:
+    if facts.ended_badly:
+        return f"The run {_HOW_IT_STOPPED.get(facts.state.status.casefold(), 'failed')}."
+    if facts.counted:
+        found = f"{facts.state.completed} of {rows_text(facts.state.total)} found"
+        return f"Finished: {found}, {facts.missed} not found."
+    if facts.kind == "list":
+        return "Finished; the API gave no counts."
+    person = facts.person
+    if person is None:
+        return "Finished."
+    if not person.found:
+        return "Finished: nothing usable was found for this person."
+    kinds = [name for name, value in (("e-mail", person.email), ("phone", person.phone)) if value]
+    return f"Finished: found {' and '.join(kinds) or 'the person'}."
+
+
+def _bill(facts: Facts) -> str:
+    if facts.state.under_review:
+        return (
+            "The refund is under review at Cleanlist; until it is decided the reserved credits stay debited."
+        )
+    bill = facts.credits
+    if bill.charged is None:
+        return "The API has not said yet what was charged; workflow_status asks again."
+    refund = "" if bill.refunded is None else f", {bill.refunded} refunded"
+    return f"{credits_text(bill.charged)} charged{refund}."
+
+
+def _next_step(offers: Offers, facts: Facts) -> str | None:
+    look = f'workflow_status(workflow_id="{facts.workflow_id}")'
+    if not facts.state.finished:
+        return f"Call {look} to follow it; do not start it again."
+    if facts.ended_badly:
+        again = _another_try(offers, facts.kind, facts.list_id)
+        return f"Whether to try again is the user's choice.{again}"
+    if facts.credits.charged is None and not facts.state.under_review:
+        return f"Call {look} again in a minute to see what was charged."
+    if facts.kind == "list":
+        return _to_the_list(offers, facts.list_id)
+    return _after_a_person(facts) if offers.spending else None
+
+
+def _to_the_list(offers: Offers, list_id: str) -> str:
+    if not offers.lists or not list_id:
+        return "The results are in the list; the user finds it at portal.cleanlist.ai."
+    file = ", or export_list for a CSV file" if offers.spending else ""
+    return f'Call get_leads(list_id="{list_id}") to see the people{file}.'
+
+
+def _after_a_person(facts: Facts) -> str | None:
+    if facts.person is None:
+        return None
+    if not facts.person.found:
+        return (
+            "More details (LinkedIn address, e-mail, domain) may find the person: call enrich_person with them and "
+            "again=true; that may cost again."
+        )
+    if facts.replayed:
+        return (
+            "This is what an earlier run found. Only if the user wants a new search, paid again, call enrich_person "
+            "with the same arguments and again=true."
+        )
+    return None
+
+
+def _another_try(offers: Offers, kind: str | None, list_id: str) -> str:
+    if not offers.spending:
+        return ""
+    if kind == "list":
+        which = f'(list_id="{list_id}")' if list_id else ""
+        return f" If they do, call estimate{which} for a new quote."
+    return " If they do, call enrich_person with the same arguments and again=true; that may cost again."
+
+
+def nothing_yet(offers: Offers) -> WorkflowReport:
+    """Return the report that is given before any run was started from here."""
+    return WorkflowReport(
+        summary="No run was started from this machine with this key yet."
+        if offers.key
+        else "No run is known: no usable key is set.",
+        next_step=_first_step(offers),
+        status="none",
+        finished=True,
+    )
+
+
+def _first_step(offers: Offers) -> str:
+    if not offers.key:
+        return "Call whoami: it says which setting keeps the key from being used."
+    if not offers.spending:
+        return "This server is read-only; runs started elsewhere can be looked up by their workflow_id."
+    return "Start one with enrich_person, or with estimate and enrich_list for a whole list."
+
+
+def _kind_of(workflow_id: str, state: WorkflowStatus) -> Literal["person", "list"] | None:
+    """What a run that was started elsewhere is, by its handle and what it shows (api/v2 schema)."""
+    if state.result is not None:
+        return "person"
+    if workflow_id.startswith("bulk-") or state.total > 1:
+        return "list"
+    return "person" if workflow_id.startswith("enrich-") else None
+
+
+def _scope_of(state: WorkflowStatus) -> Scope | None:
+    word = state.enrichment_type.casefold().replace("-", "_")
+    return next((scope for scope in PRICES if scope == word), None)
+
+
+def _percent(state: WorkflowStatus) -> int:
+    if state.finished:
+        return 100
+    if state.progress is not None:
+        return int(state.progress)
+    return min(100 * state.processed // state.total, 99)
+
+
+def _elapsed(run: Run | None, now: float) -> int | None:
+    if run is None:
+        return None
+    return max(int((run.finished_at or now) - run.started_at), 0)
