@@ -124,7 +124,7 @@ async def _put_copy_back(world: World) -> None:
 
 async def _put_empty_copy_back(world: World) -> None:
     fresh = world.folder / "fresh"
-    Journal.open(fresh, world.clock, "api", "key").close()
+    await Journal.open(fresh, world.clock, "api", "key").close()
     (fresh / FILE_NAME).rename(world.folder / FILE_NAME)
 
 

@@ -8,9 +8,11 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
+
+import anyio
 
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal.journal import Journal
@@ -30,32 +32,32 @@ LIMITS = Limits(person_allowance=10**6, daily=10**6)
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = measured(Path(folder))
+        rows = anyio.run(measured, Path(folder))
     print("| step | median ms | 95 % ms |\n|---|---|---|")
     for name, (median, high) in rows.items():
         print(f"| {name} | {median:.3f} | {high:.3f} |")
 
 
-def measured(folder: Path) -> dict[str, tuple[float, float]]:
+async def measured(folder: Path) -> dict[str, tuple[float, float]]:
     """Median and 95th percentile of each step, in milliseconds."""
     disk, memory = (Journal.open(where, SystemClock(), "api", "key") for where in (folder, None))
     for journal in (disk, memory):
-        fill(journal)
+        await fill(journal)
     rows = {
-        "paid call: intent, outcome and end, in memory": timed(lambda number: paid(memory, number)),
-        "paid call: intent, outcome and end, on this disk": timed(lambda number: paid(disk, number)),
-        "of that, one fsync of this disk": timed(lambda number: synced(folder / FILE_NAME)),
-        "free call that quotes": timed(lambda number: disk.remember_quote(quote(number))),
-        "free call that reads (balance, recent runs)": timed(lambda number: read(disk)),
+        "paid call: intent, outcome and end, in memory": await timed(lambda number: paid(memory, number)),
+        "paid call: intent, outcome and end, on this disk": await timed(lambda number: paid(disk, number)),
+        "of that, one fsync of this disk": await timed(lambda _: synced(folder / FILE_NAME)),
+        "free call that quotes": await timed(lambda number: disk.remember_quote(quote(number))),
+        "free call that reads (balance, recent runs)": await timed(lambda number: read(disk)),
     }
     for journal in (disk, memory):
-        journal.close()
+        await journal.close()
     return rows
 
 
-def fill(journal: Journal) -> None:
+async def fill(journal: Journal) -> None:
     """Make entries of the last two months, as a busy machine has them: one as the journal writes it, then copies."""
-    paid(journal, 0)
+    await paid(journal, 0)
     copied = ", ".join(
         column for column in COLUMNS if column not in ("run_id", "claim", "started_at", "ticks")
     )
@@ -86,9 +88,9 @@ def someone() -> Person:
     )
 
 
-def paid(journal: Journal, number: int) -> None:
+async def paid(journal: Journal, number: int) -> None:
     """All that the journal does in one paid call, from the intent to the end of the run."""
-    decision = journal.claim_person(
+    decision = await journal.claim_person(
         marks=marks_of(someone()),
         into="",
         scope="partial",
@@ -101,21 +103,21 @@ def paid(journal: Journal, number: int) -> None:
     )
     run = cast(Run, decision.run)
     name = f"enrich-{run.run_id}"
-    journal.started(run, workflow_id=name, reserved=1, list_id="list_1", list_name="", status="pending")
-    journal.finished(name, status="completed", charged=1, refunded=0, report=None)
+    await journal.started(run, workflow_id=name, reserved=1, list_id="list_1", list_name="", status="pending")
+    await journal.finished(name, status="completed", charged=1, refunded=0, report=None)
 
 
-def read(journal: Journal) -> None:
+async def read(journal: Journal) -> None:
     """What credits_balance and workflow_status ask it."""
-    journal.spent()
-    journal.recent(11)
+    await journal.spent()
+    await journal.recent(11)
 
 
 def quote(number: int) -> Quote:
     return Quote(f"qte_{number}", "list_1", "Prospects", "partial", 40, 40, 500, time.time() + 300)
 
 
-def synced(path: Path) -> None:
+async def synced(path: Path) -> None:
     """A small write that waits for the disk."""
     descriptor = os.open(path.with_name("fsync"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(descriptor, b"x" * 4096)
@@ -123,12 +125,12 @@ def synced(path: Path) -> None:
     os.close(descriptor)
 
 
-def timed(step: Callable[[int], None]) -> tuple[float, float]:
+async def timed(step: Callable[[int], Awaitable[None]]) -> tuple[float, float]:
     """Median and 95th percentile of one step over all rounds, in milliseconds."""
     times = []
     for number in range(ROUNDS):
         began = time.perf_counter()
-        step(number)
+        await step(number)
         times.append((time.perf_counter() - began) * 1000)
     return statistics.median(times), statistics.quantiles(times, n=20)[-1]
 

@@ -93,4 +93,4 @@ class Services:
         if "client" in made:
             await self.client.aclose()
         if "_journal" in made:
-            self._journal.close()
+            await self._journal.close()

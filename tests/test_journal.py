@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from cleanlist_mcp.errors import DailyLimit, JournalUnusable, PersonAllowance
 from cleanlist_mcp.journal import journal as journal_module
 from cleanlist_mcp.journal import sqlite
+from cleanlist_mcp.journal.health import Usable, error_in
 from cleanlist_mcp.journal.journal import TRY_AGAIN_AFTER, Journal, label_list
 from cleanlist_mcp.journal.records import COLUMNS
 from cleanlist_mcp.journal.sqlite import FILE_NAME
@@ -34,6 +35,7 @@ from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.likeness import marks_of
+from tests.at_once import at_once
 
 LIMITS = Limits(person_allowance=100, daily=None)
 API, KEY = "api.example:443", "clapi_test_one"
@@ -70,14 +72,16 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, clock: HandClock) -> Iterator[Journal]:
+async def journal(tmp_path: Path, clock: HandClock) -> AsyncIterator[Journal]:
     opened = Journal.open(tmp_path / "state", clock, API, KEY)
     yield opened
-    opened.close()
+    await opened.close()
 
 
-def claim(journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS) -> Decision:
-    return journal.claim_person(
+async def claim(
+    journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS
+) -> Decision:
+    return await journal.claim_person(
         marks=marks_of(Person(email=f"{who}@fable.example")),
         into="",
         scope="partial",
@@ -95,8 +99,8 @@ def run_of(decision: Decision) -> Run:
     return decision.run
 
 
-def accept(journal: Journal, run: Run, workflow_id: str = "enrich-1") -> Run:
-    return journal.started(
+async def accept(journal: Journal, run: Run, workflow_id: str = "enrich-1") -> Run:
+    return await journal.started(
         run,
         workflow_id=workflow_id,
         reserved=None,
@@ -110,8 +114,13 @@ def quote_for(clock: HandClock, number: int = 1, cost: int = 40) -> Quote:
     return Quote(f"qte_{number}", "list_1", "Prospects", "partial", cost, cost, 500, clock.now + 300)
 
 
-def finish(journal: Journal, workflow_id: str, charged: int | None, refunded: int | None = 0) -> None:
-    journal.finished(workflow_id, status="completed", charged=charged, refunded=refunded, report=None)
+async def finish(journal: Journal, workflow_id: str, charged: int | None, refunded: int | None = 0) -> None:
+    await journal.finished(workflow_id, status="completed", charged=charged, refunded=refunded, report=None)
+
+
+def remove_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def break_writes(journal: Journal, broken: bool = True) -> None:
@@ -119,29 +128,29 @@ def break_writes(journal: Journal, broken: bool = True) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_the_files_are_for_their_owner_alone(tmp_path: Path, clock: HandClock) -> None:
+async def test_the_files_are_for_their_owner_alone(tmp_path: Path, clock: HandClock) -> None:
     former = os.umask(0)
     try:
         journal = Journal.open(tmp_path / "state", clock, API, KEY)
-        claim(journal)
+        await claim(journal)
     finally:
         os.umask(former)
 
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "state").iterdir()}
-    journal.close()
+    await journal.close()
     assert modes == {f"{FILE_NAME}{suffix}": 0o600 for suffix in ("", "-wal", "-shm", "-mark")}
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
-def test_several_processes_can_write_at_once_because_the_file_is_in_wal_mode(journal: Journal) -> None:
-    assert journal.durable
+async def test_several_processes_can_write_at_once_because_the_file_is_in_wal_mode(journal: Journal) -> None:
+    assert await journal.health() == Usable()
     assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock: HandClock) -> None:
+async def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock: HandClock) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    claim(journal, "ada@fable.example")
-    journal.close()
+    await claim(journal, "ada@fable.example")
+    await journal.close()
 
     content = (tmp_path / FILE_NAME).read_bytes()
     assert b"clapi_" not in content
@@ -149,36 +158,36 @@ def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock
     assert b"Ada Fable" in content
 
 
-def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandClock) -> None:
     before = Journal.open(tmp_path, clock, API, KEY)
-    accept(before, run_of(claim(before)))
-    before.close()
+    await accept(before, run_of(await claim(before)))
+    await before.close()
 
     after = Journal.open(tmp_path, clock, API, KEY)
-    decision = claim(after)
-    found = after.by_workflow("enrich-1")
-    after.close()
+    decision = await claim(after)
+    found = await after.by_workflow("enrich-1")
+    await after.close()
 
     assert decision.action == "replay"
     assert decision.run == found
     assert run_of(decision).workflow_id == "enrich-1"
 
 
-def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock: HandClock) -> None:
+async def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock: HandClock) -> None:
     one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
     limits = Limits(person_allowance=100, daily=41)
-    one.remember_quote(quote_for(clock))
-    one.claim_list(quote_for(clock), limits=limits, seconds=60)
+    await one.remember_quote(quote_for(clock))
+    await one.claim_list(quote_for(clock), limits=limits, seconds=60)
 
-    assert other.recent(10) == []
-    assert other.quote("qte_1") is None
-    assert other.run_of_quote("qte_1") is None
-    assert other.spent().last_day == 40
-    assert claim(other, limits=limits).action == "start"
+    assert await other.recent(10) == []
+    assert await other.quote("qte_1") is None
+    assert await other.run_of_quote("qte_1") is None
+    assert (await other.spent()).last_day == 40
+    assert (await claim(other, limits=limits)).action == "start"
     with pytest.raises(DailyLimit):
-        claim(other, "grace", limits=limits)
-    one.close()
-    other.close()
+        await claim(other, "grace", limits=limits)
+    await one.close()
+    await other.close()
 
 
 @dataclass(frozen=True)
@@ -225,13 +234,13 @@ def put(journal: Journal, clock: HandClock, past: Past) -> None:
 
 
 @given(st.lists(PASTS, max_size=8))
-def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(pasts: list[Past]) -> None:
+async def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(pasts: list[Past]) -> None:
     clock = HandClock()
     journal = Journal.open(None, clock, API, KEY)
     for past in pasts:
         put(journal, clock, past)
-    spent = journal.spent()
-    journal.close()
+    spent = await journal.spent()
+    await journal.close()
 
     real = [past for past in pasts if past.state != "refused"]
     day = [past for past in real if past.ago < DAY]
@@ -241,207 +250,209 @@ def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(pasts
     assert spent == Spent(*(sum(past.amount for past in some) for some in (hour, day, unfinished)))
 
 
-def test_the_allowance_is_kept_for_people_and_frees_up_with_the_hour(
+async def test_the_allowance_is_kept_for_people_and_frees_up_with_the_hour(
     journal: Journal, clock: HandClock
 ) -> None:
     limits = Limits(person_allowance=2, daily=None)
     for who in ("ada", "grace"):
-        assert claim(journal, who, limits=limits).action == "start"
+        assert (await claim(journal, who, limits=limits)).action == "start"
     with pytest.raises(PersonAllowance):
-        claim(journal, "edsger", limits=limits)
+        await claim(journal, "edsger", limits=limits)
     clock.now += HOUR + 1
-    assert claim(journal, "edsger", limits=limits).action == "start"
+    assert (await claim(journal, "edsger", limits=limits)).action == "start"
 
 
-def test_what_was_refunded_does_not_count(journal: Journal) -> None:
-    run = accept(journal, run_of(claim(journal)))
-    assert (journal.spent().people_last_hour, journal.spent().reserved_now) == (1, 1)
-    finish(journal, run.workflow_id or "", charged=0, refunded=1)
-    assert journal.spent() == limits.Spent(0, 0, 0)
+async def test_what_was_refunded_does_not_count(journal: Journal) -> None:
+    run = await accept(journal, run_of(await claim(journal)))
+    assert ((await journal.spent()).people_last_hour, (await journal.spent()).reserved_now) == (1, 1)
+    await finish(journal, run.workflow_id or "", charged=0, refunded=1)
+    assert await journal.spent() == limits.Spent(0, 0, 0)
 
 
-def test_a_refund_under_review_still_counts_in_full(journal: Journal) -> None:
-    run = accept(journal, run_of(claim(journal)))
-    finish(journal, run.workflow_id or "", charged=None, refunded=None)
-    assert journal.spent().last_day == 1
+async def test_a_refund_under_review_still_counts_in_full(journal: Journal) -> None:
+    run = await accept(journal, run_of(await claim(journal)))
+    await finish(journal, run.workflow_id or "", charged=None, refunded=None)
+    assert (await journal.spent()).last_day == 1
 
 
-def test_a_refusal_frees_the_claim_and_an_unknown_outcome_does_not(journal: Journal) -> None:
-    first = run_of(claim(journal))
-    assert journal.refused(first)
-    second = run_of(claim(journal))
+async def test_a_refusal_frees_the_claim_and_an_unknown_outcome_does_not(journal: Journal) -> None:
+    first = run_of(await claim(journal))
+    assert await journal.refused(first)
+    second = run_of(await claim(journal))
     assert second.run_id != first.run_id
-    journal.uncertain(second)
-    assert claim(journal).action == "unknown"
-    assert journal.spent().last_day == 1
+    await journal.uncertain(second)
+    assert (await claim(journal)).action == "unknown"
+    assert (await journal.spent()).last_day == 1
 
 
-def test_a_late_answer_is_proof_whatever_was_thought_before(journal: Journal, clock: HandClock) -> None:
-    run = run_of(claim(journal))
-    journal.uncertain(run)
+async def test_a_late_answer_is_proof_whatever_was_thought_before(journal: Journal, clock: HandClock) -> None:
+    run = run_of(await claim(journal))
+    await journal.uncertain(run)
     clock.now += HOUR
-    accept(journal, run)
+    await accept(journal, run)
 
-    assert run_of(claim(journal)).workflow_id == "enrich-1"
+    assert run_of(await claim(journal)).workflow_id == "enrich-1"
 
 
-def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing_any_more(
+async def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing_any_more(
     tmp_path: Path, clock: HandClock
 ) -> None:
     one, other = (Journal.open(tmp_path, clock, API, KEY) for _ in range(2))
-    mine = run_of(one.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    mine = run_of(await one.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
     clock.now += 61
-    decision = other.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
+    decision = await other.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
     assert decision.action == "resend"
-    taken = other.reclaim(run_of(decision), seconds=60)
+    taken = await other.reclaim(run_of(decision), seconds=60)
     assert taken is not None
-    assert one.reclaim(run_of(decision), seconds=60) is None
+    assert await one.reclaim(run_of(decision), seconds=60) is None
 
-    accept(other, taken, "bulk-1")
-    assert not one.refused(mine)
-    one.uncertain(mine)
+    await accept(other, taken, "bulk-1")
+    assert not await one.refused(mine)
+    await one.uncertain(mine)
 
-    found = one.by_workflow("bulk-1")
+    found = await one.by_workflow("bulk-1")
     assert found is not None
     assert found.state == "running"
-    one.close()
-    other.close()
+    await one.close()
+    await other.close()
 
 
 @pytest.mark.parametrize("end", ["refused", "lost"])
-def test_the_end_of_an_attempt_says_nothing_about_the_one_that_took_its_run_over(
+async def test_the_end_of_an_attempt_says_nothing_about_the_one_that_took_its_run_over(
     journal: Journal, clock: HandClock, end: str
 ) -> None:
-    earlier = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    earlier = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
     clock.now += 61
-    lost = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    assert journal.reclaim(lost, seconds=60) is not None
+    lost = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    assert await journal.reclaim(lost, seconds=60) is not None
 
     if end == "refused":
-        assert not journal.refused(earlier)
+        assert not await journal.refused(earlier)
     else:
-        journal.uncertain(earlier)
+        await journal.uncertain(earlier)
 
-    assert journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60).action == "wait"
-
-
-def test_a_run_whose_answer_came_after_all_is_not_taken_up_again(journal: Journal, clock: HandClock) -> None:
-    run = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    clock.now += 61
-    lost = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    accept(journal, run, "bulk-1")
-
-    assert journal.reclaim(lost, seconds=60) is None
-    assert journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60).action == "replay"
+    assert (await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60)).action == "wait"
 
 
-def test_a_refusal_that_could_not_be_written_frees_the_claim_once_it_can(
+async def test_a_run_whose_answer_came_after_all_is_not_taken_up_again(
     journal: Journal, clock: HandClock
 ) -> None:
-    run = run_of(claim(journal))
+    run = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    clock.now += 61
+    lost = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    await accept(journal, run, "bulk-1")
+
+    assert await journal.reclaim(lost, seconds=60) is None
+    assert (await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60)).action == "replay"
+
+
+async def test_a_refusal_that_could_not_be_written_frees_the_claim_once_it_can(
+    journal: Journal, clock: HandClock
+) -> None:
+    run = run_of(await claim(journal))
     break_writes(journal)
-    journal.refused(run)
+    await journal.refused(run)
     break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
-    assert claim(journal).action == "start"
+    assert (await claim(journal)).action == "start"
 
 
-def test_a_run_that_goes_on_stays_reserved_however_long_ago_it_began(
+async def test_a_run_that_goes_on_stays_reserved_however_long_ago_it_began(
     journal: Journal, clock: HandClock
 ) -> None:
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     clock.now += DAY + 1
-    assert journal.spent() == limits.Spent(people_last_hour=0, last_day=0, reserved_now=1)
+    assert await journal.spent() == limits.Spent(people_last_hour=0, last_day=0, reserved_now=1)
 
 
-def test_a_later_look_corrects_the_charge_and_does_not_move_the_end(
+async def test_a_later_look_corrects_the_charge_and_does_not_move_the_end(
     journal: Journal, clock: HandClock
 ) -> None:
-    accept(journal, run_of(claim(journal)))
-    finish(journal, "enrich-1", charged=1)
+    await accept(journal, run_of(await claim(journal)))
+    await finish(journal, "enrich-1", charged=1)
     clock.now += DAY / 2
-    finish(journal, "enrich-1", charged=0, refunded=1)
+    await finish(journal, "enrich-1", charged=0, refunded=1)
 
-    found = journal.by_workflow("enrich-1")
+    found = await journal.by_workflow("enrich-1")
     assert found is not None and (found.charged, found.refunded) == (0, 1)
-    assert journal.spent().last_day == 0
+    assert (await journal.spent()).last_day == 0
     clock.now += DAY / 2 + 1
-    assert claim(journal).action == "start"  # a day after the end that was seen first
+    assert (await claim(journal)).action == "start"  # a day after the end that was seen first
 
 
-def test_what_a_later_look_does_not_find_undoes_no_end(journal: Journal, clock: HandClock) -> None:
-    accept(journal, run_of(claim(journal)))
-    finish(journal, "enrich-1", charged=1)
-    journal.observed("enrich-1", status="running")
+async def test_what_a_later_look_does_not_find_undoes_no_end(journal: Journal, clock: HandClock) -> None:
+    await accept(journal, run_of(await claim(journal)))
+    await finish(journal, "enrich-1", charged=1)
+    await journal.observed("enrich-1", status="running")
     clock.now += 2 * DAY
-    journal.vanished("enrich-1")
+    await journal.vanished("enrich-1")
 
-    found = journal.by_workflow("enrich-1")
+    found = await journal.by_workflow("enrich-1")
     assert found is not None and found.status == "completed"
 
 
-def test_an_intent_waits_for_the_disk_and_an_outcome_does_not(journal: Journal) -> None:
+async def test_an_intent_waits_for_the_disk_and_an_outcome_does_not(journal: Journal) -> None:
     full, normal = (2,), (1,)
-    run = run_of(claim(journal))
+    run = run_of(await claim(journal))
     assert journal._db.execute("PRAGMA synchronous").fetchone() == full
-    accept(journal, run)
+    await accept(journal, run)
     assert journal._db.execute("PRAGMA synchronous").fetchone() == normal
 
 
-def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
+async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
     journal: Journal, clock: HandClock
 ) -> None:
-    first = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    journal.refused(first)
-    second = run_of(journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    accept(journal, first, "bulk-1")  # of one quote two runs cannot be
-    accept(journal, second, "bulk-2")
+    first = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    await journal.refused(first)
+    second = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    await accept(journal, first, "bulk-1")  # of one quote two runs cannot be
+    await accept(journal, second, "bulk-2")
 
-    assert [run.workflow_id for run in journal.recent(2)] == ["bulk-2"]
+    assert [run.workflow_id for run in await journal.recent(2)] == ["bulk-2"]
 
 
-def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
+async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
     tmp_path: Path, clock: HandClock
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    journal.remember_quote(quote_for(clock))
-    accept(journal, run_of(claim(journal)))
+    await journal.remember_quote(quote_for(clock))
+    await accept(journal, run_of(await claim(journal)))
     clock.now += 89 * DAY
-    journal.remember_quote(quote_for(clock, 2))  # the first look at what is old: a quote
-    assert journal.quote("qte_1") is not None
+    await journal.remember_quote(quote_for(clock, 2))  # the first look at what is old: a quote
+    assert await journal.quote("qte_1") is not None
     clock.now += DAY
-    journal.remember_quote(quote_for(clock, 3))
-    assert journal.quote("qte_1") is None
-    assert journal.by_workflow("enrich-1") is not None
-    journal.close()
+    await journal.remember_quote(quote_for(clock, 3))
+    assert await journal.quote("qte_1") is None
+    assert await journal.by_workflow("enrich-1") is not None
+    await journal.close()
 
     for _ in range(3):
         clock.now += DAY
         journal = Journal.open(tmp_path, clock, API, KEY)
-        journal.close()
+        await journal.close()
     journal = Journal.open(tmp_path, clock, API, KEY)
-    assert journal.by_workflow("enrich-1") is None
-    assert journal.recent(10) == []
+    assert await journal.by_workflow("enrich-1") is None
+    assert await journal.recent(10) == []
     assert journal._db.execute("SELECT COUNT(*) FROM identifiers").fetchone() == (0,)
-    journal.close()
+    await journal.close()
 
 
 @pytest.mark.parametrize("look", ["a start", "a quote"])
-def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
+async def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
     tmp_path: Path, clock: HandClock, look: str
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     set_clock(clock, 100 * DAY)
     if look == "a quote":
-        journal.remember_quote(quote_for(clock))
-    journal.close()
-    Journal.open(tmp_path, clock, API, KEY).close()
+        await journal.remember_quote(quote_for(clock))
+    await journal.close()
+    await Journal.open(tmp_path, clock, API, KEY).close()
     set_clock(clock, -100 * DAY)
 
     journal = Journal.open(tmp_path, clock, API, KEY)
-    assert claim(journal).action == "replay"
-    journal.close()
+    assert (await claim(journal)).action == "replay"
+    await journal.close()
 
 
 def set_clock(clock: HandClock, seconds: float) -> None:
@@ -451,77 +462,79 @@ def set_clock(clock: HandClock, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("jump", [UNCERTAIN_HOLD + 61, 2 * DAY, 100 * DAY, -2 * DAY])
-def test_a_hold_survives_a_clock_that_is_set(journal: Journal, clock: HandClock, jump: float) -> None:
+async def test_a_hold_survives_a_clock_that_is_set(journal: Journal, clock: HandClock, jump: float) -> None:
     quote = quote_for(clock)
-    journal.claim_list(quote, limits=LIMITS, seconds=60)
-    person = run_of(claim(journal))
-    journal.uncertain(person)
-    accept(journal, run_of(claim(journal, "grace")), "enrich-grace")
-    finish(journal, "enrich-grace", charged=1)
+    await journal.claim_list(quote, limits=LIMITS, seconds=60)
+    person = run_of(await claim(journal))
+    await journal.uncertain(person)
+    await accept(journal, run_of(await claim(journal, "grace")), "enrich-grace")
+    await finish(journal, "enrich-grace", charged=1)
     set_clock(clock, jump)
 
-    assert journal.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60).action == "busy"
-    assert claim(journal, again=True).action == "unknown"
-    assert claim(journal, "grace").action == "replay"
-    assert journal.spent().last_day == 42
+    assert (await journal.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60)).action == "busy"
+    assert (await claim(journal, again=True)).action == "unknown"
+    assert (await claim(journal, "grace")).action == "replay"
+    assert (await journal.spent()).last_day == 42
 
     clock.now += UNCERTAIN_HOLD
-    assert claim(journal, again=True).action == "start"
+    assert (await claim(journal, again=True)).action == "start"
 
 
-def test_after_a_restart_of_the_machine_only_the_clock_is_left(tmp_path: Path, clock: HandClock) -> None:
+async def test_after_a_restart_of_the_machine_only_the_clock_is_left(
+    tmp_path: Path, clock: HandClock
+) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    journal.uncertain(run_of(claim(journal)))
+    await journal.uncertain(run_of(await claim(journal)))
     clock.boot = "the next start"
     clock.now += UNCERTAIN_HOLD
-    assert claim(journal, again=True).action == "start"
-    journal.close()
+    assert (await claim(journal, again=True)).action == "start"
+    await journal.close()
 
 
-def test_a_run_that_the_api_has_forgotten_no_longer_blocks(journal: Journal, clock: HandClock) -> None:
-    run = accept(journal, run_of(claim(journal)))
+async def test_a_run_that_the_api_has_forgotten_no_longer_blocks(journal: Journal, clock: HandClock) -> None:
+    run = await accept(journal, run_of(await claim(journal)))
     clock.now += DAY / 2
-    journal.vanished(run.workflow_id or "")
-    assert claim(journal).action == "replay"
+    await journal.vanished(run.workflow_id or "")
+    assert (await claim(journal)).action == "replay"
     clock.now += DAY
-    journal.vanished(run.workflow_id or "")
-    assert claim(journal).action == "start"
+    await journal.vanished(run.workflow_id or "")
+    assert (await claim(journal)).action == "start"
 
 
-def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_says_so(
+async def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_says_so(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
 
     journal = Journal.open(tmp_path / "state", clock, API, KEY)
 
-    assert not journal.durable
-    assert claim(journal).action == "start"
-    assert claim(journal).action == "wait"
+    assert await journal.health() == Usable(durable=False)
+    assert (await claim(journal)).action == "start"
+    assert (await claim(journal)).action == "wait"
     assert "CLEANLIST_STATE_DIR" in caplog.text
-    journal.close()
+    await journal.close()
 
 
 @pytest.mark.parametrize("content", [b"this is no database, and long enough to look at" * 30, b"\0" * 4096])
-def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
+async def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
 
     journal = Journal.open(tmp_path, clock, API, KEY)
     with pytest.raises(JournalUnusable, match="is damaged"):
-        claim(journal)
-    journal.close()
+        await claim(journal)
+    await journal.close()
 
     assert (tmp_path / FILE_NAME).read_bytes() == content
     assert "is damaged" in caplog.text
 
 
 @pytest.mark.parametrize(("version", "words"), [(99, "newer version"), (2, "early version")])
-def test_a_journal_of_another_version_is_left_alone_and_nothing_is_spent(
+async def test_a_journal_of_another_version_is_left_alone_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, version: int, words: str
 ) -> None:
-    Journal.open(tmp_path, clock, API, KEY).close()
+    await Journal.open(tmp_path, clock, API, KEY).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as database:
         database.execute(f"PRAGMA user_version = {version}")
     database.close()
@@ -529,90 +542,92 @@ def test_a_journal_of_another_version_is_left_alone_and_nothing_is_spent(
     journal = Journal.open(tmp_path, clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match=words):
-        claim(journal)
+        await claim(journal)
     with pytest.raises(JournalUnusable, match=words):
-        journal.recent(10)
+        await journal.recent(10)
     assert words in caplog.text
-    journal.close()
+    await journal.close()
 
 
-def test_no_intent_means_no_request(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_intent_means_no_request(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     break_writes(journal)
     with pytest.raises(JournalUnusable) as caught:
-        claim(journal)
+        await claim(journal)
     break_writes(journal, False)
 
     assert caught.value.charged == "no"
     assert "Nothing was sent" in caught.value.message
-    assert claim(journal).action == "start"
+    assert (await claim(journal)).action == "start"
 
 
-def test_a_full_disk_refuses_the_intent_and_leaves_the_journal_usable(
+async def test_a_full_disk_refuses_the_intent_and_leaves_the_journal_usable(
     journal: Journal, clock: HandClock
 ) -> None:
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
     written = 0
-    while written < 2000 and claims_long_entry(journal, written):
+    while written < 2000 and await claims_long_entry(journal, written):
         written += 1
     journal._db.execute(f"PRAGMA max_page_count = {pages * 100}")
 
     assert 0 < written < 2000
-    assert journal.spent().last_day == written
-    assert claim(journal).action == "start"
+    assert (await journal.spent()).last_day == written
+    assert (await claim(journal)).action == "start"
 
 
-def claims_long_entry(journal: Journal, number: int) -> bool:
+async def claims_long_entry(journal: Journal, number: int) -> bool:
     quote = Quote(f"qte_{number:0300}", f"list_{number}", "", "partial", 1, 1, 1, 2e9)
     try:
-        return journal.claim_list(quote, limits=LIMITS, seconds=60).action == "start"
+        return (await journal.claim_list(quote, limits=LIMITS, seconds=60)).action == "start"
     except JournalUnusable:
         return False
 
 
-def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
+async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    run = run_of(claim(journal))
+    run = run_of(await claim(journal))
     break_writes(journal)
-    accepted = accept(journal, run)
-    finish(journal, "enrich-1", charged=1)
-    journal.remember_quote(quote_for(clock))
+    accepted = await accept(journal, run)
+    await finish(journal, "enrich-1", charged=1)
+    await journal.remember_quote(quote_for(clock))
     break_writes(journal, False)
 
     assert accepted.workflow_id == "enrich-1"
     assert "cannot be written" in caplog.text
-    journal.close()
+    await journal.close()
     after = Journal.open(tmp_path, clock, API, KEY)
-    found = after.by_workflow("enrich-1")
-    after.close()
+    found = await after.by_workflow("enrich-1")
+    await after.close()
     assert found is not None
     assert (found.state, found.charged) == ("finished", 1)
 
 
-def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_reading(
+async def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_reading(
     tmp_path: Path, clock: HandClock
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     journal._db.execute("PRAGMA busy_timeout = 10")
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
     with pytest.raises(JournalUnusable):
-        claim(journal, "grace")
-    assert [run.workflow_id for run in journal.recent(10)] == ["enrich-1"]
-    assert journal.spent().last_day == 1
+        await claim(journal, "grace")
+    assert [run.workflow_id for run in await journal.recent(10)] == ["enrich-1"]
+    assert (await journal.spent()).last_day == 1
 
-    assert claim(journal).action == "replay"  # what needs no writing is answered
+    assert (await claim(journal)).action == "replay"  # what needs no writing is answered
     holder.close()
     clock.now += TRY_AGAIN_AFTER
-    assert claim(journal, "grace").action == "start"
-    journal.close()
+    assert (await claim(journal, "grace")).action == "start"
+    await journal.close()
 
 
-def test_a_locked_file_is_waited_for_once_and_not_by_each_call(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_locked_file_is_waited_for_once_and_not_by_each_call(
+    tmp_path: Path, clock: HandClock
+) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
     journal._db.execute("PRAGMA busy_timeout = 10")
     tries: list[str] = []
@@ -622,17 +637,17 @@ def test_a_locked_file_is_waited_for_once_and_not_by_each_call(tmp_path: Path, c
 
     for who in ("ada", "grace", "edsger"):
         with pytest.raises(JournalUnusable):
-            claim(journal, who)
-    journal.remember_quote(quote_for(clock))
+            await claim(journal, who)
+    await journal.remember_quote(quote_for(clock))
 
     assert tries.count("BEGIN IMMEDIATE") == 1
     holder.close()
-    journal.close()
+    await journal.close()
 
 
-def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock: HandClock) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     # As on a disk without shared memory, where SQLite cannot use its WAL.
     journal._db.execute("PRAGMA journal_mode = DELETE")
     journal._db.execute("PRAGMA busy_timeout = 10")
@@ -640,34 +655,34 @@ def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock:
     holder.execute("BEGIN EXCLUSIVE")
 
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        journal.spent()
+        await journal.spent()
     holder.close()
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        journal.spent()  # without another try
+        await journal.spent()  # without another try
     clock.now += TRY_AGAIN_AFTER
-    assert journal.spent().last_day == 1
-    journal.close()
+    assert (await journal.spent()).last_day == 1
+    await journal.close()
 
 
-def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
+async def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
     tmp_path: Path, clock: HandClock
 ) -> None:
     before = Journal.open(tmp_path, clock, API, KEY)
-    accept(before, run_of(claim(before)))
-    before.close()
+    await accept(before, run_of(await claim(before)))
+    await before.close()
     block_sharing(tmp_path)
 
     journal = Journal.open(tmp_path, clock, API, KEY)
 
-    assert not journal.durable
+    assert error_in(await journal.health()) is not None
     for who in ("ada", "grace"):
         with pytest.raises(JournalUnusable, match="a link or a folder"):
-            claim(journal, who)
+            await claim(journal, who)
     (tmp_path / f"{FILE_NAME}-shm").unlink()
     clock.now += TRY_AGAIN_AFTER
     journal.try_again()
-    assert claim(journal).action == "replay"
-    journal.close()
+    assert (await claim(journal)).action == "replay"
+    await journal.close()
 
 
 def block_sharing(folder: Path) -> None:
@@ -678,7 +693,7 @@ def block_sharing(folder: Path) -> None:
     shared.symlink_to(shared)
 
 
-def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
+async def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
@@ -686,7 +701,7 @@ def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
         journal._db.execute(query).fetchone()[0]
         for query in ("SELECT rootpage FROM sqlite_master WHERE name = 'runs_by_list'", "PRAGMA page_size")
     )
-    journal.close()
+    await journal.close()
     content = bytearray((tmp_path / FILE_NAME).read_bytes())
     content[(root - 1) * size : (root - 1) * size + 64] = b"\xff" * 64
     (tmp_path / FILE_NAME).write_bytes(content)
@@ -694,115 +709,114 @@ def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
     journal = Journal.open(tmp_path, clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match="is damaged") as caught:
-        claim(journal)
+        await claim(journal)
     assert "is damaged" in caplog.text and FILE_NAME in caught.value.next_step
-    journal.close()
+    await journal.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
-def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
+async def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    Journal.open(tmp_path, clock, API, KEY).close()
+    await Journal.open(tmp_path, clock, API, KEY).close()
     older = (tmp_path / FILE_NAME).read_bytes()
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
-    for path in tmp_path.iterdir():
-        path.unlink()
+    await accept(journal, run_of(await claim(journal)))
+    remove_files(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(older)
 
     with pytest.raises(JournalUnusable, match="was removed or replaced"):
-        claim(journal, "grace")
-    journal.close()
+        await claim(journal, "grace")
+    await journal.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
+async def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
     tmp_path: Path, clock: HandClock, replaced: bool
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
-    for path in tmp_path.iterdir():
-        path.unlink()
+    await accept(journal, run_of(await claim(journal)))
+    remove_files(tmp_path)
     if replaced:
-        Journal.open(tmp_path, clock, API, KEY).close()
+        await Journal.open(tmp_path, clock, API, KEY).close()
 
     with pytest.raises(JournalUnusable, match="was removed or replaced"):
-        claim(journal, "grace")
-    assert claim(journal).action == "replay"
-    journal.close()
+        await claim(journal, "grace")
+    assert (await claim(journal)).action == "replay"
+    await journal.close()
 
 
-def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
+async def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Journal.open(tmp_path, clock, API, KEY)
-    accept(before, run_of(claim(before)))
-    before.close()
+    await accept(before, run_of(await claim(before)))
+    await before.close()
     quote = Quote("qte_1", "list_1", "Prospects", "partial", 4, 4, 500, clock.time() + 300)
     monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
     journal = Journal.open(tmp_path, clock, API, KEY)
-    assert not journal.durable
-    assert journal.by_workflow("enrich-1") is None
+    assert error_in(await journal.health()) is not None
+    assert await journal.by_workflow("enrich-1") is None
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        journal.recent(5)
+        await journal.recent(5)
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        journal.digest("person", "ada")
+        await journal.digester()
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        journal.claim_list(quote, limits=LIMITS, seconds=60)
+        await journal.claim_list(quote, limits=LIMITS, seconds=60)
 
     clock.now += TRY_AGAIN_AFTER
-    journal.try_again()
-    assert not journal.durable
+    assert error_in(await journal.health()) is not None
 
     holder.close()
     clock.now += TRY_AGAIN_AFTER
-    journal.try_again()
-    assert journal.durable
-    assert journal.spent().last_day == 1
-    assert journal.claim_list(quote, limits=LIMITS, seconds=60).action == "start"
-    journal.close()
+    assert await journal.health() == Usable()
+    assert (await journal.spent()).last_day == 1
+    assert (await journal.claim_list(quote, limits=LIMITS, seconds=60)).action == "start"
+    await journal.close()
 
 
-def test_an_uncertain_run_stays_unknown_where_nothing_can_be_written(
+async def test_an_uncertain_run_stays_unknown_where_nothing_can_be_written(
     journal: Journal, clock: HandClock
 ) -> None:
-    journal.uncertain(run_of(claim(journal)))
+    await journal.uncertain(run_of(await claim(journal)))
     journal._db.execute("PRAGMA query_only = ON")
 
-    assert claim(journal).action == "unknown"
+    assert (await claim(journal)).action == "unknown"
     with pytest.raises(JournalUnusable):
-        claim(journal, "grace")
+        await claim(journal, "grace")
 
 
-def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
+async def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
     journal: Journal, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     runs = [
-        accept(journal, run_of(claim(journal, name)), f"enrich-{name}") for name in ("ada", "grace", "kim")
+        await accept(journal, run_of(await claim(journal, name)), f"enrich-{name}")
+        for name in ("ada", "grace", "kim")
     ]
     journal._db.execute("PRAGMA query_only = ON")
     for run in runs:
-        journal.observed(run.workflow_id or "", status="running")
+        await journal.observed(run.workflow_id or "", status="running")
     assert caplog.text.count("cannot be written") == 1
 
     journal._db.execute("PRAGMA query_only = OFF")
     clock.now += TRY_AGAIN_AFTER
-    assert [run.status for run in journal.recent(3)] == ["running"] * 3
+    assert [run.status for run in await journal.recent(3)] == ["running"] * 3
 
 
-def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(journal: Journal) -> None:
+async def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(
+    journal: Journal,
+) -> None:
     journal._db.execute("ALTER TABLE runs RENAME TO gone")
     with pytest.raises(JournalUnusable, match="cannot be read"):
-        journal.recent(1)
-    assert journal.by_workflow("enrich-1") is None
-    assert journal.run(1) is None
+        await journal.recent(1)
+    assert await journal.by_workflow("enrich-1") is None
+    assert await journal.run(1) is None
     journal._db.execute("ALTER TABLE gone RENAME TO runs")
-    assert journal.recent(1) == []  # at once: only a lock is given time
+    assert await journal.recent(1) == []  # at once: only a lock is given time
 
 
 def test_a_list_without_a_name_has_a_label_all_the_same() -> None:
@@ -815,11 +829,14 @@ import sys
 from pathlib import Path
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.money.decisions import Limits, Quote
+from cleanlist_mcp.money.limits import Limits
+from cleanlist_mcp.money.quotes import Quote
+from tests.at_once import at_once
 sys.stdin.readline()
 journal = Journal.open(Path(sys.argv[1]), SystemClock(), "api", "key")
 quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
-print(journal.durable, journal.claim_list(quote, limits=Limits(1, None), seconds=60).action)
+health = at_once(journal.health())
+print(health.durable, at_once(journal.claim_list(quote, limits=Limits(1, None), seconds=60)).action)
 """
 
 
@@ -895,7 +912,7 @@ class Money(RuleBasedStateMachine):
     def teardown(self) -> None:
         for server in self.servers:
             break_writes(server, False)
-            server.close()
+            at_once(server.close())
         self.reader.close()
         shutil.rmtree(self.folder)
 
@@ -903,7 +920,7 @@ class Money(RuleBasedStateMachine):
     def estimate(self, server: int, number: int, rows: int, scope: Any) -> None:
         name, cost = f"qte_{len(self.quotes)}", rows * PRICES[scope]
         quote = Quote(name, f"list_{number}", "Prospects", scope, rows, cost, 999, self.clock.now + 300)
-        self.servers[server].remember_quote(quote)
+        at_once(self.servers[server].remember_quote(quote))
         self.quotes.append((KEYS[server], quote))
 
     @precondition(lambda self: self.quotes)
@@ -913,12 +930,12 @@ class Money(RuleBasedStateMachine):
         server = server if KEYS[server] == key else KEYS.index(key)
         work = (quote.list_id, quote.scope)  # whatever the key
         journal = self.servers[server]
-        journal.recent(1)  # what it could not write before is written now
+        at_once(journal.recent(1))  # what it could not write before is written now
         before = self.rows(work)
-        if journal.run_of_quote(quote.quote_id) is None and self.clock.now > quote.expires_at + 5:
+        if at_once(journal.run_of_quote(quote.quote_id)) is None and self.clock.now > quote.expires_at + 5:
             return
         try:
-            decision = journal.claim_list(quote, limits=BUDGET, seconds=60)
+            decision = at_once(journal.claim_list(quote, limits=BUDGET, seconds=60))
         except (DailyLimit, JournalUnusable):
             return
         run = run_of(decision)
@@ -928,7 +945,7 @@ class Money(RuleBasedStateMachine):
             self.begin_run(server, run, Truth(work, "list", quote.cost, self.clock.now))
         elif decision.action == "resend" and self.clock.now <= quote.expires_at:
             try:
-                taken = journal.reclaim(run, seconds=60)
+                taken = at_once(journal.reclaim(run, seconds=60))
             except JournalUnusable:
                 return
             if taken is not None:
@@ -942,10 +959,10 @@ class Money(RuleBasedStateMachine):
     @rule(server=SERVERS, who=st.sampled_from(["ada", "ada", "grace"]), again=st.booleans())
     def enrich_person(self, server: int, who: str, again: bool) -> None:
         journal, work = self.servers[server], (KEYS[server], who)
-        journal.recent(1)
+        at_once(journal.recent(1))
         before = self.rows(work)
         try:
-            decision = claim(journal, who, again=again, limits=BUDGET)
+            decision = at_once(claim(journal, who, again=again, limits=BUDGET))
         except (DailyLimit, PersonAllowance, JournalUnusable):
             return
         run = run_of(decision)
@@ -965,12 +982,12 @@ class Money(RuleBasedStateMachine):
         run, journal = attempt.run, self.servers[attempt.server]
         accepted = fate in ("accept", "lose answer") and self.api_accepts(run)
         if fate == "accept" and accepted:
-            accept(journal, run, f"workflow-{run.run_id}")
+            at_once(accept(journal, run, f"workflow-{run.run_id}"))
         elif fate in ("accept", "refuse") and not attempt.resent:
-            if journal.refused(run) and self.truths[run.run_id].accepted is None:
+            if at_once(journal.refused(run)) and self.truths[run.run_id].accepted is None:
                 self.truths[run.run_id].refused = True
         else:
-            journal.uncertain(run)
+            at_once(journal.uncertain(run))
 
     @rule(server=SERVERS, works=st.booleans())
     def crash(self, server: int, works: bool) -> None:
@@ -981,9 +998,9 @@ class Money(RuleBasedStateMachine):
                 self.api_accepts(attempt.run)
         self.servers[server]._unwritten.clear()
         break_writes(self.servers[server], False)
-        self.servers[server].close()
+        at_once(self.servers[server].close())
         self.servers[server] = Journal.open(self.folder, self.clock, API, KEYS[server])
-        assert self.servers[server].durable
+        assert at_once(self.servers[server].health()) == Usable()
 
     @precondition(lambda self: any(truth.accepted for truth in self.truths.values()))
     @rule(pick=PICK, share=st.floats(0, 1), server=SERVERS)
@@ -992,7 +1009,7 @@ class Money(RuleBasedStateMachine):
         truth = accepted[pick % len(accepted)]
         if truth.charged is None:
             truth.charged = int(share * truth.reserved)
-        finish(self.servers[server], truth.accepted or "", charged=truth.charged)
+        at_once(finish(self.servers[server], truth.accepted or "", charged=truth.charged))
 
     @rule(seconds=st.sampled_from([20, 61, 301, 901, 901, 3601, 86401, -2, -3000]))
     def jump(self, seconds: int) -> None:
@@ -1076,7 +1093,7 @@ def test_no_interleaving_does_in_ten_thousand_operations(caplog: pytest.LogCaptu
     play(examples=125, steps=80)
 
 
-def test_a_folder_that_numbers_its_files_anew_stops_nothing(
+async def test_a_folder_that_numbers_its_files_anew_stops_nothing(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
@@ -1088,14 +1105,14 @@ def test_a_folder_that_numbers_its_files_anew_stops_nothing(
         return device, inode + number
 
     monkeypatch.setattr(sqlite, "_id_of", renumbered)
-    assert claim(journal).action == "start"
-    journal.close()
+    assert (await claim(journal)).action == "start"
+    await journal.close()
 
 
-def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
+async def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Journal.open(tmp_path, clock, API, KEY).close()
+    await Journal.open(tmp_path, clock, API, KEY).close()
 
     def busy(*args: object) -> None:
         error = sqlite3.OperationalError("database is locked")
@@ -1111,13 +1128,11 @@ def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
         journal = Journal.open(tmp_path, clock, API, KEY)
         patch.setattr(sqlite, "_connection", only_for_files(gone))
         clock.now += TRY_AGAIN_AFTER
-        journal.try_again()
-        assert journal.unavailable is not None
+        assert error_in(await journal.health()) is not None
     clock.now += TRY_AGAIN_AFTER
-    journal.try_again()
 
-    assert journal.unavailable is None and journal.durable
-    journal.close()
+    assert await journal.health() == Usable()
+    await journal.close()
 
 
 def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connection]:
@@ -1134,46 +1149,46 @@ def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connecti
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-def test_a_journal_that_loses_one_of_its_files_stops_spending_and_forgets_nobody(
+async def test_a_journal_that_loses_one_of_its_files_stops_spending_and_forgets_nobody(
     tmp_path: Path, clock: HandClock, suffix: str
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     (tmp_path / f"{FILE_NAME}{suffix}").rename(tmp_path / "elsewhere")
 
     with pytest.raises(JournalUnusable, match="was removed or replaced") as caught:
-        claim(journal, "grace")
+        await claim(journal, "grace")
     assert (caught.value.code, caught.value.charged) == ("journal_unavailable", "no")
-    assert claim(journal).action == "replay"
-    journal.close()
+    assert (await claim(journal)).action == "replay"
+    await journal.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
 @pytest.mark.parametrize("copy_is_older", [False, True])
-def test_a_journal_that_was_replaced_by_a_copy_stops_spending(
+async def test_a_journal_that_was_replaced_by_a_copy_stops_spending(
     tmp_path: Path, clock: HandClock, copy_is_older: bool
 ) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
     if copy_is_older:
         wait_for_main_file(tmp_path)
         shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     wait_for_main_file(tmp_path)
     if not copy_is_older:
         shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
     (tmp_path / "copy").rename(tmp_path / FILE_NAME)
 
     with pytest.raises(JournalUnusable, match="was removed or replaced"):
-        claim(journal, "grace")
-    journal.close()
+        await claim(journal, "grace")
+    await journal.close()
 
     after = Journal.open(tmp_path, clock, API, KEY)
     if copy_is_older:
         with pytest.raises(JournalUnusable, match="lacks entries"):
-            claim(after)
+            await claim(after)
     else:
-        assert claim(after).action == "replay"
-    after.close()
+        assert (await claim(after)).action == "replay"
+    await after.close()
 
 
 def wait_for_main_file(folder: Path) -> None:
@@ -1185,21 +1200,21 @@ def wait_for_main_file(folder: Path) -> None:
         time.sleep(0.01)
 
 
-def test_what_was_written_lies_in_the_main_file_soon_after(tmp_path: Path, clock: HandClock) -> None:
+async def test_what_was_written_lies_in_the_main_file_soon_after(tmp_path: Path, clock: HandClock) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
-    accept(journal, run_of(claim(journal)))
+    await accept(journal, run_of(await claim(journal)))
     wait_for_main_file(tmp_path)
     (tmp_path / "copies").mkdir()
     shutil.copy(tmp_path / FILE_NAME, tmp_path / "copies" / FILE_NAME)
-    journal.close()
+    await journal.close()
 
     copy = Journal.open(tmp_path / "copies", clock, API, KEY)
-    assert claim(copy).action == "replay"
-    copy.close()
+    assert (await claim(copy)).action == "replay"
+    await copy.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, clock: HandClock) -> None:
     target = tmp_path / "mine"
     target.write_bytes(b"")
     target.chmod(0o644)
@@ -1209,38 +1224,38 @@ def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, clock: H
     journal = Journal.open(tmp_path / "state", clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match="a link or a folder"):
-        claim(journal)
-    journal.close()
+        await claim(journal)
+    await journal.close()
     assert target.read_bytes() == b""
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_a_folder_that_others_can_write_to_is_warned_about(
+async def test_a_folder_that_others_can_write_to_is_warned_about(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
 
-    Journal.open(tmp_path / "state", clock, API, KEY).close()
+    await Journal.open(tmp_path / "state", clock, API, KEY).close()
 
     assert "Other users of this machine can write to the state folder" in caplog.text
 
 
-def test_a_server_without_a_journal_stops_spending_once_another_has_made_one(
+async def test_a_server_without_a_journal_stops_spending_once_another_has_made_one(
     tmp_path: Path, clock: HandClock
 ) -> None:
     folder = tmp_path / "state"
     folder.write_text("a file where the folder should be")
     journal = Journal.open(folder, clock, API, KEY)
-    assert claim(journal).action == "start"
+    assert (await claim(journal)).action == "start"
     folder.unlink()
     other = Journal.open(folder, clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match="has appeared"):
-        claim(journal, "grace")
-    journal.close()
-    other.close()
+        await claim(journal, "grace")
+    await journal.close()
+    await other.close()
 
 
 @pytest.mark.parametrize(
@@ -1256,95 +1271,101 @@ def test_a_server_without_a_journal_stops_spending_once_another_has_made_one(
         ("charged", 0),
     ],
 )
-def test_a_row_that_is_not_as_it_was_written_is_an_uncertain_run(
+async def test_a_row_that_is_not_as_it_was_written_is_an_uncertain_run(
     journal: Journal, clock: HandClock, column: str, value: object
 ) -> None:
-    accept(journal, run_of(claim(journal)))
-    finish(journal, "enrich-1", charged=1)
+    await accept(journal, run_of(await claim(journal)))
+    await finish(journal, "enrich-1", charged=1)
     journal._db.execute(f"UPDATE runs SET {column} = ?", (value,))  # noqa: S608 - the column is ours
 
-    decision = claim(journal)
+    decision = await claim(journal)
     assert decision.action == "unknown"
     assert run_of(decision).state == "uncertain"
-    assert [run.state for run in journal.recent(5)] == ["uncertain"]
+    assert [run.state for run in await journal.recent(5)] == ["uncertain"]
     clock.now += UNCERTAIN_HOLD
-    assert claim(journal).action == "unknown"
-    assert claim(journal, again=True).action == "start"
+    assert (await claim(journal)).action == "unknown"
+    assert (await claim(journal, again=True)).action == "start"
 
 
-def test_a_quote_that_is_not_as_it_was_written_is_unknown(journal: Journal, clock: HandClock) -> None:
-    journal.remember_quote(quote_for(clock))
+async def test_a_quote_that_is_not_as_it_was_written_is_unknown(journal: Journal, clock: HandClock) -> None:
+    await journal.remember_quote(quote_for(clock))
     journal._db.execute("UPDATE quotes SET cost = 1")
-    assert journal.quote("qte_1") is None
+    assert await journal.quote("qte_1") is None
 
 
-def test_the_key_of_the_digests_is_held_by_a_checksum(tmp_path: Path, clock: HandClock) -> None:
+async def test_the_key_of_the_digests_is_held_by_a_checksum(tmp_path: Path, clock: HandClock) -> None:
     journal = Journal.open(tmp_path, clock, API, KEY)
     journal._db.execute("UPDATE secret SET value = zeroblob(32)")
-    journal.close()
+    await journal.close()
 
     after = Journal.open(tmp_path, clock, API, KEY)
     with pytest.raises(JournalUnusable, match="is damaged"):
-        claim(after)
-    after.close()
+        await claim(after)
+    await after.close()
 
 
-def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clock: HandClock) -> None:
     one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
-    one.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
+    await one.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
 
-    decision = other.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60)
+    decision = await other.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60)
 
     assert decision.action == "busy"
-    one.close()
-    other.close()
+    await one.close()
+    await other.close()
 
 
-def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
+async def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
     tmp_path: Path, clock: HandClock
 ) -> None:
     one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
-    assert not claim(one).first_of_key
-    assert claim(other).first_of_key
-    assert not claim(other, "grace").first_of_key
-    one.close()
-    other.close()
+    assert not (await claim(one)).first_of_key
+    assert (await claim(other)).first_of_key
+    assert not (await claim(other, "grace")).first_of_key
+    await one.close()
+    await other.close()
 
 
-def test_a_reservation_below_the_price_frees_nothing(journal: Journal) -> None:
-    run = run_of(claim(journal))
-    started = journal.started(
+async def test_a_reservation_below_the_price_frees_nothing(journal: Journal) -> None:
+    run = run_of(await claim(journal))
+    started = await journal.started(
         run, workflow_id="enrich-1", reserved=0, list_id="", list_name="", status="pending"
     )
     assert started.reserved == 1
-    assert journal.spent().last_day == 1
+    assert (await journal.spent()).last_day == 1
 
 
-def test_what_a_repeat_gives_in_addition_is_remembered_with_the_run(journal: Journal) -> None:
-    claimed = run_of(claim_by(journal, email="ada@fable.example"))
+async def test_what_a_repeat_gives_in_addition_is_remembered_with_the_run(journal: Journal) -> None:
+    claimed = run_of(await claim_by(journal, email="ada@fable.example"))
     both = {"email": "ada@fable.example", "linkedin_url": "https://www.linkedin.com/in/ada-fable"}
 
-    decision = claim_by(journal, **both)
+    decision = await claim_by(journal, **both)
     assert (run_of(decision).run_id, decision.basis) == (claimed.run_id, "e-mail address")
-    decision = claim_by(journal, linkedin_url=both["linkedin_url"])
+    decision = await claim_by(journal, linkedin_url=both["linkedin_url"])
     assert (run_of(decision).run_id, decision.basis) == (claimed.run_id, "LinkedIn profile")
 
 
-def test_a_repeat_that_says_more_than_can_be_written_is_refused(journal: Journal, clock: HandClock) -> None:
-    accept(journal, run_of(claim_by(journal, email="ada@fable.example")))
+async def test_a_repeat_that_says_more_than_can_be_written_is_refused(
+    journal: Journal, clock: HandClock
+) -> None:
+    await accept(journal, run_of(await claim_by(journal, email="ada@fable.example")))
     break_writes(journal)
     with pytest.raises(JournalUnusable):
-        claim_by(journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
-    assert claim_by(journal, email="ada@fable.example").action == "replay"
+        await claim_by(
+            journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable"
+        )
+    assert (await claim_by(journal, email="ada@fable.example")).action == "replay"
     break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
 
-    both = claim_by(journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
+    both = await claim_by(
+        journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable"
+    )
     assert both.action == "replay"
 
 
-def claim_by(journal: Journal, **fields: str) -> Decision:
-    return journal.claim_person(
+async def claim_by(journal: Journal, **fields: str) -> Decision:
+    return await journal.claim_person(
         marks=marks_of(Person(**fields)),
         into="",
         scope="partial",
@@ -1358,19 +1379,21 @@ def claim_by(journal: Journal, **fields: str) -> Decision:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_a_journal_that_others_could_read_is_closed_to_them_again(tmp_path: Path, clock: HandClock) -> None:
-    Journal.open(tmp_path, clock, API, KEY).close()
+async def test_a_journal_that_others_could_read_is_closed_to_them_again(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    await Journal.open(tmp_path, clock, API, KEY).close()
     (tmp_path / FILE_NAME).chmod(0o644)
 
-    Journal.open(tmp_path, clock, API, KEY).close()
+    await Journal.open(tmp_path, clock, API, KEY).close()
 
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
 
 
-def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal: Journal) -> None:
+async def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal: Journal) -> None:
     for number, who in enumerate(("ada", "grace"), 1):
-        run = run_of(claim(journal, who))
-        journal.started(
+        run = run_of(await claim(journal, who))
+        await journal.started(
             run,
             workflow_id=f"enrich-{number}",
             reserved=1,
@@ -1379,4 +1402,4 @@ def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal: Journ
             status="pending",
         )
 
-    assert journal.list_named("MCP Results") == "list_2"
+    assert await journal.list_named("MCP Results") == "list_2"

@@ -1,6 +1,6 @@
 """Waiting for runs: how soon an end is seen, at how many requests, and what can never be lost."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any, cast
 
@@ -409,7 +409,7 @@ async def test_calls_that_do_not_wait_share_a_look_that_is_under_way(world: Worl
 async def test_a_defect_in_a_look_leaves_the_server_serving(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("ada@fable.example")
 
     async with world.connect() as session:
@@ -457,10 +457,10 @@ OPENED: list[Journal] = []
 
 
 @pytest.fixture(autouse=True)
-def journals_closed() -> Iterator[None]:
+async def journals_closed() -> AsyncIterator[None]:
     yield
     while OPENED:
-        OPENED.pop().close()
+        await OPENED.pop().close()
 
 
 def watcher_of(slate: Slate, clock: Clock, tasks: TaskGroup) -> Watcher:

@@ -31,6 +31,7 @@ from cleanlist_mcp.errors import (
 from cleanlist_mcp.imports import csv_file, preparing
 from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
 from cleanlist_mcp.journal.imports import Import, Standing, decide
+from cleanlist_mcp.journal.journal import Digester
 from cleanlist_mcp.people.identity import Person, folded, identity
 
 SETTLE_SECONDS = 30.0
@@ -105,7 +106,8 @@ async def _add(
     repeated = [_same_as(first, row) for first, *others in people for row in others]
     tally = Tally(skipped=[*skipped, *prepared.skipped, *repeated])
     list_id, name = await call.services.directory.resolve(id_or_name)
-    await _Adding(call, list_id, people, tally).run()
+    digest = await call.services.journal.digester()
+    await _Adding(call, list_id, people, tally, digest).run()
     if tally.stopped is not None and not tally.imported and not tally.unknown:
         raise tally.stopped
     left_out = {note.row for note in repeated}
@@ -153,7 +155,9 @@ class _Adding:
         list_id: str,
         people: Sequence[Sequence[Lead]],
         tally: Tally,
+        digest: Digester,
     ) -> None:
+        self._digester = digest
         self._clock = call.services.clock
         self._client = call.services.client
         self._journal = call.services.journal
@@ -180,9 +184,7 @@ class _Adding:
         """Imports without an answer by their keys, as they were sent."""
 
     def _digest(self, lead: Lead) -> str:
-        return self._journal.digest("lead", self._list_id, *preparing.all_details(lead.person))[
-            :DIGEST_LENGTH
-        ]
+        return self._digester("lead", self._list_id, *preparing.all_details(lead.person))[:DIGEST_LENGTH]
 
     async def run(self) -> None:
         """Add the people as far as the time allows, and count what became of each of their rows."""
@@ -191,11 +193,11 @@ class _Adding:
                 pass
         except CleanlistError as exc:
             self._tally.stopped = exc
-        self._count_rest()
+        await self._count_rest()
 
     async def _go_on(self) -> bool:
         """Do what comes next; False where nothing is left that this call has the time for."""
-        standing = self._look()
+        standing = await self._look()
         chunk = self._next_chunk(standing)
         if chunk is None:
             return await self._wait(standing)
@@ -205,10 +207,10 @@ class _Adding:
         await self._send(chunk)
         return True
 
-    def _look(self) -> Standing:
+    async def _look(self) -> Standing:
         people = list(self._people.values())
         digests = [digest for one in people for digest in one]
-        imports = self._journal.imports_into(self._list_id, digests)
+        imports = await self._journal.imports_into(self._list_id, digests)
         self._standing = standing = decide(people, imports)
         self._lost &= {one.key for one in imports if one.rows_imported is None}
         return standing
@@ -285,7 +287,7 @@ class _Adding:
             CleanlistError: if it was refused, and is not to be tried again in this call.
         """
         key, people = chunk.idempotency_key, [self._recognised_by(lead) for lead in chunk.leads]
-        claim = self._journal.claim_import(key, self._list_id, people, self._settle)
+        claim = await self._journal.claim_import(key, self._list_id, people, self._settle)
         if claim is None:
             await self._clock.sleep(LOOK_AGAIN)
             return
@@ -299,12 +301,12 @@ class _Adding:
             if _is_lost(exc):
                 self._lost.add(key)
                 return
-            self._journal.import_refused(claim)
+            await self._journal.import_refused(claim)
             self._unanswered.difference_update(self._first_digests(chunk))
             await self._pause(key, exc)
         else:
             self._tally.slowest = max(self._tally.slowest, self._clock.monotonic() - began)
-            self._take(chunk, answer)
+            await self._take(chunk, answer)
 
     async def _ask(self, chunk: Chunk) -> CsvImported:
         """The API's answer to a chunk; one that is not there when the call has to answer counts as lost."""
@@ -341,13 +343,13 @@ class _Adding:
             raise _explained(refusal) from refusal
         await self._clock.sleep(wait)
 
-    def _take(self, chunk: Chunk, answer: CsvImported) -> None:
+    async def _take(self, chunk: Chunk, answer: CsvImported) -> None:
         """Write an answer down and count its rows."""
         key = chunk.idempotency_key
         sure = {lead.row for lead in surely_imported(chunk, answer)}
         unsure = [lead for lead in chunk.leads if lead.row not in sure]
         doubtful = [digest for lead in unsure for digest in self._recognised_by(lead)]
-        self._journal.import_finished(key, answer.rows_imported, doubtful)
+        await self._journal.import_finished(key, answer.rows_imported, doubtful)
         # An answer that the API had ready belongs to an earlier sending, which was another call's or this one's.
         earlier = bool(answer.idempotency_replayed) and key not in self._begun
         self._tally.count_answer(chunk, answer, earlier=earlier)
@@ -364,10 +366,10 @@ class _Adding:
         """What the people of a chunk are listed under here."""
         return [self._known_as[self._digests[lead.row]][0] for lead in chunk.leads]
 
-    def _count_rest(self) -> None:
+    async def _count_rest(self) -> None:
         """Count the people whom this call did not bring into the list, by what is known of each at its end."""
         with suppress(JournalUnusable):
-            self._look()  # where that fails, what was seen last has to do
+            await self._look()  # where that fails, what was seen last has to do
         standing = self._standing
         if standing is None:
             self._tally.not_sent += len(self._people)

@@ -60,11 +60,11 @@ async def aim(call: Call, person: identity.Person, scope: Scope, list_id: str) -
     return Target(person, request, list_name)
 
 
-def into(call: Call, target: Target) -> str:
+async def into(call: Call, target: Target) -> str:
     """Return the id of the list for the result, empty for the default one, however that was given."""
     list_id = target.request.lead_list_id or ""
     named_so = target.list_name.casefold() == DEFAULT_LIST.casefold()
-    if named_so or (list_id and list_id == call.services.journal.list_named(DEFAULT_LIST)):
+    if named_so or (list_id and list_id == await call.services.journal.list_named(DEFAULT_LIST)):
         return ""
     return list_id
 

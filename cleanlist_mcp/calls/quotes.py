@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cleanlist_mcp.api.wire import LIST_SCOPES, EstimateRequest, is_id, is_quote_id
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments, JournalUnusable, QuoteUnknown
+from cleanlist_mcp.journal.health import error_in, is_durable
 from cleanlist_mcp.money.limits import check_limits, limit_error
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import (
@@ -58,10 +59,10 @@ class Quotes:
             available=answer.available_credits,
             expires_at=local_expiry(answer.expires_at, self._call.now()),
         )
-        self._journal.remember_quote(quote)
+        await self._journal.remember_quote(quote)
         return quote
 
-    def known(self, quote_id: str, list_id: str, scope: Scope, max_credits: int | None) -> KnownQuote:
+    async def known(self, quote_id: str, list_id: str, scope: Scope, max_credits: int | None) -> KnownQuote:
         """Return the quote that a spend names, if it may be spent; or, if it was spent here, as it was. No request.
 
         Raises:
@@ -72,23 +73,23 @@ class Quotes:
             JournalUnusable: if nothing can be spent with the journal as it is.
         """
         _check_ids(quote_id, list_id)
-        run = self._journal.run_of_quote(quote_id)
-        quote = self._journal.quote(quote_id) or (None if run is None else _of_run(run, quote_id))
+        run = await self._journal.run_of_quote(quote_id)
+        quote = await self._journal.quote(quote_id) or (None if run is None else _of_run(run, quote_id))
         if quote is None:
-            self.require_usable_journal()
+            await self.require_usable_journal()
             raise _unknown(list_id, scope)
         if run is None:
-            self._check_unspent(quote, list_id, scope, max_credits)
+            await self._check_unspent(quote, list_id, scope, max_credits)
             return KnownQuote(quote, None, may_send=True)
         check_same_work(quote, list_id, scope)
         sendable = may_send(run, quote, self._call.now())
         if sendable and not within(quote.cost, max_credits):
             raise self._services.workflows.unknown(run)
         if sendable:
-            self.require_usable_journal()
+            await self.require_usable_journal()
         return KnownQuote(quote, run, sendable)
 
-    def next_step(self, quote: Quote) -> str:
+    async def next_step(self, quote: Quote) -> str:
         """Return what to do with a quote: the whole call, because the person who approves sees only its arguments; or
         what would make that call fail."""
         offers = self._call.offers
@@ -100,10 +101,10 @@ class Quotes:
             offer = cheaper(quote.scope, quote.row_count, quote.available)
             return f"Tell the user the shortfall; they can buy credits, or choose {offer}a shorter list."
         try:
-            limit = self._journal_problem() or limit_error(
-                "list", quote.cost, self._journal.spent(), self._services.limits
+            limit = await self._journal_problem() or limit_error(
+                "list", quote.cost, await self._journal.spent(), self._services.limits
             )
-            blocked = None if limit else self._blocked(quote)
+            blocked = None if limit else await self._blocked(quote)
         except JournalUnusable as exc:
             limit, blocked = exc, None
         if limit is not None:
@@ -114,35 +115,35 @@ class Quotes:
             f"max_credits={quote.cost})."
         )
 
-    def require_usable_journal(self) -> None:
+    async def require_usable_journal(self) -> None:
         """Raise if the journal cannot be used, or if a daily limit is set and no journal on disk can keep it.
 
         Raises:
             JournalUnusable: because the journal may know the run already.
             DailyLimit: because a limit that a restart forgets is none. The sandbox spends nothing real.
         """
-        error = self._journal_problem()
+        error = await self._journal_problem()
         if error is not None:
             raise error
 
-    def _check_unspent(self, quote: Quote, list_id: str, scope: Scope, max_credits: int | None) -> None:
+    async def _check_unspent(self, quote: Quote, list_id: str, scope: Scope, max_credits: int | None) -> None:
         check_quote(quote, list_id, scope, self._call.now())
         if quote.row_count == 0:
             raise InvalidArguments(
                 "The list is empty, so there is nothing to enrich.", self._how_to_fill(quote.list_id)
             )
         check_max_credits(quote.cost, max_credits, list_id, scope)
-        check_limits("list", quote.cost, self._journal.spent(), self._services.limits)
-        self.require_usable_journal()
+        check_limits("list", quote.cost, await self._journal.spent(), self._services.limits)
+        await self.require_usable_journal()
 
     def _how_to_fill(self, list_id: str) -> str:
         if not self._call.offers.lists or not self._call.offers.spending:
             return "Tell the user."
         return f'Call add_leads(list_id="{list_id}", people=[…]) first, then estimate again.'
 
-    def _blocked(self, quote: Quote) -> str | None:
+    async def _blocked(self, quote: Quote) -> str | None:
         """Return what to do if another run of the same list and scope would make the spend fail."""
-        decision = self._journal.list_decision(quote)
+        decision = await self._journal.list_decision(quote)
         run = decision.run
         if run is not None and decision.action == "busy":
             which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
@@ -155,12 +156,12 @@ class Quotes:
             return f"An earlier run of this list in this scope stands in the way. {error.message} {error.next_step}"
         return None
 
-    def _journal_problem(self) -> CleanlistError | None:
+    async def _journal_problem(self) -> CleanlistError | None:
         """Return why nothing can be spent with the journal as it is, or None."""
-        unavailable = self._journal.unavailable
-        if unavailable is not None:
-            return unavailable
-        if self._services.limits.daily is None or self._journal.durable or self._call.settings.sandbox:
+        health = await self._journal.health()
+        if error_in(health) is not None:
+            return error_in(health)
+        if self._services.limits.daily is None or is_durable(health) or self._call.settings.sandbox:
             return None
         return DailyLimit(
             "CLEANLIST_DAILY_LIMIT is set, but the journal cannot be kept on disk, and with it the limit; nothing was "

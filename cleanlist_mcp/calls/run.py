@@ -53,7 +53,7 @@ class RunFollower:
         if wait_seconds == 0 and not started.replayed:
             return self._report(run, None, started=started)
         watched = await self._watch(run.workflow_id or "", run.started_at, self._room(wait_seconds))
-        recorded = self._journal.run(run.run_id)
+        recorded = await self._journal.run(run.run_id)
         if (
             recorded is not None and recorded.workflow_id is not None
         ):  # else its start could not be written yet
@@ -69,7 +69,7 @@ class RunFollower:
         Raises:
             JournalUnusable: if the journal cannot be read.
         """
-        runs = self._journal.recent(RECENT + 1)
+        runs = await self._journal.recent(RECENT + 1)
         if not runs:
             return nothing_yet(self._call.offers)
         newest = await self._status_of(runs[0], "", wait_seconds)
@@ -86,7 +86,7 @@ class RunFollower:
             InvalidArguments: if the id cannot be one.
             ApiError: if the API cannot be asked, and nothing about the run is known here.
         """
-        run = self._journal.by_workflow(workflow_id)
+        run = await self._journal.by_workflow(workflow_id)
         if run is not None and run.workflow_id is None:
             run = None  # its row is damaged; the API still knows the workflow
         if run is None and not is_id(workflow_id):
@@ -107,7 +107,7 @@ class RunFollower:
         unknown_here = run is None or (workflow_id and run.state != "finished")
         if watched.status is None and watched.error is not None and unknown_here:
             raise watched.error
-        run = self._journal.by_workflow(wanted) or run
+        run = await self._journal.by_workflow(wanted) or run
         if run is not None and _is_forgotten(run):
             return forgotten(self._call.offers, run)
         if run is not None:
@@ -153,7 +153,7 @@ class RunFollower:
         with anyio.move_on_after(self._call.deadline.room()):
             for run in [run for run in runs if _is_open(run)][:CHECKED]:
                 await self._call.services.watcher.watch(run.workflow_id or "", run.started_at, 0)
-        return [self._journal.run(run.run_id) or run for run in runs]
+        return [await self._journal.run(run.run_id) or run for run in runs]
 
     async def _counted(self, run: Run, seen: WorkflowStatus | None) -> Run:
         """Return the run, with its list counted if this is the first time that its end is seen.
@@ -164,9 +164,9 @@ class RunFollower:
             return run
         if run.workflow_id is None or run.list_now is not None:
             return run
-        self._journal.counted(run.workflow_id, {})
-        self._journal.counted(run.workflow_id, await self._list_now(run.list_id))
-        return self._journal.run(run.run_id) or run
+        await self._journal.counted(run.workflow_id, {})
+        await self._journal.counted(run.workflow_id, await self._list_now(run.list_id))
+        return await self._journal.run(run.run_id) or run
 
     async def _list_now(self, list_id: str) -> dict[str, Any]:
         """Count the rows of a list that have an e-mail address and a phone number; empty if there is no time."""

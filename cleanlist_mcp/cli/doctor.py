@@ -105,7 +105,7 @@ async def examine(
     if settings.sandbox:
         return [*findings, _sandbox(environment)]
     clock = clock or SystemClock()
-    folder, spent = _state_folder(settings, clock)
+    folder, spent = await _state_folder(settings, clock)
     findings.append(folder)
     if settings.api_key is None:
         findings.append(_no_key(settings, environment))
@@ -211,8 +211,9 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
     )
 
 
-def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
+async def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
     """Whether runs can be remembered, and what was spent as far as they were."""
+    from cleanlist_mcp.journal.health import error_in, is_durable
     from cleanlist_mcp.journal.journal import Journal
 
     folder = settings.state_dir
@@ -234,18 +235,19 @@ def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | No
         return Finding("fault", "state folder", text, remedy), None
     journal = Journal.open(folder, clock, "doctor", "")
     try:
-        unusable = journal.unavailable or journal.damage()
+        health = await journal.inspect()
+        unusable = error_in(health)
         if unusable is not None:
             problem = unusable.message.removesuffix(" Nothing was sent.")
             text = f"{problem} The state folder is {name}. Until that is settled nothing is spent."
             remedy = unusable.next_step.replace("Ask the user to ", "", 1)
             return Finding("fault", "state folder", text, f"{remedy[:1].upper()}{remedy[1:]}"), None
-        if not journal.durable:
+        if not is_durable(health):
             text = f"No journal of runs can be made in {name}. {consequence}"
             return Finding("fault", "state folder", text, remedy), None
-        return Finding("ok", "state folder", f"{name} can be written."), journal.spent()
+        return Finding("ok", "state folder", f"{name} can be written."), await journal.spent()
     finally:
-        journal.close()
+        await journal.close()
 
 
 async def _account(

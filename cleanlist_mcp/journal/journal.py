@@ -21,6 +21,7 @@ from uuid import uuid4
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal import imports, sqlite
+from cleanlist_mcp.journal.health import Health, Unwritable, Usable
 from cleanlist_mcp.journal.imports import Import
 from cleanlist_mcp.journal.records import (
     COLUMNS,
@@ -78,6 +79,9 @@ SELECT
        FROM runs WHERE state = 'running')
 FROM counted
 """
+
+Digester = Callable[..., str]
+"""Makes a keyed digest of its arguments, which are strings."""
 
 log = logging.getLogger(__name__)
 
@@ -160,25 +164,22 @@ class Journal:
         self._db.close()
         self._open(0.0)
 
-    @property
-    def durable(self) -> bool:
-        """Whether the entries are on disk."""
-        return self._file is not None
+    async def health(self) -> Health:
+        """Return whether the journal can be used, as far as it is known without looking through the whole file."""
+        self.try_again()
+        return (
+            Usable(self._file is not None) if self._problem is None else _unwritable(self._problem.as_error())
+        )
 
-    @property
-    def unavailable(self) -> JournalUnusable | None:
-        """Why a journal that is there cannot be used just now; None if it can, or if there never was one."""
-        return None if self._problem is None else self._problem.as_error()
-
-    def damage(self) -> JournalUnusable | None:
-        """Why the journal cannot be relied on, as far as looking at the whole file tells."""
+    async def inspect(self) -> Health:
+        """Return whether the journal can be relied on, after looking through the whole file."""
         try:
             self._require_usable()
         except JournalUnusable as exc:
-            return exc
-        return None
+            return _unwritable(exc)
+        return await self.health()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the file, after a last try to write what could not be written."""
         self._try_again_at = 0.0
         self._write_late()
@@ -187,14 +188,16 @@ class Journal:
         else:
             self._file.close()
 
-    def digest(self, *parts: str) -> str:
-        """Return a keyed digest of `parts`, equal for equal parts on this machine and meaningless elsewhere.
+    async def digester(self) -> Digester:
+        """Return the function that makes keyed digests: equal for equal parts here, and meaningless elsewhere.
+
+        It is pure, so it may be used in a thread.
 
         Raises:
-            JournalUnusable: while the file that holds the key of these digests cannot be used.
+            JournalUnusable: while the key of these digests cannot be read.
         """
         self._require_available()
-        return self._digest(*parts)
+        return self._digest
 
     def _require_available(self) -> None:
         if self._problem is not None:
@@ -206,7 +209,7 @@ class Journal:
     def _now(self) -> Moment:
         return Moment(self._clock.time(), *self._clock.since_boot())
 
-    def remember_quote(self, quote: Quote) -> None:
+    async def remember_quote(self, quote: Quote) -> None:
         """Keep what a quote showed, and forget what is old."""
         if self._clock.monotonic() < self._no_writes_until:
             return  # as below
@@ -226,7 +229,7 @@ class Journal:
             log.warning("A quote could not be remembered (%s).", type(exc).__name__)
         self._forget_old()
 
-    def quote(self, quote_id: str) -> Quote | None:
+    async def quote(self, quote_id: str) -> Quote | None:
         """Return the quote of that id, if this machine was given it under this key and it reads as it was written."""
         with self._reading():
             row = self._db.execute(
@@ -239,7 +242,7 @@ class Journal:
         quote = Quote(*row[:-1])
         return quote if quote_checksum(self._secret, self._account, quote) == row[-1] else None
 
-    def claim_person(
+    async def claim_person(
         self,
         *,
         marks: Marks,
@@ -325,7 +328,7 @@ class Journal:
             [(context, token, run_id) for token in sorted(marks.keys)],
         )
 
-    def claim_list(self, quote: Quote, *, limits: Limits, seconds: float) -> Decision:
+    async def claim_list(self, quote: Quote, *, limits: Limits, seconds: float) -> Decision:
         """The same for a list run, which one quote can start once.
 
         Raises:
@@ -352,7 +355,7 @@ class Journal:
         }
         return self._claim(decide, lambda decision: None, "list", quote.cost, limits, seconds, columns)
 
-    def list_decision(self, quote: Quote) -> Decision:
+    async def list_decision(self, quote: Quote) -> Decision:
         """Return what claiming a list run for `quote` would decide, as far as other runs go; nothing is written.
 
         Raises:
@@ -369,7 +372,7 @@ class Journal:
         )
         return decisions.decide_list(same_quote, same_work, now=self._clock.time())
 
-    def reclaim(self, run: Run, *, seconds: float) -> Run | None:
+    async def reclaim(self, run: Run, *, seconds: float) -> Run | None:
         """Take an uncertain list run up again, to send its quote once more; None if another call has.
 
         Raises:
@@ -394,7 +397,7 @@ class Journal:
         self._wrote()
         return replace(run, state="starting", attempt=run.attempt + 1, in_flight_until=until)
 
-    def started(
+    async def started(
         self,
         run: Run,
         *,
@@ -420,7 +423,7 @@ class Journal:
         self._outcome("run_id = ?", (run.run_id,), lambda row: row | changes)
         return replace(run, **changes)
 
-    def same_as(self, run: Run, known: Run) -> None:
+    async def same_as(self, run: Run, known: Run) -> None:
         """Record that the API recognised the work of `run` as that of `known` and started nothing for it.
 
         What identifies the person of `run` is kept with `known` from now on.
@@ -437,25 +440,25 @@ class Journal:
 
         self._outcome("run_id = ?", (run.run_id,), give_up)
 
-    def may_be_same_person(self, one: Run, other: Run) -> bool:
+    async def may_be_same_person(self, one: Run, other: Run) -> bool:
         """Return whether nothing that was given for two single runs shows that they are of different people."""
         with self._reading():
             rows = self._rows("run_id IN (?, ?)", one.run_id, other.run_id)
         known = [marks for row in rows if (marks := marks_in(row)) is not None]
         return len(known) < 2 or not are_different(*known)
 
-    def refused(self, run: Run) -> bool:
+    async def refused(self, run: Run) -> bool:
         """Record that certainly nothing was started, which frees the claim.
 
         False if another attempt has taken the run over meanwhile: then this one proves nothing.
         """
         return self._outcome("run_id = ?", (run.run_id,), _of_attempt(run, "refused")) != 0
 
-    def uncertain(self, run: Run) -> None:
+    async def uncertain(self, run: Run) -> None:
         """Record that nobody here can know, unless another attempt has taken the run over."""
         self._outcome("run_id = ?", (run.run_id,), _of_attempt(run, "uncertain"))
 
-    def vanished(self, workflow_id: str) -> None:
+    async def vanished(self, workflow_id: str) -> None:
         """Record that the API does not know a run any more: started over a day ago, it ended without being
         looked at. A younger one may only not be known yet."""
 
@@ -468,14 +471,14 @@ class Journal:
 
         self._of_workflow(workflow_id, end)
 
-    def observed(self, workflow_id: str, *, status: str) -> None:
+    async def observed(self, workflow_id: str, *, status: str) -> None:
         """Record the API's word for where an unfinished run stands."""
         self._of_workflow(
             workflow_id,
             lambda row: row | {"status": _kept_status(status)} if row["state"] == "running" else None,
         )
 
-    def finished(
+    async def finished(
         self,
         workflow_id: str,
         *,
@@ -505,14 +508,14 @@ class Journal:
 
         self._of_workflow(workflow_id, end)
 
-    def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
+    async def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
         """Record what the list of a finished run held; empty where it is being counted, or could not be."""
         self._of_workflow(workflow_id, lambda row: row | {"list_now": json.dumps(list_now)})
 
     def _of_workflow(self, workflow_id: str, change: Callable[[Row], Row | None]) -> None:
         self._outcome("api = ? AND workflow_id = ?", (self._api, workflow_id), change)
 
-    def claim_import(
+    async def claim_import(
         self, key: str, list_id: str, people: Sequence[Sequence[str]], settle: float
     ) -> imports.Claim | None:
         """Write down, before they are sent, that these people are sent to a list by this key; None where that may
@@ -527,7 +530,7 @@ class Journal:
         with self._writing_intent():
             return imports.claim(self._db, key, list_id, people, self._import_moment(), settle)
 
-    def imports_into(self, list_id: str, digests: Collection[str]) -> list[Import]:
+    async def imports_into(self, list_id: str, digests: Collection[str]) -> list[Import]:
         """All imports from this machine into a list, oldest first, as far as they matter for the people with these
         digests.
 
@@ -539,11 +542,11 @@ class Journal:
         with self._reading():
             return imports.imports_into(self._db, list_id, digests, self._import_moment())
 
-    def import_finished(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
+    async def import_finished(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
         """Record how many rows of an import the API took; who has `doubtful` digests may be among those left out."""
         self._all_late(imports.finished(key, rows_imported, doubtful))
 
-    def import_refused(self, claim: imports.Claim) -> None:
+    async def import_refused(self, claim: imports.Claim) -> None:
         """Record that an import did certainly not arrive this time."""
         self._all_late(imports.refused(claim))
 
@@ -557,20 +560,20 @@ class Journal:
     def _import_moment(self) -> imports.Moment:
         return imports.Moment(self._clock.time(), self._clock.since_boot()[1])
 
-    def run(self, run_id: int) -> Run | None:
+    async def run(self, run_id: int) -> Run | None:
         """One entry by its number; None if it was refused, is gone, or cannot be read just now."""
         return self._known("run_id = ?", run_id)
 
-    def by_workflow(self, workflow_id: str) -> Run | None:
+    async def by_workflow(self, workflow_id: str) -> Run | None:
         """The entry of a workflow, if it was started from this machine, under any key, and can be read."""
         return self._known("api = ? AND workflow_id = ?", self._api, workflow_id)
 
-    def run_of_quote(self, quote_id: str) -> Run | None:
+    async def run_of_quote(self, quote_id: str) -> Run | None:
         """The run that a quote started, or may have started."""
         with self._reading():
             return self._newest("account = ? AND quote_id = ?", self._account, quote_id)
 
-    def recent(self, limit: int) -> list[Run]:
+    async def recent(self, limit: int) -> list[Run]:
         """The newest entries of this key that may have started something, newest first.
 
         Raises:
@@ -581,11 +584,11 @@ class Journal:
         with self._reading():
             return self._runs("account = ?", self._account, limit=limit)
 
-    def last_list_run(self, list_id: str) -> Run | None:
+    async def last_list_run(self, list_id: str) -> Run | None:
         """The newest run over a list, whatever its scope and its key; None if there is none, or none can be read."""
         return self._known("kind = 'list' AND api = ? AND list_id = ?", self._api, list_id)
 
-    def spent(self) -> Spent:
+    async def spent(self) -> Spent:
         """What counts against the limits now, over all keys.
 
         Raises:
@@ -606,7 +609,7 @@ class Journal:
         hour, day, unfinished = self._db.execute(_SPENT, clocks).fetchone()
         return Spent(people_last_hour=hour, last_day=day, reserved_now=unfinished)
 
-    def list_named(self, name: str) -> str | None:
+    async def list_named(self, name: str) -> str | None:
         """The id of the list of that name that a single run of this key went to last."""
         with self._reading():
             run = self._newest(
@@ -864,6 +867,10 @@ def _kept_report(report: dict[str, Any]) -> dict[str, Any]:
         name: "" if isinstance(value, str) and has_contact_data(value) else value
         for name, value in report.items()
     }
+
+
+def _unwritable(error: JournalUnusable) -> Unwritable:
+    return Unwritable(error.message, error.next_step, error.code, error.retryable)
 
 
 def _locked() -> JournalUnusable:

@@ -129,7 +129,7 @@ class Workflows:
             ApiError: where the API refused, or was never reached.
         """
         while True:
-            decision = self._journal.claim_person(
+            decision = await self._journal.claim_person(
                 marks=marks,
                 into=into,
                 scope=request.enrichment_type,
@@ -151,7 +151,7 @@ class Workflows:
             elif decision.action == "unknown" or not await self._join(run, deadline):
                 raise self.unknown(run)
             else:
-                joined = self._journal.run(run.run_id)
+                joined = await self._journal.run(run.run_id)
                 if joined is not None and joined.workflow_id is not None:
                     # Whatever `again` says: it is of the same moment.
                     return Started(joined, replayed=True, basis=decision.basis)
@@ -171,7 +171,7 @@ class Workflows:
             ApiError, QuoteUnknown: where the API refused, or was never reached.
         """
         while True:
-            decision = self._journal.claim_list(quote, limits=self._limits, seconds=self._spend_seconds)
+            decision = await self._journal.claim_list(quote, limits=self._limits, seconds=self._spend_seconds)
             run = _run_of(decision)
             if decision.action == "busy":
                 if not await self._is_over(run):
@@ -185,7 +185,7 @@ class Workflows:
             now = self._clock.time()
             if decision.action == "resend" and may_resend and runs.may_send(run, quote, now):
                 try:
-                    taken = self._journal.reclaim(run, seconds=self._spend_seconds)
+                    taken = await self._journal.reclaim(run, seconds=self._spend_seconds)
                 except JournalUnusable:
                     raise self.unknown(run) from None
                 if taken is not None:
@@ -201,9 +201,9 @@ class Workflows:
             RunInProgress: where one goes on.
             OutcomeUnknown: where one may.
         """
-        decision = self._journal.list_decision(quote)
+        decision = await self._journal.list_decision(quote)
         while decision.action == "busy" and await self._is_over(_run_of(decision)):
-            decision = self._journal.list_decision(quote)
+            decision = await self._journal.list_decision(quote)
         if decision.action == "busy":
             raise _in_progress(_run_of(decision))
         if decision.action == "unknown":
@@ -232,7 +232,7 @@ class Workflows:
         if run.state != "running" or run.workflow_id is None:
             return False
         await self._watcher.watch(run.workflow_id, run.started_at, 0)
-        known = self._journal.run(run.run_id)
+        known = await self._journal.run(run.run_id)
         return known is not None and known.state == "finished"
 
     async def _join(self, run: Run, deadline: Deadline) -> bool:
@@ -243,7 +243,7 @@ class Workflows:
             if min(deadline.left() - START_ROOM, patience.left()) <= 0:
                 return False
             await self._clock.sleep(JOIN_STEP)
-            known = self._journal.run(run.run_id)
+            known = await self._journal.run(run.run_id)
         return True
 
     async def _spend(self, send: Callable[[], Awaitable[Started]], run: Run, deadline: Deadline) -> Started:
@@ -256,7 +256,7 @@ class Workflows:
         if spending.error is not None:
             raise spending.error
         if spending.started is None:
-            raise self.unknown(self._journal.run(run.run_id) or run)
+            raise self.unknown(await self._journal.run(run.run_id) or run)
         return spending.started
 
     async def _run_to_the_end(self, send: Callable[[], Awaitable[Started]], spending: "_Spend") -> None:
@@ -269,7 +269,7 @@ class Workflows:
             log.error("A spend request failed in this server itself: %s.", where(exc))
         finally:
             if spending.started is None and spending.error is None:
-                self._journal.uncertain(spending.run)
+                await self._journal.uncertain(spending.run)
             self._under_way.discard(spending)
             spending.done.set()
 
@@ -278,10 +278,10 @@ class Workflows:
             answer = await self._request_person(request)
         except CleanlistError as exc:
             if _is_certain(exc):
-                self._journal.refused(run)
+                await self._journal.refused(run)
                 raise
             return await self._confirmed(run, exc)
-        return self._accepted(run, answer, answer.lead_list_id or run.list_id)
+        return await self._accepted(run, answer, answer.lead_list_id or run.list_id)
 
     async def _request_person(self, request: PersonRequest) -> PersonStarted:
         if request.lead_list_id is None and self._insists_on_list:
@@ -319,29 +319,35 @@ class Workflows:
                 return await self._confirmed(run, exc)
             if not _is_certain(exc):
                 if not known_here:
-                    self._journal.remember_quote(quote)  # it will be asked about again, with these figures
+                    await self._journal.remember_quote(
+                        quote
+                    )  # it will be asked about again, with these figures
                 if self._stop.is_set() or _workflow_id_in(exc):
                     return await self._confirmed(run, exc)
                 return await self._send_list(run, quote, known_here, lost=True)
-            if self._journal.refused(run):
+            if await self._journal.refused(run):
                 raise _quote_error(exc, quote, known_here) from exc
-            return self._still_unknown(run, exc)
-        return self._accepted(run, answer, quote.list_id)
+            return await self._still_unknown(run, exc)
+        return await self._accepted(run, answer, quote.list_id)
 
-    def _accepted(self, run: Run, answer: PersonStarted | ListStarted, list_id: str) -> Started:
-        known = self._journal.by_workflow(answer.workflow_id)
+    async def _accepted(self, run: Run, answer: PersonStarted | ListStarted, list_id: str) -> Started:
+        known = await self._journal.by_workflow(answer.workflow_id)
         if known is None or known.run_id == run.run_id:
-            return self._recorded(run, answer.workflow_id, answer.credits_reserved, list_id, answer.status)
-        is_same = _is_same_work(run, known) and self._journal.may_be_same_person(run, known)
+            return await self._recorded(
+                run, answer.workflow_id, answer.credits_reserved, list_id, answer.status
+            )
+        is_same = _is_same_work(run, known) and await self._journal.may_be_same_person(run, known)
         if answer.credits_reserved or not is_same:
             # The id of other work proves nothing about this one, for which credits may have been taken.
-            self._journal.uncertain(run)
+            await self._journal.uncertain(run)
             raise _answered_with(known, run)
-        self._journal.same_as(run, known)  # the API itself knew the work again: it is charged once
+        await self._journal.same_as(run, known)  # the API itself knew the work again: it is charged once
         return Started(known, replayed=True)
 
-    def _recorded(self, run: Run, workflow_id: str, reserved: int, list_id: str, status: str) -> Started:
-        run = self._journal.started(
+    async def _recorded(
+        self, run: Run, workflow_id: str, reserved: int, list_id: str, status: str
+    ) -> Started:
+        run = await self._journal.started(
             run,
             workflow_id=workflow_id,
             reserved=reserved or None,  # an answer without the figure frees nothing
@@ -358,17 +364,17 @@ class Workflows:
             OutcomeUnknown: otherwise.
         """
         workflow_id = _workflow_id_in(error)
-        if workflow_id is None or self._journal.by_workflow(workflow_id) is not None:
-            return self._still_unknown(run, error)
+        if workflow_id is None or await self._journal.by_workflow(workflow_id) is not None:
+            return await self._still_unknown(run, error)
         try:
             status = await self._client.status(workflow_id)
         except CleanlistError:
-            return self._still_unknown(run, error)
+            return await self._still_unknown(run, error)
         if not _confirms(status, workflow_id, run):
-            return self._still_unknown(run, error)
-        return self._recorded(run, workflow_id, 0, run.list_id or status.lead_list_id, status.status)
+            return await self._still_unknown(run, error)
+        return await self._recorded(run, workflow_id, 0, run.list_id or status.lead_list_id, status.status)
 
-    def _still_unknown(self, run: Run, error: CleanlistError) -> Started:
+    async def _still_unknown(self, run: Run, error: CleanlistError) -> Started:
         """The run, if another attempt of the same quote has learnt its id meanwhile.
 
         Once an answer was lost even a refusal proves nothing: "already used" may be our own doing.
@@ -376,8 +382,8 @@ class Workflows:
         Raises:
             OutcomeUnknown: otherwise.
         """
-        self._journal.uncertain(run)
-        known = self._journal.run(run.run_id)
+        await self._journal.uncertain(run)
+        known = await self._journal.run(run.run_id)
         if known is None or known.workflow_id is None:
             raise outcome_unknown(run) from error
         return Started(known, replayed=True)

@@ -118,9 +118,9 @@ class Watcher:
         """
         poller = self._poller(workflow_id, started_at)
         if poller.settled and poller.status is not None:
-            run = self._journal.by_workflow(workflow_id)
+            run = await self._journal.by_workflow(workflow_id)
             if run is not None and run.state == "running":
-                self._record(poller, poller.status)  # the journal was locked when the end was seen
+                await self._record(poller, poller.status)  # the journal was locked when the end was seen
             return Watched(poller.status, None)
         if seconds <= 0 or poller.over:
             return await self._glance(poller)
@@ -242,12 +242,12 @@ class Watcher:
             poller.error = None
             poller.progress = poller.progress.seen(age, status.processed, status.total)
             if status.finished or not poller.over:  # of two looks at once, the older may answer last
-                self._record(poller, status)
+                await self._record(poller, status)
         except ApiError as exc:
             poller.error = exc
             poller.given_up = exc.certain and not exc.retryable
             if isinstance(exc, NotFound) and poller.known:
-                self._journal.vanished(poller.workflow_id)
+                await self._journal.vanished(poller.workflow_id)
                 # Accepted a moment ago, it may not be known everywhere at the API yet.
                 poller.given_up = age > KNOWN_WITHIN
         except CleanlistError as exc:
@@ -257,13 +257,13 @@ class Watcher:
             log.error("A look at a run failed in this server itself: %s.", where(exc))
             poller.error, poller.given_up = _OWN_FAULT, True
 
-    def _record(self, poller: _Poller, status: WorkflowStatus) -> None:
+    async def _record(self, poller: _Poller, status: WorkflowStatus) -> None:
         """Keep what was seen, and write down what changed."""
         before, poller.status = poller.status, status
         if status.finished:
-            run = self._journal.by_workflow(poller.workflow_id)
+            run = await self._journal.by_workflow(poller.workflow_id)
             person = status.result is not None or run is None or run.kind == "person"
-            self._journal.finished(
+            await self._journal.finished(
                 poller.workflow_id,
                 status=status.status,
                 charged=None if status.under_review else status.credits_charged,
@@ -271,7 +271,7 @@ class Watcher:
                 report=None if person else status.model_dump(exclude={"result"}),
             )
         elif before is None or before.status != status.status:
-            self._journal.observed(poller.workflow_id, status=status.status)
+            await self._journal.observed(poller.workflow_id, status=status.status)
 
 
 _OWN_FAULT = InternalError(

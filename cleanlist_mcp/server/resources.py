@@ -85,7 +85,8 @@ async def read_runs() -> str:
     services = boundary.current_call().services
     now = services.clock.time()
     runs = [
-        recent_run(run, now).model_dump(exclude_none=True) for run in services.journal.recent(RECENT_RUNS)
+        recent_run(run, now).model_dump(exclude_none=True)
+        for run in await services.journal.recent(RECENT_RUNS)
     ]
     return compact({"runs": runs})
 
@@ -134,7 +135,7 @@ async def complete(
 async def _complete(name: str, wanted: str) -> Completion | None:
     services = boundary.current_call().services
     if name == "workflow_id":
-        known = [run.workflow_id for run in services.journal.recent(COMPLETIONS) if run.workflow_id]
+        known = [run.workflow_id for run in await services.journal.recent(COMPLETIONS) if run.workflow_id]
         return _completion(item for item in known if item.casefold().startswith(wanted))
     if name == "list_id":
         lists = await services.directory.remembered()

@@ -7,6 +7,7 @@ from mcp.server.mcpserver import Context
 from cleanlist_mcp.answers.account import balance_result, whoami_result
 from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
 from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.journal.health import error_in, is_durable
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.server.instructions import SCOPES_NEEDED, switched_on
@@ -40,21 +41,21 @@ async def describe(services: Services) -> WhoamiResult:
         answer,
         sandbox=services.settings.sandbox,
         missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
-        remembers="on_disk" if services.journal.durable or services.journal.unavailable else "until_restart",
+        remembers="on_disk" if is_durable(await services.journal.health()) else "until_restart",
     )
 
 
 async def balance(services: Services) -> BalanceResult:
     """The credits left, and what this machine knows about spending."""
     answer = await services.client.balance()
-    spent = _spent(services)
+    spent = await _spent(services)
     return balance_result(answer, spent or Spent(0, 0, 0), services.limits, known=spent is not None)
 
 
-def _spent(services: Services) -> Spent | None:
+async def _spent(services: Services) -> Spent | None:
     """What counts against the limits; None if the journal cannot be used: the balance is shown all the same."""
     journal = services.journal
     try:
-        return None if journal.unavailable else journal.spent()
+        return await journal.spent() if error_in(await journal.health()) is None else None
     except JournalUnusable:
         return None

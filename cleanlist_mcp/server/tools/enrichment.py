@@ -70,7 +70,7 @@ async def estimate(
             people_count,
             scope,
             balance.credits,
-            services.journal.spent(),
+            await services.journal.spent(),
             services.limits,
             read_only=call.settings.read_only,
         )
@@ -80,8 +80,8 @@ async def estimate(
     return list_estimate(
         quote,
         now=call.now(),
-        last_run=services.journal.last_list_run(found_id),
-        next_step=quotes.next_step(quote),
+        last_run=await services.journal.last_list_run(found_id),
+        next_step=await quotes.next_step(quote),
     )
 
 
@@ -124,12 +124,12 @@ async def enrich_person(
         company_name=company_name,
         domain=domain,
     )
-    Quotes(call).require_usable_journal()
+    await Quotes(call).require_usable_journal()
     target = await aim(call, person, scope, list_id)
     started = await call.services.workflows.start_person(
         target.request,
         marks=marks_of(person),
-        into=into(call, target),
+        into=await into(call, target),
         label=label(person),
         list_name=target.list_name,
         again=again,
@@ -142,7 +142,7 @@ async def known_quote(
     list_id: str, scope: Scope, quote_id: str, max_credits: int | None, ctx: Context[Any, Any]
 ) -> KnownQuote:
     """Fill `known`: the quote that is named, if it may be spent."""
-    return Quotes(current_call(ctx)).known(quote_id, list_id, scope, max_credits)
+    return await Quotes(current_call(ctx)).known(quote_id, list_id, scope, max_credits)
 
 
 async def ask_before_spending(
@@ -188,7 +188,7 @@ async def enrich_list(
     follower = RunFollower(call)
     answer = dialog.verdict(approval)
     if answer.word != "go":
-        run = call.services.journal.run_of_quote(quote_id)  # another call may have started it meanwhile
+        run = await call.services.journal.run_of_quote(quote_id)  # another call may have started it meanwhile
         if run is None:
             return not_started(known.quote, answer.word)
         if run.workflow_id is None:

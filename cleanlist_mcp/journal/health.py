@@ -1,0 +1,62 @@
+"""Health of a journal as a value: asking for it changes nothing, and each engine fills in its own words."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from cleanlist_mcp.errors import JournalRemoved, JournalUnusable
+
+
+@dataclass(frozen=True)
+class Usable:
+    """A journal that can be read and written. If it is not `durable`, its entries live as long as the process."""
+
+    durable: bool = True
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A journal that another program holds; it may be free again after `retry_after` seconds."""
+
+    message: str
+    next_step: str
+    retry_after: float
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A journal that was removed or exchanged while the server runs; only a restart helps."""
+
+    message: str
+    next_step: str
+
+
+@dataclass(frozen=True)
+class Unwritable:
+    """A journal that cannot be relied on; `reason` names why, and `passing` is true if time alone may help."""
+
+    message: str
+    next_step: str
+    reason: str
+    passing: bool = False
+
+
+Health = Usable | Locked | Replaced | Unwritable
+
+
+def error_in(health: Health) -> JournalUnusable | None:
+    """Return the error of a call that needs a journal in this state; None if it can be used."""
+    match health:
+        case Usable():
+            return None
+        case Locked():
+            return JournalUnusable(health.message, health.next_step)
+        case Replaced():
+            return JournalRemoved(health.message, health.next_step)
+        case Unwritable():
+            return JournalUnusable(health.message, health.next_step, retryable=health.passing)
+    assert_never(health)
+
+
+def is_durable(health: Health) -> bool:
+    """Return whether entries outlive the process; a journal that cannot be used just now is there all the same."""
+    return not isinstance(health, Usable) or health.durable
