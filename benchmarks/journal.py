@@ -26,7 +26,7 @@ from cleanlist_mcp.people.likeness import marks_of
 
 OLDER = 10_000
 ROUNDS = 200
-LIMITS = Limits(person_allowance=10**6, daily=10**6)
+LIMITS = Limits(hourly_unquoted=10**6, daily=10**6)
 
 
 def main() -> None:

@@ -1,40 +1,63 @@
-"""Everything that can go wrong, said once.
+"""The exceptions of this package.
 
     CleanlistError                    every failure that a user may read
-      SettingsError                   mended by whoever set the server up; stops the start
-      NotConfigured                   the same, but only calls that need the key fail
-      CallRefused                     mended by the assistant, with another call; nothing was started
+      SettingsError                   a wrong setting; stops the start
+      NotConfigured                   no usable key; only calls that need one fail
+      CallRefused                     nothing was started, and another call helps
         InvalidArguments
         AmbiguousList
         ReadOnly
-        QuoteUnknown  QuoteExpired  QuoteMismatch  OverMaxCredits
+        QuoteUnknown  QuoteExpired  QuoteMismatch  QuoteUsed
+        OverMaxCredits  DailyLimit  HourlyUnquotedLimit
         RunInProgress
-        DailyLimit  PersonAllowance  ConfirmationUnavailable
-      ApiError                        what the API answered, or that it did not
-        Unauthorized  InsufficientScope  FeatureGated       mended by the account's owner
-        InsufficientCredits                                  mended by the account's owner
-        NotFound                                             mended by the assistant
-        ApiRefusal                                           any other refusal; its code passes through
-        RateLimited  ApiUnavailable                          mended by waiting
-        BadResponse                                          mended by nobody here
-      OutcomeUnknown                  a spend request left and its answer was lost
-      JournalUnusable                 mended on the user's disk, or by waiting
+        Excluded
+        ConfirmationUnavailable
+      ApiError                        the API refused or failed, or did not answer
+        Unauthorized  InsufficientScope  FeatureGated
+        InsufficientCredits
+        NotFound
+        ApiRefusal                    any other refusal; it keeps the API's own code
+        RateLimited  ApiUnavailable
+        BadResponse
+      OutcomeUnknown                  a paid request left, and its answer was lost
+      JournalUnusable                 the runs cannot be written down or read now
         JournalRemoved
-      InternalError                   a defect of this server, masked
+      InternalError                   a defect of this server
 
-A message is written for the model that reads it: plain words, no input values, no secrets.
+An error is never changed once it is made: `replaced` returns another. Its texts hold plain words, and neither
+input values nor secrets.
 """
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from traceback import walk_tb
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Literal, Self, TypeAlias, TypedDict, Unpack
 
-Charged = Literal["no", "yes", "unknown"]
-"""Whether credits left the account: `unknown` is said only where nobody here can know."""
+JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+
+Charged = Literal["no", "unknown"]
+"""If credits left the account: `no` only where that is certain."""
+
+Fate = Literal["not_sent", "turned_away", "refused", "unknown"]
+"""What became of a request.
+
+`not_sent`: it did not leave this machine. `turned_away`: the API did not look at it (429, or a 503 that says so).
+`refused`: an answer proves that nothing was started. `unknown`: it may have been carried out.
+"""
+
+_NO_FIGURES: Mapping[str, JsonValue] = MappingProxyType({})
+
+
+class Advice(str):
+    """A next step that only the user can take, addressed to the user ("Create a key at …")."""
+
+    __slots__ = ()
 
 
 def where(error: BaseException | None) -> str:
-    """The type of an unexpected error and the line that raised it, for the log: its text could hold anything."""
+    """Return the type of an unexpected error and the line that raised it; its text could hold anything."""
     frames = [] if error is None else list(walk_tb(error.__traceback__))
     if not frames:
         return type(error).__name__
@@ -43,12 +66,14 @@ def where(error: BaseException | None) -> str:
 
 
 def traceback_of(error: BaseException | None) -> str:
-    """Return the calls that an unexpected error came through, oldest first, with its type and those of its causes;
-    never its text."""
+    """Return the calls that an unexpected error came through, oldest first, and its type and those of its causes.
+
+    Its text is left out: it could hold anything.
+    """
     lines: list[str] = []
-    told: set[int] = set()
-    while error is not None and id(error) not in told:
-        told.add(id(error))
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         lines = [*_calls(error), *(["", *lines] if lines else [])]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\n".join(lines)
@@ -63,12 +88,31 @@ def _calls(error: BaseException) -> list[str]:
     return [*lines, type(error).__name__, *(f"  {line}" for one in inside for line in _calls(one))]
 
 
-class CleanlistError(Exception):
-    """A failure with its code, what it cost, and the next step that works.
+class _Details(TypedDict, total=False):
+    """The members of `CleanlistError` that every error may have."""
 
-    `message` and `next_step` are plain sentences. `charged` says whether credits left the account.
-    `retry_after` is in seconds. `field_errors` are `{"field", "problem"}` pairs. `figures` are numbers and
-    ids that the reader needs (such as `shortfall_credits`), placed beside the fixed members.
+    charged: Charged
+    retry_after: float | None
+    field_errors: list[dict[str, str]] | None
+    figures: Mapping[str, JsonValue]
+
+
+class _Changes(TypedDict, total=False):
+    """The members that `replaced` can replace."""
+
+    message: str
+    next_step: str
+    fate: Fate
+    figures: Mapping[str, JsonValue]
+
+
+class CleanlistError(Exception):
+    """A failure with its code, its cost, and the next step that works.
+
+    `message` and `next_step` are plain sentences; a `next_step` that is `Advice` is addressed to the user, any other
+    to an assistant. `charged` says if credits left the account. `retry_after` is in seconds. `field_errors` are
+    `{"field", "problem"}` pairs. `figures` are numbers and ids that the reader needs (such as `shortfall_credits`);
+    they are published beside the fixed members.
     """
 
     code = "internal_error"
@@ -82,7 +126,7 @@ class CleanlistError(Exception):
         charged: Charged = "no",
         retry_after: float | None = None,
         field_errors: list[dict[str, str]] | None = None,
-        **figures: Any,
+        figures: Mapping[str, JsonValue] = _NO_FIGURES,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -90,16 +134,27 @@ class CleanlistError(Exception):
         self.charged: Charged = charged
         self.retry_after = retry_after
         self.field_errors = field_errors
-        self.figures = figures
+        self.figures = MappingProxyType(dict(figures))
+
+    def replaced(self, **changes: Unpack[_Changes]) -> Self:
+        """Return the same error with other texts, another fate or other figures; this one stays as it is."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self) | changes)
+        other.figures = MappingProxyType(dict(other.figures))
+        other.args = (other.message,)
+        return other
 
 
 class SettingsError(CleanlistError):
-    """A setting with a wrong value; the start stops with one line that names it."""
+    """A setting with a wrong value; the start stops with one line that names it.
+
+    `problem` and `accepted` are the ends of the sentences "NAME …" and "Accepted: …".
+    """
 
     code = "invalid_settings"
 
-    def __init__(self, variable: str, fault: str, accepted: str) -> None:
-        super().__init__(f"{variable}: {fault}.", f"Accepted: {accepted}.")
+    def __init__(self, variable: str, problem: str, accepted: str) -> None:
+        super().__init__(f"{variable}: {problem}.", f"Accepted: {accepted}.")
         self.variable = variable
 
 
@@ -110,7 +165,7 @@ class NotConfigured(CleanlistError):
 
 
 class CallRefused(CleanlistError):
-    """Refused before anything was started, and mended by another call."""
+    """A call that was refused before anything was started; another call helps."""
 
 
 class InvalidArguments(CallRefused):
@@ -132,7 +187,7 @@ class ReadOnly(CallRefused):
 
 
 class QuoteUnknown(CallRefused):
-    """A quote that neither this machine nor the API recognises."""
+    """A quote that was not issued here."""
 
     code = "quote_unknown"
 
@@ -149,6 +204,12 @@ class QuoteMismatch(CallRefused):
     code = "quote_mismatch"
 
 
+class QuoteUsed(CallRefused):
+    """A quote that has started a run already, and that run is not known here."""
+
+    code = "quote_used"
+
+
 class OverMaxCredits(CallRefused):
     """The quoted cost is above the caller's own `max_credits`."""
 
@@ -162,15 +223,21 @@ class RunInProgress(CallRefused):
 
 
 class DailyLimit(CallRefused):
-    """The machine's limit for a rolling day would be passed."""
+    """The limit for a rolling day would be passed."""
 
     code = "daily_limit"
 
 
-class PersonAllowance(CallRefused):
-    """The machine's hourly allowance for single people would be passed."""
+class HourlyUnquotedLimit(CallRefused):
+    """The hourly limit for runs without a quote would be passed."""
 
-    code = "person_allowance"
+    code = "hourly_unquoted_limit"
+
+
+class Excluded(CallRefused):
+    """A person who must not be contacted."""
+
+    code = "excluded"
 
 
 class ConfirmationUnavailable(CallRefused):
@@ -179,13 +246,24 @@ class ConfirmationUnavailable(CallRefused):
     code = "confirmation_unavailable"
 
 
-class ApiError(CleanlistError):
-    """The API refused or failed.
+@dataclass(frozen=True)
+class Answered:
+    """The facts of an answer that go with an error.
 
-    `certain`: the API's own refusal, or a connection that never opened, proves that nothing was started.
-    Where it is false, a spend request may have been carried out. `resendable`: even a spend request may be
-    sent again. `retryable`: the same call may work later. `workflow_id`: the run that the answer named,
-    whatever else of it could not be read; a claim of the answer, and no proof that the run is ours.
+    `status` is the HTTP status. `request_id` and `docs_url` are the API's own. `workflow_id` is the run that the
+    answer names, even if nothing else of it can be read; it does not prove that the run is ours.
+    """
+
+    status: int | None = None
+    request_id: str | None = None
+    docs_url: str | None = None
+    workflow_id: str | None = None
+
+
+class ApiError(CleanlistError):
+    """The API refused or failed, or did not answer.
+
+    `fate` says what became of the request, `answered` what came back. `retryable`: the same call may work later.
     """
 
     code = "api_error"
@@ -195,25 +273,36 @@ class ApiError(CleanlistError):
         message: str,
         next_step: str,
         *,
-        certain: bool = True,
-        resendable: bool = False,
+        fate: Fate = "refused",
         retryable: bool | None = None,
-        status: int | None = None,
-        request_id: str | None = None,
-        docs_url: str | None = None,
-        workflow_id: str | None = None,
-        **figures: Any,
+        answered: Answered = Answered(),
+        **details: Unpack[_Details],
     ) -> None:
-        super().__init__(message, next_step, **figures)
-        self.workflow_id = workflow_id
-        self.certain = certain
-        self.resendable = resendable
-        self.status = status
+        super().__init__(message, next_step, **details)
+        self.fate: Fate = fate
+        self.answered = answered
         if retryable is not None:
             self.retryable = retryable
-        self.request_id = request_id
-        self.docs_url = docs_url
-        self.workflow_id = workflow_id
+
+    @property
+    def nothing_started(self) -> bool:
+        """If the request has certainly started nothing."""
+        return self.fate != "unknown"
+
+    @property
+    def unprocessed(self) -> bool:
+        """If the request was certainly not even looked at, so that it may be sent again even if it is paid."""
+        return self.fate in ("not_sent", "turned_away")
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status of the answer, if there was one."""
+        return self.answered.status
+
+    @property
+    def workflow_id(self) -> str | None:
+        """The id of the run that the answer names, if it names one."""
+        return self.answered.workflow_id
 
 
 class Unauthorized(ApiError):
@@ -247,10 +336,20 @@ class NotFound(ApiError):
 
 
 class ApiRefusal(ApiError):
-    """Any other refusal: the API's own code word is kept."""
+    """Any other refusal; `api_code` is the API's own code."""
 
-    def __init__(self, message: str, next_step: str, *, api_code: str, **rest: Any) -> None:
-        super().__init__(message, next_step, **rest)
+    def __init__(
+        self,
+        message: str,
+        next_step: str,
+        *,
+        api_code: str,
+        fate: Fate = "refused",
+        retryable: bool | None = None,
+        answered: Answered = Answered(),
+        **details: Unpack[_Details],
+    ) -> None:
+        super().__init__(message, next_step, fate=fate, retryable=retryable, answered=answered, **details)
         self.code = api_code
 
 
@@ -276,19 +375,19 @@ class BadResponse(ApiError):
 
 
 class OutcomeUnknown(CleanlistError):
-    """A spend request left, and nobody here can say what became of it."""
+    """A paid request left, and its outcome cannot be known here."""
 
     code = "outcome_unknown"
 
 
 class InternalError(CleanlistError):
-    """A defect of this server; details go to the log, without data."""
+    """A defect of this server; the log has its type and place, and no data."""
 
     code = "internal_error"
 
 
 class JournalUnusable(CleanlistError):
-    """The journal of runs cannot be written or read just now, and a spend needs it.
+    """The journal of runs cannot be written or read now, and spending needs it.
 
     `retryable` is false if time alone does not help.
     """
@@ -301,7 +400,7 @@ class JournalUnusable(CleanlistError):
 
 
 class JournalRemoved(JournalUnusable):
-    """The journal was taken away or replaced under the running server; only a restart helps."""
+    """The journal was removed or replaced while the server ran; only a restart helps."""
 
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message, next_step, retryable=False)

@@ -29,7 +29,7 @@ class Services:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.limits = Limits(settings.person_allowance, settings.daily_limit, settings.lists_on)
+        self.limits = Limits(settings.hourly_unquoted_limit, settings.daily_limit, settings.lists_on)
         self.offers = Offers(
             lists=settings.lists_on, spending=not settings.read_only, key=settings.api_key is not None
         )

@@ -38,7 +38,7 @@ VARIABLES = (
     "CLEANLIST_SANDBOX",
     "CLEANLIST_TOOLSETS",
     "CLEANLIST_READ_ONLY",
-    "CLEANLIST_PERSON_ALLOWANCE",
+    "CLEANLIST_HOURLY_UNQUOTED_LIMIT",
     "CLEANLIST_DAILY_LIMIT",
     "CLEANLIST_CONFIRM",
     "CLEANLIST_STATE_DIR",
@@ -75,7 +75,7 @@ class Settings(BaseModel):
     sandbox: bool = False
     toolsets: frozenset[str] = frozenset(TOOLSETS)
     read_only: bool = False
-    person_allowance: int = 100
+    hourly_unquoted_limit: int = 100
     daily_limit: int | None = None
     confirm: Literal["auto", "always", "never"] = "auto"
     state_dir: Path | None = None
@@ -106,7 +106,7 @@ class Settings(BaseModel):
             sandbox=sandbox,
             toolsets=values.toolsets(),
             read_only=values.boolean("CLEANLIST_READ_ONLY"),
-            person_allowance=values.credits("CLEANLIST_PERSON_ALLOWANCE", 100),
+            hourly_unquoted_limit=values.credits("CLEANLIST_HOURLY_UNQUOTED_LIMIT", 100),
             daily_limit=values.credits("CLEANLIST_DAILY_LIMIT", None),
             confirm=values.word("CLEANLIST_CONFIRM", CONFIRM_WORDS, "auto"),
             state_dir=values.folder("CLEANLIST_STATE_DIR")

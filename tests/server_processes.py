@@ -33,7 +33,7 @@ START_SECONDS = 60.0
 
 # The shell writes its number down and becomes the server: the SDK's client tells nobody whom it started.
 _NUMBERED = ("/bin/sh", "-c", 'echo $$ >"$0"; exec "$@"')
-_PLENTY = {"CLEANLIST_PERSON_ALLOWANCE": "999999", "CLEANLIST_HOURLY_UNQUOTED_LIMIT": "999999"}
+_PLENTY = {"CLEANLIST_HOURLY_UNQUOTED_LIMIT": "999999"}
 SERVE = "import runpy; runpy.run_module('cleanlist_mcp', run_name='__main__', alter_sys=True)"
 
 

@@ -210,7 +210,9 @@ def error_of(result: CallToolResult) -> dict[str, Any]:
     """The error object of a call that failed, checked against the contract's shape."""
     assert result.is_error, text_of(result)
     assert result.structured_content is None
-    body = json.loads(text_of(result))
+    word, _, told = text_of(result).partition(" ")
+    assert word == "Error:"
+    body = json.loads(told)
     assert list(body) == ["error"]
     error: dict[str, Any] = body["error"]
     assert error["message"] and error["next_step"]
@@ -221,7 +223,7 @@ def error_of(result: CallToolResult) -> dict[str, Any]:
 
 def said(result: CallToolResult) -> dict[str, Any]:
     """What a call answered, whether it failed or not."""
-    body: dict[str, Any] = json.loads(text_of(result))
+    body: dict[str, Any] = json.loads(text_of(result).removeprefix("Error: "))
     return body.get("error", body)  # type: ignore[no-any-return]
 
 

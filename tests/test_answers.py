@@ -98,9 +98,9 @@ def test_codes_that_are_not_ours_pass_through_with_their_text(code: str) -> None
     assert "It is so." in error.message
     assert "It suggests: Do it thus." in error.message
     assert "Do it thus" not in error.next_step
-    assert error.request_id == "req_1"
+    assert error.answered.request_id == "req_1"
     assert not error.retryable
-    assert error.certain
+    assert error.nothing_started
 
 
 def test_a_refusal_without_a_code_is_named_by_its_status() -> None:
@@ -138,11 +138,11 @@ def test_the_frameworks_own_shapes_are_read() -> None:
 def test_a_body_of_no_known_shape_proves_nothing(content: bytes) -> None:
     assert not read_body(content).readable
     assert isinstance(met(403, content), BadResponse)
-    assert not met(403, content).certain
+    assert not met(403, content).nothing_started
     assert isinstance(met(502, content), ApiUnavailable)
-    assert not met(502, content).certain
+    assert not met(502, content).nothing_started
     assert isinstance(met(401, content), Unauthorized)
-    assert not met(401, content).certain
+    assert not met(401, content).nothing_started
 
 
 def test_a_redirect_is_not_followed_but_told() -> None:
@@ -150,7 +150,7 @@ def test_a_redirect_is_not_followed_but_told() -> None:
 
     assert isinstance(error, BadResponse)
     assert "302" in error.message
-    assert not error.certain
+    assert not error.nothing_started
 
 
 def test_an_object_in_the_frameworks_detail_is_read_like_an_error() -> None:
@@ -160,9 +160,9 @@ def test_an_object_in_the_frameworks_detail_is_read_like_an_error() -> None:
     wrapped = met(403, json.dumps({"detail": {"error": {"code": "feature_gated"}}}).encode())
     other_words = met(400, json.dumps({"detail": {"message": "Quote expired"}}).encode())
 
-    assert isinstance(plain, InsufficientCredits) and plain.certain
+    assert isinstance(plain, InsufficientCredits) and plain.nothing_started
     assert plain.figures == {"shortfall_credits": 3}
-    assert isinstance(wrapped, FeatureGated) and wrapped.certain
+    assert isinstance(wrapped, FeatureGated) and wrapped.nothing_started
     assert "The API says: Quote expired" in other_words.message
 
 
@@ -207,15 +207,15 @@ def test_a_422_of_any_code_names_its_field() -> None:
 def test_only_a_503_that_says_so_was_certainly_not_processed() -> None:
     turned_away = met(503, envelope(retryable=True))
 
-    assert turned_away.certain and turned_away.resendable
+    assert turned_away.nothing_started and turned_away.unprocessed
     for other in (
         met(503, envelope(retryable=False)),
         met(503),
         met(500, envelope(retryable=True)),
         met(504, envelope(retryable=True)),
     ):
-        assert not other.certain
-        assert not other.resendable
+        assert not other.nothing_started
+        assert not other.unprocessed
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_a_failure_that_calls_itself_a_rate_limit_proves_nothing(status: int) ->
     error = met(status, envelope(code="rate_limited", retryable=status != 503, retry_after_ms=500))
 
     assert not isinstance(error, RateLimited)
-    assert not error.certain
-    assert not error.resendable
+    assert not error.nothing_started
+    assert not error.unprocessed
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_the_apis_words_never_become_the_next_step() -> None:
 
     assert f"It suggests: {order}" in error.message
     assert "enrich_list" not in error.next_step
-    assert error.docs_url is None
+    assert error.answered.docs_url is None
 
 
 def test_an_envelope_as_deep_as_json_may_be_is_read_without_fault() -> None:
@@ -375,8 +375,8 @@ BODIES = (b"", b"<html>processing your request</html>", b"{", b"{}", b"Bad Reque
 def test_these_refusals_of_a_paid_request_are_certain_whoever_sent_them(status: int, content: bytes) -> None:
     error = paid(status, content)
 
-    assert error.certain
-    assert not error.resendable
+    assert error.nothing_started
+    assert not error.unprocessed
     assert error.charged == "no"
 
 
@@ -387,8 +387,8 @@ def test_these_refusals_of_a_paid_request_are_certain_whoever_sent_them(status: 
 def test_all_others_leave_a_paid_request_uncertain(status: int, content: bytes) -> None:
     error = paid(status, content)
 
-    assert not error.certain
-    assert not error.resendable
+    assert not error.nothing_started
+    assert not error.unprocessed
 
 
 @pytest.mark.parametrize(
@@ -413,25 +413,25 @@ def test_all_others_leave_a_paid_request_uncertain(status: int, content: bytes) 
 @pytest.mark.parametrize("status", [400, 403, 409, 422])
 def test_a_code_that_speaks_of_what_exists_already_proves_nothing(status: int, code: str) -> None:
     for body in ({"code": code}, {"code": code, "details": {"reason": "expired"}}):
-        assert not paid(status, body).certain
-    assert not paid(status, json.dumps({"detail": {"code": code}}).encode()).certain
-    assert not paid(status, json.dumps({"detail": {"error": {"code": code}}}).encode()).certain
-    assert not paid(status, json.dumps({"code": code}).encode()).certain
-    assert not paid(status, json.dumps({"error": code}).encode()).certain
-    assert not paid(status, envelope(code=code, problem="half an emoji \ud83d")).certain
+        assert not paid(status, body).nothing_started
+    assert not paid(status, json.dumps({"detail": {"code": code}}).encode()).nothing_started
+    assert not paid(status, json.dumps({"detail": {"error": {"code": code}}}).encode()).nothing_started
+    assert not paid(status, json.dumps({"code": code}).encode()).nothing_started
+    assert not paid(status, json.dumps({"error": code}).encode()).nothing_started
+    assert not paid(status, envelope(code=code, problem="half an emoji \ud83d")).nothing_started
 
 
 @pytest.mark.parametrize(
     "code", ["refused", "quote_refused", "paused", "unused_quote", "misused", "processor_down", "progression"]
 )
 def test_a_word_inside_another_word_says_nothing(code: str) -> None:
-    assert paid(400, {"code": code}).certain
+    assert paid(400, {"code": code}).nothing_started
 
 
 def test_the_text_is_searched_only_where_there_is_no_code() -> None:
     said = "This person is already being enriched."
 
-    assert paid(400, {"code": "validation_error", "problem": said}).certain
+    assert paid(400, {"code": "validation_error", "problem": said}).nothing_started
     for body in (
         {"problem": said},
         {"message": "The request is a duplicate"},
@@ -439,16 +439,16 @@ def test_the_text_is_searched_only_where_there_is_no_code() -> None:
         {"problem": "Still processing", "code": None},
         {"problem": "Refused.", "cause": said, "code": 400},
     ):
-        assert not paid(400, body).certain
+        assert not paid(400, body).nothing_started
     for data in (
         {"detail": said},
         {"detail": [{"loc": ["body"], "msg": said}]},
         {"error": said},
         {"message": said},
     ):
-        assert not paid(422, json.dumps(data).encode()).certain
-    assert not paid(400, said.encode()).certain
-    assert paid(400, {"problem": "The quote was used up, and progress is nil."}).certain
+        assert not paid(422, json.dumps(data).encode()).nothing_started
+    assert not paid(400, said.encode()).nothing_started
+    assert paid(400, {"problem": "The quote was used up, and progress is nil."}).nothing_started
 
 
 @pytest.mark.parametrize(
@@ -467,34 +467,34 @@ def test_the_text_is_searched_only_where_there_is_no_code() -> None:
     ],
 )
 def test_a_conflict_is_certain_where_its_code_names_another_reason(code: str) -> None:
-    assert paid(409, {"code": code}).certain
+    assert paid(409, {"code": code}).nothing_started
     for other in (408, 425, 499):
-        assert not paid(other, {"code": code}).certain
+        assert not paid(other, {"code": code}).nothing_started
 
 
 @pytest.mark.parametrize(
     "code", ["", "conflict", "busy", "list_changed", "expired_already", "invalid_duplicate"]
 )
 def test_a_conflict_is_uncertain_otherwise(code: str) -> None:
-    assert not paid(409, {"code": code, "problem": "It has expired."}).certain
+    assert not paid(409, {"code": code, "problem": "It has expired."}).nothing_started
 
 
 def test_of_a_paid_request_these_two_alone_are_sent_again() -> None:
     for status, body in ((429, {}), (503, {"retryable": True})):
-        assert paid(status, body).certain and paid(status, body).resendable
-    assert paid(429, b"<html>").resendable
+        assert paid(status, body).nothing_started and paid(status, body).unprocessed
+    assert paid(429, b"<html>").unprocessed
     limited = paid(400, {"code": "rate_limited", "retry_after_ms": 500})
-    assert isinstance(limited, RateLimited) and limited.certain and not limited.resendable
-    assert not paid(409, {"code": "rate_limited"}).certain
-    assert not paid(503, {"retryable": False}).certain
+    assert isinstance(limited, RateLimited) and limited.nothing_started and not limited.unprocessed
+    assert not paid(409, {"code": "rate_limited"}).nothing_started
+    assert not paid(503, {"retryable": False}).nothing_started
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>403 Forbidden</html>", b"{", b"\xff"])
 def test_what_a_free_request_is_told_depends_on_what_can_be_read(content: bytes) -> None:
     for status in (400, 403, 404, 413):
-        assert not met(status, content).certain
+        assert not met(status, content).nothing_started
     for status in (400, 404, 409, 418):
-        assert met(status, envelope(code="already_there")).certain
+        assert met(status, envelope(code="already_there")).nothing_started
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 410, 422, 425, 429, 499, 500, 502, 503])
@@ -524,5 +524,5 @@ def test_a_refusal_that_may_be_of_our_own_run_names_no_field_to_correct() -> Non
 def test_no_body_makes_a_paid_refusal_certain_that_its_status_does_not(content: bytes, status: int) -> None:
     error = paid(status, content)
 
-    assert not error.certain or status in (*CERTAIN, 409, 429, 503)
-    assert not error.resendable or status in (429, 503)
+    assert not error.nothing_started or status in (*CERTAIN, 409, 429, 503)
+    assert not error.unprocessed or status in (429, 503)

@@ -105,10 +105,12 @@ async def test_one_that_calls_at_the_same_moment_from_everywhere_pays_once(world
     assert len(world.sandbox.runs) == 1
 
 
-async def test_one_that_loops_over_single_people_is_stopped_at_the_allowance(world: World, era: str) -> None:
+async def test_one_that_loops_over_single_people_is_stopped_at_the_hourly_limit(
+    world: World, era: str
+) -> None:
     answers: list[dict[str, Any]] = []
 
-    async with world.connect(era, person_allowance=30) as session:
+    async with world.connect(era, hourly_unquoted_limit=30) as session:
         for number in range(10):
             result = await session.result(
                 "enrich_person",
@@ -116,22 +118,22 @@ async def test_one_that_loops_over_single_people_is_stopped_at_the_allowance(wor
                 scope="phone_only",
                 wait_seconds=0,
             )
-            answers.append(json.loads(text_of(result)))
+            answers.append(json.loads(text_of(result).removeprefix("Error: ")))
 
     refused = [answer["error"] for answer in answers if "error" in answer]
     assert len(refused) == 7
-    assert {error["code"] for error in refused} == {"person_allowance"}
+    assert {error["code"] for error in refused} == {"hourly_unquoted_limit"}
     assert "estimate" in refused[0]["next_step"] and "enrich_list" in refused[0]["next_step"]
     assert len(world.sandbox.runs) == 3
 
 
-async def test_one_that_pays_again_and_again_is_held_by_the_allowance_too(world: World) -> None:
-    async with world.connect(person_allowance=5) as session:
+async def test_one_that_pays_again_and_again_is_held_by_the_hourly_limit_too(world: World) -> None:
+    async with world.connect(hourly_unquoted_limit=5) as session:
         for _ in range(5):
             await session.call("enrich_person", email="surely@fable.example", again=True)
         error = await session.error("enrich_person", email="surely@fable.example", again=True)
 
-    assert error["code"] == "person_allowance"
+    assert error["code"] == "hourly_unquoted_limit"
     assert spent(world) <= 5
 
 

@@ -293,7 +293,7 @@ async def test_an_answer_that_trickles_ends_with_the_requests_time() -> None:
     with anyio.fail_after(30), pytest.raises(ApiUnavailable, match=r"0\.2 seconds") as raised:
         await over(Streaming(stream), timeout_seconds=0.2).status("enrich-1", poll=True)
 
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
     assert stream.closed
 
 
@@ -372,7 +372,7 @@ async def test_a_spend_whose_answer_is_lost_is_sent_once_and_uncertain(failure: 
         await api.client.start_list(LIST, patience=10)
 
     assert len(api.requests) == 1
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"error":{"code":"no"}}'])
@@ -383,7 +383,7 @@ async def test_a_spend_that_was_refused_is_certain_whoever_refused_it(status: in
         await api.client.start_list(LIST, patience=10)
 
     assert len(api.requests) == 1
-    assert raised.value.certain
+    assert raised.value.nothing_started
     assert raised.value.charged == "no"
 
 
@@ -406,7 +406,7 @@ async def test_a_spend_whose_refusal_may_be_of_its_own_doing_is_uncertain(failur
         await api.client.start_list(LIST, patience=10)
 
     assert len(api.requests) == 1
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
 
 
 async def test_nothing_is_sent_again_once_the_server_stops() -> None:
@@ -483,7 +483,7 @@ async def test_a_certificate_that_is_not_trusted_is_said_and_not_tried_again() -
 
     assert len(api.requests) == 1
     assert not raised.value.retryable
-    assert raised.value.certain
+    assert raised.value.nothing_started
 
 
 @pytest.mark.parametrize(
@@ -607,7 +607,7 @@ async def test_a_failure_of_the_network_that_nobody_expects_is_a_lost_connection
     with pytest.raises(ApiUnavailable, match="broke the connection off") as raised:
         await api.client.start_list(LIST, patience=PATIENCE)
 
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
 
 
 DEAD_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
@@ -646,7 +646,7 @@ async def test_other_traffic_goes_through_the_users_proxy_which_never_sees_the_k
             await client.aclose()
             tasks.cancel_scope.cancel()
 
-    assert raised.value.certain
+    assert raised.value.nothing_started
     assert heard[0].startswith(b"CONNECT api.cleanlist.example:443")
     assert KEY.encode() not in b"".join(heard)
 
@@ -660,7 +660,7 @@ async def test_a_proxy_that_is_none_is_said_before_anything_is_sent(
     with pytest.raises(ApiUnavailable, match="proxy settings") as raised:
         await over(None).whoami()
 
-    assert raised.value.certain
+    assert raised.value.nothing_started
     assert not raised.value.retryable
 
 

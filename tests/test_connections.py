@@ -209,7 +209,7 @@ async def test_a_read_that_got_the_answer_about_another_thing_says_so_and_the_ne
         with anyio.fail_after(PROMPT):
             right = await read(client, "other")
 
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
     assert "other" in right.model_dump().values()
     assert [seen.connection for seen in api.seen] == [1, 1, 2]
 
@@ -310,8 +310,8 @@ async def test_a_paid_request_that_has_left_is_uncertain_whatever_comes_back(sen
             await client.start_person(ADA, patience=10)
 
     assert len(api.seen) == 1
-    assert not raised.value.certain
-    assert not raised.value.resendable
+    assert not raised.value.nothing_started
+    assert not raised.value.unprocessed
     assert raised.value.workflow_id is None
 
 
@@ -336,7 +336,7 @@ async def test_the_run_that_an_answer_names_is_known_whatever_else_cannot_be_rea
             await client.start_person(ADA, patience=0)
 
     assert raised.value.workflow_id == "enrich-1"
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
 
 
 async def test_an_answer_that_stops_coming_is_given_up_with_the_run_that_it_named() -> None:
@@ -431,8 +431,8 @@ async def test_a_proxy_that_misbehaves_is_unreachable_and_nothing_was_sent(
         with pytest.raises(ApiUnavailable, match="nothing was sent") as raised:
             await client.start_person(ADA, patience=0)
 
-    assert raised.value.certain
-    assert raised.value.resendable
+    assert raised.value.nothing_started
+    assert raised.value.unprocessed
     assert KEY.encode() not in b"".join(heard)
 
 
@@ -447,7 +447,7 @@ async def test_a_proxy_that_never_answers_is_given_up_with_nothing_sent(
         with anyio.fail_after(30), pytest.raises(ApiUnavailable, match="nothing was sent") as raised:
             await client.start_person(ADA, patience=0)
 
-    assert raised.value.certain
+    assert raised.value.nothing_started
 
 
 async def test_a_paid_request_is_sent_again_once_the_proxy_behaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,7 +517,7 @@ async def test_a_request_that_left_through_a_proxys_tunnel_is_uncertain_when_it_
 
     assert len(behind) == 1
     assert behind[0].startswith(b"POST /api/v1/public/enrichment/person ")
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
 
 
 async def test_a_request_that_has_no_connection_yet_when_its_time_is_over_was_not_sent(
@@ -531,7 +531,7 @@ async def test_a_request_that_has_no_connection_yet_when_its_time_is_over_was_no
         with anyio.fail_after(30), pytest.raises(ApiUnavailable, match="nothing was sent") as raised:
             await client.start_person(ADA, patience=0)
 
-    assert raised.value.certain
+    assert raised.value.nothing_started
 
 
 # Answers that are packed
@@ -570,7 +570,7 @@ async def test_an_answer_that_swells_takes_neither_memory_nor_time(content: byte
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
     assert len(api.seen) == 1
     assert peak < 60_000_000
     assert took < 5  # a guard for loaded machines; unpacked to its end it would take far longer

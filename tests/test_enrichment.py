@@ -147,7 +147,7 @@ async def test_phone_only_is_understood_in_both_spellings(world: World) -> None:
     assert bodies[1]["enrichment_type"] == "phone_only"
 
 
-async def test_the_estimate_for_people_compares_with_the_allowance(world: World) -> None:
+async def test_the_estimate_for_people_compares_with_the_hourly_limit(world: World) -> None:
     async with world.connect() as session:
         few = await session.call("estimate", people_count=3, scope="full")
         many = await session.call("estimate", people_count=30, scope="full")
@@ -157,7 +157,7 @@ async def test_the_estimate_for_people_compares_with_the_allowance(world: World)
     assert "lead list" in many["next_step"]
 
 
-async def test_too_many_people_for_balance_and_allowance_are_told_of_both(world: World) -> None:
+async def test_too_many_people_for_balance_and_hourly_limit_are_told_of_both(world: World) -> None:
     async with world.connect() as session:
         quote = await session.call("estimate", people_count=50_000, scope="full")
 
@@ -476,7 +476,7 @@ async def test_an_empty_list_is_filled_first_whichever_tool_meets_it(world: Worl
 async def test_a_limit_that_waiting_cannot_help_is_said_so(world: World) -> None:
     async with world.connect(daily_limit=0) as session:
         quote = await session.call("estimate", list_id="Q3 Prospects")
-    async with world.connect(person_allowance=0) as session:
+    async with world.connect(hourly_unquoted_limit=0) as session:
         error = await session.error("enrich_person", **ADA)
 
     for told in (quote["next_step"], error["next_step"]):

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cleanlist_mcp.errors import DailyLimit, JournalUnusable, PersonAllowance
+from cleanlist_mcp.errors import DailyLimit, HourlyUnquotedLimit, JournalUnusable
 from cleanlist_mcp.journal import journal as journal_module
 from cleanlist_mcp.journal import sqlite
 from cleanlist_mcp.journal.health import Usable, error_in
@@ -37,7 +37,7 @@ from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.likeness import marks_of
 from tests.at_once import at_once
 
-LIMITS = Limits(person_allowance=100, daily=None)
+LIMITS = Limits(hourly_unquoted=100, daily=None)
 API, KEY = "api.example:443", "clapi_test_one"
 
 
@@ -175,7 +175,7 @@ async def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandC
 
 async def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock: HandClock) -> None:
     one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
-    limits = Limits(person_allowance=100, daily=41)
+    limits = Limits(hourly_unquoted=100, daily=41)
     await one.remember_quote(quote_for(clock))
     await one.claim_list(quote_for(clock), limits=limits, seconds=60)
 
@@ -253,10 +253,10 @@ async def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost
 async def test_the_allowance_is_kept_for_people_and_frees_up_with_the_hour(
     journal: Journal, clock: HandClock
 ) -> None:
-    limits = Limits(person_allowance=2, daily=None)
+    limits = Limits(hourly_unquoted=2, daily=None)
     for who in ("ada", "grace"):
         assert (await claim(journal, who, limits=limits)).action == "start"
-    with pytest.raises(PersonAllowance):
+    with pytest.raises(HourlyUnquotedLimit):
         await claim(journal, "edsger", limits=limits)
     clock.now += HOUR + 1
     assert (await claim(journal, "edsger", limits=limits)).action == "start"
@@ -889,7 +889,7 @@ KEYS = ("key a", "key a", "key b")
 SCOPES: Any = st.sampled_from(["partial", "phone_only"])
 SERVERS = st.integers(0, len(KEYS) - 1)
 PICK = st.integers(0, 10**6)
-BUDGET = Limits(person_allowance=2, daily=30)
+BUDGET = Limits(hourly_unquoted=2, daily=30)
 
 
 class Money(RuleBasedStateMachine):
@@ -963,7 +963,7 @@ class Money(RuleBasedStateMachine):
         before = self.rows(work)
         try:
             decision = at_once(claim(journal, who, again=again, limits=BUDGET))
-        except (DailyLimit, PersonAllowance, JournalUnusable):
+        except (DailyLimit, HourlyUnquotedLimit, JournalUnusable):
             return
         run = run_of(decision)
         if decision.action == "start":
@@ -1039,7 +1039,7 @@ class Money(RuleBasedStateMachine):
         day = [item for item in truths if item.started_at > now - DAY]
         assert BUDGET.daily is not None
         assert sum(item.amount for item in day) <= BUDGET.daily
-        assert truth.kind == "list" or sum(item.amount for item in hour) <= BUDGET.person_allowance
+        assert truth.kind == "list" or sum(item.amount for item in hour) <= BUDGET.hourly_unquoted
 
     def api_accepts(self, run: Run) -> bool:
         """A quote starts one run; a person without a quote starts one each time it is asked for."""

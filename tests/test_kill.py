@@ -63,7 +63,9 @@ async def restarted(sandbox: Sandbox, url: str, folder: Path) -> AsyncIterator[C
 
 
 async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(text_of(await client.call_tool(tool, arguments)))
+    answer: dict[str, Any] = json.loads(
+        text_of(await client.call_tool(tool, arguments)).removeprefix("Error: ")
+    )
     return answer
 
 
@@ -74,7 +76,7 @@ async def ask_doomed(wire: Wire, number: int, tool: str, **arguments: Any) -> di
         answer = await wire.answer(number)
     except (anyio.IncompleteRead, anyio.BrokenResourceError):
         return None
-    spoken: dict[str, Any] = json.loads(answer["result"]["content"][0]["text"])
+    spoken: dict[str, Any] = json.loads(answer["result"]["content"][0]["text"].removeprefix("Error: "))
     return spoken
 
 

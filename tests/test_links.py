@@ -230,15 +230,15 @@ def test_the_id_of_a_request_is_a_word_wherever_it_stands(value: str, kept: bool
     wanted = value if kept else None
     body = json.dumps({"error": {"code": "x", "request_id": value}}).encode()
 
-    assert failure(400, {}, body).request_id == wanted
-    assert failure(500, httpx.Headers({"X-Request-Id": value}), b"<html>").request_id == wanted
+    assert failure(400, {}, body).answered.request_id == wanted
+    assert failure(500, httpx.Headers({"X-Request-Id": value}), b"<html>").answered.request_id == wanted
 
 
 @pytest.mark.parametrize("link", [*BAD, "https://docs.fable.example/" + "a" * 200])
 def test_a_page_to_read_on_is_a_public_one(link: str) -> None:
     body = json.dumps({"error": {"code": "x", "docs_url": link}}).encode()
 
-    assert failure(400, {}, body).docs_url is None
+    assert failure(400, {}, body).answered.docs_url is None
     assert failure(
         400, {}, body.replace(json.dumps(link).encode(), b'"https://docs.fable.example/x#y"')
-    ).docs_url
+    ).answered.docs_url

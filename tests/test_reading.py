@@ -211,7 +211,7 @@ def test_what_is_no_answer_stays_unreadable(content: bytes) -> None:
     with pytest.raises(BadResponse) as raised:
         read(PersonStarted, content)
 
-    assert not raised.value.certain
+    assert not raised.value.nothing_started
 
 
 @pytest.mark.parametrize("damage", IN_A_TEXT)

@@ -82,7 +82,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
 
     assert list(rows) and set(rows) == set(VARIABLES)
     assert rows["CLEANLIST_BASE_URL"] == unset.base_url
-    assert rows["CLEANLIST_PERSON_ALLOWANCE"] == str(unset.person_allowance)
+    assert rows["CLEANLIST_HOURLY_UNQUOTED_LIMIT"] == str(unset.hourly_unquoted_limit)
     assert rows["CLEANLIST_TIMEOUT_SECONDS"] == f"{unset.timeout_seconds:g}"
     assert rows["CLEANLIST_CONFIRM"] == unset.confirm
     assert rows["CLEANLIST_LOG_LEVEL"] == unset.log_level
@@ -96,10 +96,14 @@ def test_every_error_code_is_explained_and_every_explained_one_exists() -> None:
     }
     explained = set(re.findall(r"`([a-z_]+)`", " ".join(first_cells(section("Troubleshooting")))))
 
-    # A status of ours, a code that the API gives, and an argument.
-    assert explained - codes == {"not_confirmed", "quote_used", "csv_path"}
+    # A status of ours, and an argument.
+    assert explained - codes == {"not_confirmed", "csv_path"}
     assert codes - explained == {
-        *("invalid_arguments", "ambiguous_list", "not_found"),  # the assistant mends these without the user
+        *(
+            "invalid_arguments",
+            "ambiguous_list",
+            "not_found",
+        ),  # the assistant corrects these without the user
         errors.SettingsError.code,  # stops the start, with words and no code
         errors.ApiError.code,  # of the base class: whatever is raised has another
     }

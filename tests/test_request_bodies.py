@@ -241,7 +241,7 @@ async def everything_sent(folder: Path, prefix: str) -> list[Sent]:
     settings: dict[str, Any] = {
         "base_url": IN_PROCESS_ORIGIN + prefix,
         "csv_dir": folder,
-        "person_allowance": 100_000,
+        "hourly_unquoted_limit": 100_000,
     }
     async with world.connect(**settings) as session:
         await session.call("whoami")

@@ -56,7 +56,7 @@ def test_a_wait_that_does_not_fit_is_not_begun() -> None:
 
 def test_a_free_request_is_repeated_where_the_failure_may_pass() -> None:
     assert may_resend(RateLimited(*WORDS), spends=False)
-    assert may_resend(ApiUnavailable(*WORDS, certain=False), spends=False)
+    assert may_resend(ApiUnavailable(*WORDS, fate="unknown"), spends=False)
     assert may_resend(ApiRefusal(*WORDS, api_code="try_later", retryable=True), spends=False)
     assert not may_resend(ApiRefusal(*WORDS, api_code="no"), spends=False)
     assert not may_resend(NotFound(*WORDS), spends=False)
@@ -64,6 +64,6 @@ def test_a_free_request_is_repeated_where_the_failure_may_pass() -> None:
 
 
 def test_a_spend_is_repeated_only_where_it_was_certainly_not_processed() -> None:
-    assert may_resend(RateLimited(*WORDS, resendable=True), spends=True)
-    assert not may_resend(ApiUnavailable(*WORDS, certain=False), spends=True)
+    assert may_resend(RateLimited(*WORDS, fate="turned_away"), spends=True)
+    assert not may_resend(ApiUnavailable(*WORDS, fate="unknown"), spends=True)
     assert not may_resend(ApiUnavailable(*WORDS, retryable=True), spends=True)

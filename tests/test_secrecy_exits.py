@@ -22,7 +22,7 @@ from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.cli import doctor
 from cleanlist_mcp.cli import main as cli
 from cleanlist_mcp.cli.doctor import Finding
-from cleanlist_mcp.errors import ApiRefusal, InvalidArguments, traceback_of
+from cleanlist_mcp.errors import Answered, ApiRefusal, InvalidArguments, traceback_of
 from cleanlist_mcp.secrecy import MARK
 from cleanlist_mcp.server import boundary, dialog, prompts, resources
 from cleanlist_mcp.server.stdio import log_to_stderr
@@ -66,10 +66,9 @@ async def test_an_error_lets_nothing_out_in_any_of_its_members(
             f"Refused: {KEY}.",
             f"Call again with {KEY}.",
             api_code=KEY,
-            request_id=KEY,
-            docs_url=f"https://docs.fable.example/{KEY}",
+            answered=Answered(request_id=KEY, docs_url=f"https://docs.fable.example/{KEY}"),
             field_errors=[{"field": KEY, "problem": IN_BASE64}],
-            list_ids=[KEY],
+            figures={"list_ids": [KEY]},
         )
 
     monkeypatch.setattr(account, "describe", careless)

@@ -21,7 +21,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
 
     assert settings.base_url == DEFAULT_BASE_URL
     assert settings.toolsets == {"core", "lists"}
-    assert (settings.person_allowance, settings.daily_limit) == (100, None)
+    assert (settings.hourly_unquoted_limit, settings.daily_limit) == (100, None)
     assert (settings.confirm, settings.timeout_seconds, settings.log_level) == ("auto", 20.0, "WARNING")
     assert not settings.sandbox and not settings.read_only
     assert settings.state_dir is not None and settings.csv_dir is None
@@ -38,7 +38,7 @@ def test_blank_and_unsubstituted_values_count_as_unset(name: str, value: str) ->
     [
         ("CLEANLIST_SANDBOX", "perhaps", "true or false"),
         ("CLEANLIST_READ_ONLY", "2", "true or false"),
-        ("CLEANLIST_PERSON_ALLOWANCE", "-1", "0 to"),
+        ("CLEANLIST_HOURLY_UNQUOTED_LIMIT", "-1", "0 to"),
         ("CLEANLIST_DAILY_LIMIT", "1e3", "0 to"),
         ("CLEANLIST_DAILY_LIMIT", "١٢", "0 to"),
         ("CLEANLIST_CONFIRM", "sometimes", "auto, always, never"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_mcp import text
-from cleanlist_mcp.errors import DailyLimit, OverMaxCredits, PersonAllowance, QuoteExpired, QuoteMismatch
+from cleanlist_mcp.errors import DailyLimit, HourlyUnquotedLimit, OverMaxCredits, QuoteExpired, QuoteMismatch
 from cleanlist_mcp.money import decisions, limits, quotes
 from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD
 from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
@@ -19,7 +19,7 @@ from cleanlist_mcp.money.runs import Run, state_at
 NOW = 1_795_000_000.0
 QUOTE = Quote("qte_1", "list_1", "Prospects", "partial", 40, 40, 500, NOW + 300)
 RUN = Run(1, "person", "running", "partial", "Ada Fable", 1, NOW - 10, NOW + 40)
-NO_LIMITS = Limits(person_allowance=10**9, daily=None)
+NO_LIMITS = Limits(hourly_unquoted=10**9, daily=None)
 
 moments = st.floats(-3 * DAY, 60).map(lambda age: NOW + age)
 runs = st.builds(
@@ -78,7 +78,7 @@ def test_a_limit_is_never_passed_and_never_bites_early(
     over_day = day + cost > daily
     over_hour = kind == "person" and hour + cost > allowance
     assert (error is not None) == (over_day or over_hour)
-    assert not isinstance(error, PersonAllowance) or (over_hour and not over_day)
+    assert not isinstance(error, HourlyUnquotedLimit) or (over_hour and not over_day)
     assert not isinstance(error, DailyLimit) or over_day
 
 
@@ -142,8 +142,8 @@ def test_a_request_counts_as_lost_once_its_time_is_over_or_its_clock_was_set_bac
     assert state_at(starting, starting.started_at - HOUR) == "uncertain"
 
 
-def test_what_is_left_of_the_allowance_is_never_negative() -> None:
-    assert limits.allowance_left(Spent(30, 30, 0), Limits(100, None)) == 70
-    assert limits.allowance_left(Spent(130, 130, 0), Limits(100, None)) == 0
+def test_what_is_left_of_the_hourly_limit_is_never_negative() -> None:
+    assert limits.unquoted_left(Spent(30, 30, 0), Limits(100, None)) == 70
+    assert limits.unquoted_left(Spent(130, 130, 0), Limits(100, None)) == 0
     limits.check_limits("person", 11, Spent(130, 130, 0), NO_LIMITS)
     assert (text.credits_text(1), text.credits_text(0)) == ("1 credit", "0 credits")

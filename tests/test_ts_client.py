@@ -209,13 +209,13 @@ async def test_errors_of_keys_and_plans_reach_the_typescript_client(node: Node, 
 async def test_errors_of_limits_and_asking_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
     async with api(node, tmp_path) as there:
         machine = there.machine()
-        async with machine.connect(daily_limit="5", person_allowance="3") as bridge:
+        async with machine.connect(daily_limit="5", hourly_unquoted_limit="3") as bridge:
             quote = await quoted(bridge, "Q3 Prospects")
             assert await bridge.code("enrich_list", **quote) == "daily_limit"
             dear = {"email": "ada@fable.example", "scope": "phone_only"}
-            assert await bridge.code("enrich_person", **dear) in ("person_allowance", "daily_limit")
-        async with machine.connect(person_allowance="3") as bridge:
-            assert await bridge.code("enrich_person", **dear) == "person_allowance"
+            assert await bridge.code("enrich_person", **dear) in ("hourly_unquoted_limit", "daily_limit")
+        async with machine.connect(hourly_unquoted_limit="3") as bridge:
+            assert await bridge.code("enrich_person", **dear) == "hourly_unquoted_limit"
         async with machine.connect(confirm="always") as bridge:
             assert await bridge.code("enrich_list", **quote) == "confirmation_unavailable"
             assert there.sandbox.runs == []

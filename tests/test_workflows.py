@@ -322,10 +322,10 @@ async def test_a_server_that_stops_does_not_wait_to_send_again(world: World) -> 
 
 
 @pytest.mark.parametrize("servers", [1, 2])
-async def test_parallel_calls_never_pass_the_allowance_for_people(world: World, servers: int) -> None:
+async def test_parallel_calls_never_pass_the_hourly_limit_for_people(world: World, servers: int) -> None:
     slow(world, PERSON_PATH, 1, times=100)
     people = [{"email": f"person{number}@fable.example"} for number in range(6)]
-    async with world.connect(person_allowance=3) as one, world.connect(person_allowance=3) as other:
+    async with world.connect(hourly_unquoted_limit=3) as one, world.connect(hourly_unquoted_limit=3) as other:
         sessions = [one, other][:servers]
         calls = [
             lambda n=n: sessions[n % servers].result("enrich_person", **people[n], wait_seconds=0)
@@ -335,7 +335,7 @@ async def test_parallel_calls_never_pass_the_allowance_for_people(world: World, 
 
     refused = [answer for answer in answers if "code" in answer]
     assert len(world.sandbox.runs) == 3
-    assert [(error["code"], error["charged"]) for error in refused] == [("person_allowance", "no")] * 3
+    assert [(error["code"], error["charged"]) for error in refused] == [("hourly_unquoted_limit", "no")] * 3
     assert "create_list" in refused[0]["next_step"] or "lead list" in refused[0]["next_step"]
 
 

@@ -2,7 +2,7 @@
 
 from cleanlist_mcp.answers.shapes import BalanceResult, Memory, WhoamiResult
 from cleanlist_mcp.api.wire import Balance, Whoami
-from cleanlist_mcp.money.limits import Limits, Spent, allowance_left
+from cleanlist_mcp.money.limits import Limits, Spent, unquoted_left
 from cleanlist_mcp.text import credits_text
 
 CANNOT_DO = (
@@ -66,6 +66,6 @@ def balance_result(answer: Balance, spent: Spent, limits: Limits, *, known: bool
         reserved_now=spent.reserved_now,
         spent_last_24h=spent.last_day,
         daily_limit=limits.daily,
-        person_allowance=limits.person_allowance,
-        person_allowance_left=allowance_left(spent, limits),
+        hourly_unquoted_limit=limits.hourly_unquoted,
+        hourly_unquoted_left=unquoted_left(spent, limits),
     )

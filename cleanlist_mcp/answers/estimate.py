@@ -2,7 +2,7 @@
 
 from cleanlist_mcp.answers.run import recent_run
 from cleanlist_mcp.answers.shapes import EstimateResult
-from cleanlist_mcp.money.limits import LIST_ROUTE, Limits, Spent, allowance_left, limit_error
+from cleanlist_mcp.money.limits import LIST_ROUTE, Limits, Spent, limit_error, unquoted_left
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import Quote, cheaper
 from cleanlist_mcp.money.runs import Run
@@ -52,9 +52,9 @@ def list_estimate(quote: Quote, *, now: float, last_run: Run | None, next_step: 
 def people_estimate(
     count: int, scope: Scope, available: int, spent: Spent, limits: Limits, *, read_only: bool
 ) -> EstimateResult:
-    """What `count` single people cost at most, against the balance and the hourly allowance."""
+    """What `count` single people cost at most, against the balance and the hourly limit."""
     cost = count * PRICES[scope]
-    left = allowance_left(spent, limits)
+    left = unquoted_left(spent, limits)
     sufficient = available >= cost
     limit = limit_error("person", cost, spent, limits)
     who = "1 single person costs" if count == 1 else f"{count} single people cost"
@@ -85,5 +85,5 @@ def people_estimate(
         sufficient=sufficient,
         shortfall_credits=max(cost - available, 0) or None,
         partial_would_cost=count * PRICES["partial"] if not sufficient and scope != "partial" else None,
-        person_allowance_left=left,
+        hourly_unquoted_left=left,
     )

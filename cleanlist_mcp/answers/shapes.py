@@ -50,8 +50,8 @@ class BalanceResult(Result):
     reserved_now: int
     spent_last_24h: int = Field(description="charged, or reserved while unfinished")
     daily_limit: int | None = None
-    person_allowance: int
-    person_allowance_left: int
+    hourly_unquoted_limit: int
+    hourly_unquoted_left: int
 
 
 class RecentRun(Part):
@@ -79,7 +79,7 @@ class EstimateResult(Result):
     sufficient: bool
     shortfall_credits: int | None = None
     partial_would_cost: int | None = None
-    person_allowance_left: int | None = None
+    hourly_unquoted_left: int | None = None
     expires_at: str | None = None
     expires_in_seconds: int | None = None
     last_run: RecentRun | None = None

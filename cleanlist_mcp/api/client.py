@@ -39,7 +39,7 @@ from cleanlist_mcp.api.wire import (
     WorkflowStatus,
 )
 from cleanlist_mcp.clock import Clock, SystemClock
-from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, RateLimited, where
+from cleanlist_mcp.errors import Advice, Answered, ApiError, ApiUnavailable, BadResponse, RateLimited, where
 from cleanlist_mcp.links import may_be_handed_on
 from cleanlist_mcp.settings import Settings, is_loopback
 
@@ -173,7 +173,7 @@ class CleanlistClient:
     async def start_person(
         self, request: PersonRequest, *, patience: float, stop: anyio.Event | None = None
     ) -> PersonStarted:
-        """Start a paid run for one person. An `ApiError` with `certain` false may have started it.
+        """Start a paid run for one person. An `ApiError` of unknown fate may have started it.
 
         Once `stop` is set, nothing is sent again.
         """
@@ -335,7 +335,7 @@ class CleanlistClient:
                 raise BadResponse(
                     f"The API answered about another {thing} than the one that was asked for.",
                     "Try again in a minute.",
-                    certain=False,
+                    fate="unknown",
                 )
             return found
         error = failure(answer.status, answer.headers, content, what=request.what, spends=request.spends)
@@ -347,8 +347,8 @@ class CleanlistClient:
         """Return the answer to one request, whatever it says, got within the time that one request has in all.
 
         Raises:
-            ApiUnavailable: where there is none, or not all of it; `certain` if nothing was sent.
-            BadResponse: where it is too large, or encoded in a way that was not asked for.
+            ApiUnavailable: if there is none, or not all of it.
+            BadResponse: if it is too large, or encoded in a way that was not asked for.
         """
         seconds = self._settings.timeout_seconds
         http = self._open(keeps=request.method == "GET")
@@ -406,8 +406,10 @@ class CleanlistClient:
                 # Without its cause: the exception's text may hold a proxy's password.
                 raise ApiUnavailable(
                     "The proxy settings of this machine cannot be used, so nothing was sent.",
-                    "Ask the user to check the variables HTTPS_PROXY, ALL_PROXY and NO_PROXY, or to run "
-                    "`cleanlist-mcp doctor`.",
+                    Advice(
+                        "Check the variables HTTPS_PROXY, ALL_PROXY and NO_PROXY, or run `cleanlist-mcp doctor`."
+                    ),
+                    fate="not_sent",
                     retryable=False,
                 ) from None
         return self._http[keeps]
@@ -477,8 +479,8 @@ def _read(content: bytes, model: type[ModelT]) -> ModelT:
         raise BadResponse(
             "The API reported success, but its answer cannot be read.",
             "Try again in a minute.",
-            certain=False,
-            workflow_id=workflow_id_in(content),
+            fate="unknown",
+            answered=Answered(workflow_id=workflow_id_in(content)),
         ) from None
 
 
@@ -486,9 +488,8 @@ def _not_read(exc: BodyRefused, answer: _Answer) -> BadResponse:
     return BadResponse(
         f"The API's answer {exc}, and was not read.",
         "Try again; if it stays, tell the user that the API misbehaves.",
-        certain=False,
-        status=answer.status,
-        workflow_id=workflow_id_in(answer.body.content),
+        fate="unknown",
+        answered=Answered(status=answer.status, workflow_id=workflow_id_in(answer.body.content)),
     )
 
 
@@ -496,8 +497,8 @@ def _lost(what_happened: str, answer: _Answer) -> ApiUnavailable:
     return ApiUnavailable(
         f"The API {what_happened}.",
         "Try again in a minute.",
-        certain=False,
-        workflow_id=workflow_id_in(answer.body.content),
+        fate="unknown",
+        answered=Answered(workflow_id=workflow_id_in(answer.body.content)),
     )
 
 
@@ -505,12 +506,15 @@ def _unreachable(exc: Exception) -> ApiUnavailable:
     if "CERTIFICATE_VERIFY_FAILED" in str(exc):
         return ApiUnavailable(
             "The API's TLS certificate is not trusted by this machine, so nothing was sent.",
-            "Ask the user to check the machine's clock and its trusted certificates (a proxy that inspects "
-            "TLS needs its own in the system store), or to run `cleanlist-mcp doctor`.",
+            Advice(
+                "Check the machine's clock and its trusted certificates (a proxy that inspects TLS needs its own in "
+                "the system's store), or run `cleanlist-mcp doctor`."
+            ),
+            fate="not_sent",
             retryable=False,
         )
     return ApiUnavailable(
         "The API cannot be reached, so nothing was sent.",
-        "Ask the user to check the network, or to run `cleanlist-mcp doctor`; then try again.",
-        resendable=True,
+        Advice("Check the network, or run `cleanlist-mcp doctor`; then try again."),
+        fate="not_sent",
     )

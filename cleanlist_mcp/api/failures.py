@@ -9,16 +9,19 @@ import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
 from cleanlist_mcp.api.reading import lenient_json, workflow_id_in
 from cleanlist_mcp.errors import (
+    Advice,
+    Answered,
     ApiError,
     ApiRefusal,
     ApiUnavailable,
     BadResponse,
+    Fate,
     FeatureGated,
     InsufficientCredits,
     InsufficientScope,
@@ -60,7 +63,7 @@ _NOT_FOUND: Mapping[What, tuple[str, str]] = {
     ),
     "address": (
         "The API does not know the address of this request.",
-        "Ask the user to check CLEANLIST_BASE_URL, or to run `cleanlist-mcp doctor`.",
+        Advice("Check CLEANLIST_BASE_URL, or run `cleanlist-mcp doctor`."),
     ),
 }
 _CERTAIN_REFUSALS = frozenset({400, 401, 402, 403, 404, 407, 413, 422})
@@ -86,6 +89,14 @@ _PLAIN_TEXT_READ = 2000
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _CREDIT_FIGURES = ("estimated_cost_credits", "available_credits", "shortfall_credits")
+
+
+class _Common(TypedDict):
+    """The members that an error of any kind gets from an answer."""
+
+    answered: Answered
+    retry_after: float | None
+    fate: Fate
 
 
 class ErrorBody(BaseModel):
@@ -116,22 +127,27 @@ def failure(
     """Return the error that an answer with a status of 300 or more means.
 
     `what` names the thing that was asked for, for a 404; `spends` says that the request would have started paid
-    work. Credits were charged in none of these cases as far as the answer goes; `certain` on the result says
+    work. Credits were charged in none of these cases as far as the answer goes; the `fate` of the result says
     whether it proves that.
     """
     body = read_body(content)
     code = body.code or _BY_STATUS.get(status, "")
     readable = body.readable and 400 <= status < 500 and status != 408
-    common: dict[str, Any] = {
-        "status": status,
-        "request_id": body.request_id or _request_id(headers.get("x-request-id")),
-        "docs_url": body.docs_url,
+    certain = proves_nothing_started(status, content) if spends else readable
+    common: _Common = {
+        "answered": Answered(
+            status=status,
+            request_id=body.request_id or _request_id(headers.get("x-request-id")),
+            docs_url=body.docs_url,
+            workflow_id=workflow_id_in(content),
+        ),
         "retry_after": _retry_after(body, headers),
-        "workflow_id": workflow_id_in(content),
-        "certain": proves_nothing_started(status, content) if spends else readable,
+        "fate": "refused" if certain else "unknown",
     }
     if status == 429 or (code == "rate_limited" and 400 <= status < 500):
-        return _rate_limited(common, resendable=status == 429 or not spends)
+        if status == 429 or not spends:
+            common["fate"] = "turned_away"
+        return _rate_limited(common)
     if status >= 500:
         return _unavailable(status, body, common)
     if not body.readable and status not in _BY_STATUS:
@@ -220,7 +236,7 @@ def read_body(content: bytes) -> ErrorBody:
 def names_field(error: ApiError, field: str) -> bool:
     """Return whether a refusal of the arguments, one that proves that nothing was done, is about `field`."""
     if (
-        not error.certain
+        not error.nothing_started
         or not isinstance(error, ApiRefusal)
         or (error.code != "validation_error" and error.status != 422)
     ):
@@ -312,16 +328,14 @@ def _retry_after(body: ErrorBody, headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _rate_limited(common: dict[str, Any], *, resendable: bool) -> ApiError:
-    wait = common.pop("retry_after")
+def _rate_limited(common: _Common) -> ApiError:
+    wait = common["retry_after"]
     seconds = 60.0 if wait is None else wait  # the API counts in windows of 60 s
-    common["certain"] |= resendable
+    common["retry_after"] = seconds
     return RateLimited(
         "The API's rate limit, 30 requests a minute per key and 60 per organization, is reached; it takes "
         f"requests again in {_seconds_text(seconds)}.",
         f"Wait {_seconds_text(seconds)}, then repeat the same call.",
-        retry_after=seconds,
-        resendable=resendable,
         **common,
     )
 
@@ -331,52 +345,54 @@ def _seconds_text(seconds: float) -> str:
     return "1 second" if whole == 1 else f"{whole} seconds"
 
 
-def _unavailable(status: int, body: ErrorBody, common: dict[str, Any]) -> ApiError:
+def _unavailable(status: int, body: ErrorBody, common: _Common) -> ApiError:
     # Only a 503 that says so itself was certainly not processed.
-    turned_away = status == 503 and body.retryable is True
-    common["certain"] = turned_away
+    common["fate"] = "turned_away" if status == 503 and body.retryable is True else "unknown"
     retryable = status in (502, 503, 504) or body.retryable is True
     return ApiUnavailable(
         _with_problem(f"The API failed with HTTP status {status}.", body),
         "Try again in a minute."
         if retryable
         else "Tell the user; if it stays, Cleanlist's support can look into it.",
-        resendable=turned_away,
         retryable=retryable,
         **common,
     )
 
 
-def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], what: What) -> ApiError:
+def _refusal(status: int, code: str, body: ErrorBody, common: _Common, what: What) -> ApiError:
     if status == 401 or code == "unauthorized":
         return Unauthorized(
             _with_problem("The API does not accept this API key.", body),
-            f"Ask the user to check the key in the client's configuration; keys are made at {KEYS_PAGE} "
-            "and start with clapi_.",
+            Advice(
+                f"Check the key in the client's configuration; keys are made at {KEYS_PAGE} and start with clapi_."
+            ),
             **common,
         )
     if code == "insufficient_scope":
         needed = ", ".join(body.figures.get("required_scopes", []))
         return InsufficientScope(
-            f"The API key lacks {needed}."
+            f"The API key lacks the permission {needed}."
             if needed
-            else _with_problem("The API key lacks a scope that this call needs.", body),
-            f"Ask the user to create a key with that scope at {KEYS_PAGE}.",
-            **body.figures,
+            else _with_problem("The API key lacks a permission that this call needs.", body),
+            Advice(f"Create a key with that permission at {KEYS_PAGE}."),
+            figures=body.figures,
             **common,
         )
     if code == "feature_gated":
         return FeatureGated(
             _with_problem("The account's Cleanlist plan does not include this.", body),
-            "Tell the user that API access is a feature of Cleanlist's paid plans.",
+            Advice(
+                "Choose one of Cleanlist's paid plans at portal.cleanlist.ai: API access is a feature of those."
+            ),
             **common,
         )
     if code == "insufficient_credits":
         return InsufficientCredits(
             "The account has too few credits for this.",
-            "Tell the user what is missing (credits_balance shows what is left); they can buy credits, or choose "
-            "fewer rows or the cheapest scope, partial.",
-            **body.figures,
+            Advice(
+                "Buy credits at portal.cleanlist.ai, or choose fewer rows or the cheapest scope, partial."
+            ),
+            figures=body.figures,
             **common,
         )
     if status == 404 or code == "not_found":
@@ -388,7 +404,7 @@ def _refusal(status: int, code: str, body: ErrorBody, common: dict[str, Any], wh
         api_code=code or f"http_{status}",
         field_errors=body.fields or None,
         retryable=body.retryable is True,
-        **body.figures,
+        figures=body.figures,
         **common,
     )
 

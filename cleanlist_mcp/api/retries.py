@@ -17,13 +17,17 @@ MAX_ATTEMPTS = 4
 
 
 def may_resend(error: ApiError, *, spends: bool) -> bool:
-    """Whether the request that met `error` may go out once more.
+    """Return whether the request that met `error` may be sent once more.
 
     A request that spends is repeated only where it was certainly not processed: a connection that never
     opened, 429, and 503 marked retryable (money rule 4). An answer that cannot be read is not asked for
     again at once: a proxy's page, a redirect or an answer of 8 MiB comes back the same.
     """
-    return error.resendable if spends else error.retryable and not isinstance(error, BadResponse)
+    return (
+        error.retryable and error.unprocessed
+        if spends
+        else error.retryable and not isinstance(error, BadResponse)
+    )
 
 
 def wait_before(attempt: int, error: ApiError, *, patience: float, chance: float) -> float | None:

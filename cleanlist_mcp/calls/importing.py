@@ -330,7 +330,7 @@ class _Adding:
             await self._clock.wait(came, self._deadline.left() - ANSWER_ROOM)
             tasks.cancel_scope.cancel()
         if not outcome:
-            raise ApiUnavailable("The API did not answer in time.", "Call add_leads again.", certain=False)
+            raise ApiUnavailable("The API did not answer in time.", "Call add_leads again.", fate="unknown")
         if isinstance(outcome[0], CleanlistError):
             raise outcome[0]
         return outcome[0]
@@ -429,7 +429,7 @@ def _is_lost(error: CleanlistError) -> bool:
         return False
     if error.status in _PERHAPS_DONE or _EXISTS.intersection(re.split(r"[_-]", error.code.lower())):
         return True
-    return error.status not in _REFUSALS and not error.certain
+    return error.status not in _REFUSALS and not error.nothing_started
 
 
 def _wait_to_repeat(attempt: int, error: CleanlistError, deadline: Deadline) -> float | None:
@@ -444,7 +444,6 @@ def _explained(error: CleanlistError) -> CleanlistError:
         return FeatureGated(
             "CSV import is switched off for this Cleanlist account.",
             "Tell the user; people can be added to the list at portal.cleanlist.ai, or enriched one by one.",
-            status=503,
-            request_id=error.request_id,
+            answered=error.answered,
         )
     return error

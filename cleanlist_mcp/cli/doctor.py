@@ -310,7 +310,7 @@ def _limits(settings: Settings, spent: Spent) -> Finding:
     return Finding(
         "ok",
         "limits",
-        f"Daily limit {daily}, {spent.last_day} counted in the last 24 hours; {settings.person_allowance} "
+        f"Daily limit {daily}, {spent.last_day} counted in the last 24 hours; {settings.hourly_unquoted_limit} "
         "credits an hour for single people.",
     )
 
@@ -360,7 +360,7 @@ def _network_fault(error: ApiError, host: str) -> Finding:
         name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy") if os.environ.get(name)
     ]
     via = f" (a proxy is set in {', '.join(proxies)})" if proxies else ""
-    if error.certain:
+    if error.nothing_started:
         return Finding(
             "fault",
             "network",

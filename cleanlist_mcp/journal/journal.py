@@ -262,7 +262,7 @@ class Journal:
         the identifiers of this call too, so that the next call may give those alone.
 
         Raises:
-            PersonAllowance, DailyLimit: if a limit would be passed.
+            HourlyUnquotedLimit, DailyLimit: if a limit would be passed.
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
         context = self._digest("context", self._account, scope, into)

@@ -151,9 +151,11 @@ class ListDirectory:
         return AmbiguousList(
             f"{len(lists)} lists have that name.",
             "Ask the user which one is meant, then call again with its id as list_id.",
-            list_ids=[item.list_id for item in lists[:NAMED]],
-            lead_counts=[item.lead_count for item in lists[:NAMED]],
-            created=[item.created_at for item in lists[:NAMED]],
+            figures={
+                "list_ids": [item.list_id for item in lists[:NAMED]],
+                "lead_counts": [item.lead_count for item in lists[:NAMED]],
+                "created": [item.created_at for item in lists[:NAMED]],
+            },
         )
 
     def _not_found(self, wanted: str, known: Looked) -> NotFound:

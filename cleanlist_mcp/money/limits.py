@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cleanlist_mcp.errors import CleanlistError, DailyLimit, PersonAllowance
+from cleanlist_mcp.errors import CleanlistError, DailyLimit, HourlyUnquotedLimit
 from cleanlist_mcp.money.prices import Kind
 from cleanlist_mcp.text import credits_text
 
@@ -21,9 +21,12 @@ LIST_ROUTE = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What the user allows. `daily` None means no limit; `lists_on` says whether lists can be made here."""
+    """What the user allows, in credits: `hourly_unquoted` for runs without a quote, `daily` (None: no limit) for all.
 
-    person_allowance: int
+    `lists_on` says if lists can be made here.
+    """
+
+    hourly_unquoted: int
     daily: int | None
     lists_on: bool = True
 
@@ -41,8 +44,8 @@ def check_limits(kind: Kind, cost: int, spent: Spent, limits: Limits) -> None:
     """Raise if reserving `cost` now would pass a limit.
 
     Raises:
-        PersonAllowance: for a single person, past the hourly allowance.
-        DailyLimit: for anything, past the machine's limit for a rolling day.
+        HourlyUnquotedLimit: for a single person, past the hourly limit.
+        DailyLimit: for anything, past the limit for a rolling day.
     """
     error = limit_error(kind, cost, spent, limits)
     if error is not None:
@@ -61,23 +64,23 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
                 if cost <= limits.daily
                 else ": the whole limit is smaller than this."
             ),
-            cost=cost,
-            spent_last_24h=spent.last_day,
-            daily_limit=limits.daily,
+            figures={"cost": cost, "spent_last_24h": spent.last_day, "daily_limit": limits.daily},
         )
-    if kind == "person" and spent.people_last_hour + cost > limits.person_allowance:
-        return PersonAllowance(
+    if kind == "person" and spent.people_last_hour + cost > limits.hourly_unquoted:
+        return HourlyUnquotedLimit(
             f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
-            f"{limits.person_allowance} for single people in an hour (CLEANLIST_PERSON_ALLOWANCE) are used.",
+            f"{limits.hourly_unquoted} for single people in an hour (CLEANLIST_HOURLY_UNQUOTED_LIMIT) are used.",
             f"{LIST_ROUTE[limits.lists_on]} {_settling(spent)}"
             + (
-                "The allowance frees up as the hour rolls on."
-                if cost <= limits.person_allowance
-                else "The whole allowance is smaller than that; only the user can raise it."
+                "It frees up as the hour rolls on."
+                if cost <= limits.hourly_unquoted
+                else "The whole hourly limit is smaller than that; only the user can raise it."
             ),
-            cost=cost,
-            person_allowance=limits.person_allowance,
-            person_allowance_left=allowance_left(spent, limits),
+            figures={
+                "cost": cost,
+                "hourly_unquoted_limit": limits.hourly_unquoted,
+                "hourly_unquoted_left": unquoted_left(spent, limits),
+            },
         )
     return None
 
@@ -88,6 +91,6 @@ def _settling(spent: Spent) -> str:
     return "Runs whose end was not seen yet count in full; workflow_status without arguments looks at them. "
 
 
-def allowance_left(spent: Spent, limits: Limits) -> int:
-    """Credits that single people may still use in this rolling hour."""
-    return max(limits.person_allowance - spent.people_last_hour, 0)
+def unquoted_left(spent: Spent, limits: Limits) -> int:
+    """Return the credits that runs without a quote may still use in this rolling hour."""
+    return max(limits.hourly_unquoted - spent.people_last_hour, 0)

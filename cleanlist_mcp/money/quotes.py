@@ -48,10 +48,12 @@ def check_same_work(quote: Quote, list_id: str, scope: Scope) -> None:
             "The quote is for another list or scope than this call names.",
             f'Call estimate(list_id="{list_id}", scope="{scope}") for a quote of its own, and show it to '
             "the user before spending.",
-            quoted_list_id=quote.list_id,
-            quoted_scope=quote.scope,
-            list_id=list_id,
-            scope=scope,
+            figures={
+                "quoted_list_id": quote.list_id,
+                "quoted_scope": quote.scope,
+                "list_id": list_id,
+                "scope": scope,
+            },
         )
 
 
@@ -68,9 +70,7 @@ def check_quote(quote: Quote, list_id: str, scope: Scope, now: float) -> None:
             f"The quote of {credits_text(quote.cost)} expired at {iso(quote.expires_at)}; it is {iso(now)}.",
             f'Call estimate(list_id="{list_id}", scope="{scope}") for a new quote, and show it to the user '
             "before spending.",
-            quoted_cost=quote.cost,
-            expired_at=iso(quote.expires_at),
-            now=iso(now),
+            figures={"quoted_cost": quote.cost, "expired_at": iso(quote.expires_at), "now": iso(now)},
         )
 
 
@@ -90,9 +90,7 @@ def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: S
             f"The quote costs up to {credits_text(cost)}, and max_credits allows {max_credits}.",
             f"Ask the user; if they agree to {cost}, make the same enrich_list call with max_credits={cost}."
             + (f' estimate(list_id="{list_id}", scope="partial") quotes less.' if scope != "partial" else ""),
-            quoted_cost=cost,
-            max_credits=max_credits,
-            scope=scope,
+            figures={"quoted_cost": cost, "max_credits": max_credits, "scope": scope},
         )
 
 

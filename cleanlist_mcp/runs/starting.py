@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
@@ -26,6 +26,7 @@ from cleanlist_mcp.errors import (
     ApiRefusal,
     CleanlistError,
     JournalUnusable,
+    JsonValue,
     OutcomeUnknown,
     QuoteUnknown,
     RunInProgress,
@@ -124,7 +125,7 @@ class Workflows:
         `marks` are all identifiers of the person, `into` what the list of the result is known by.
 
         Raises:
-            PersonAllowance, DailyLimit: where a limit would be passed.
+            HourlyUnquotedLimit, DailyLimit: where a limit would be passed.
             OutcomeUnknown: where this or an earlier request may have started a run.
             ApiError: where the API refused, or was never reached.
         """
@@ -300,8 +301,7 @@ class Workflows:
         try:
             default = await self._client.create_list(CreateListRequest(name=DEFAULT_LIST))
         except ApiError as exc:
-            exc.certain = True  # about the spend: it has not left
-            raise
+            raise exc.replaced(fate="not_sent") from exc  # about the spend
         return request.model_copy(update={"lead_list_id": default.list_id})
 
     async def _send_list(self, run: Run, quote: Quote, known_here: bool, lost: bool = False) -> Started:
@@ -398,13 +398,13 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
     `under_way`, is not there yet."""
     amount = text.credits_text(run.reserved)
     sent = f"The request to spend up to {amount} was sent at {text.iso(run.started_at)}"
-    figures: dict[str, Any] = {"reserved_at_most": run.reserved, "sent_at": text.iso(run.started_at)}
+    figures: dict[str, JsonValue] = {"reserved_at_most": run.reserved, "sent_at": text.iso(run.started_at)}
     if under_way:
         return OutcomeUnknown(
             f"{sent} and has not been answered yet.",
             "Call workflow_status without arguments in a few seconds to see what became of it.",
             charged="unknown",
-            **figures,
+            figures=figures,
         )
     hold = int(decisions.UNCERTAIN_HOLD // 60)
     if run.kind == "person":
@@ -424,7 +424,7 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
         f"Call credits_balance to see whether credits were reserved. {way_out} Tell the user that the "
         "charge is unknown.",
         charged="unknown",
-        **figures,
+        figures=figures,
     )
 
 
@@ -453,12 +453,11 @@ def _confirms(status: WorkflowStatus, workflow_id: str, run: Run) -> bool:
 def _answered_with(known: Run, run: Run) -> OutcomeUnknown:
     """What is said if the API answers a request with the id of other work."""
     error = outcome_unknown(run)
-    error.message = (
+    message = (
         f"Cleanlist answered with the id of an earlier run ({known.workflow_id}), which is not what was asked for. "
         f"Whether this run was started, and up to {text.credits_text(run.reserved)} taken for it, is not known."
     )
-    error.figures["answered_with"] = known.workflow_id
-    return error
+    return error.replaced(message=message, figures={**error.figures, "answered_with": known.workflow_id})
 
 
 def _in_progress(run: Run) -> RunInProgress:
@@ -466,13 +465,13 @@ def _in_progress(run: Run) -> RunInProgress:
     return RunInProgress(
         "This list is being enriched in this scope already, under another quote; nothing was started.",
         f"Call workflow_status({which}) to follow that run.",
-        workflow_id=run.workflow_id,
+        figures={"workflow_id": run.workflow_id},
     )
 
 
 def _is_certain(error: CleanlistError) -> bool:
     """Whether nothing was started: the API said so, or nothing was sent."""
-    return not isinstance(error, ApiError) or error.certain
+    return not isinstance(error, ApiError) or error.nothing_started
 
 
 def _run_of(decision: Decision) -> Run:
@@ -489,10 +488,9 @@ def _quote_error(error: CleanlistError, quote: Quote, known_here: bool) -> Clean
             return QuoteUnknown(
                 f"The API does not accept this quote. {said}",
                 remedy,
-                request_id=error.request_id,
-                docs_url=error.docs_url,
+                figures={"request_id": error.answered.request_id, "docs_url": error.answered.docs_url},
             )
-        error.next_step = remedy
+        return error.replaced(next_step=remedy)
     return error
 
 

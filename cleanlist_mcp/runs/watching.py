@@ -245,7 +245,7 @@ class Watcher:
                 await self._record(poller, status)
         except ApiError as exc:
             poller.error = exc
-            poller.given_up = exc.certain and not exc.retryable
+            poller.given_up = exc.nothing_started and not exc.retryable
             if isinstance(exc, NotFound) and poller.known:
                 await self._journal.vanished(poller.workflow_id)
                 # Accepted a moment ago, it may not be known everywhere at the API yet.

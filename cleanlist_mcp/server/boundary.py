@@ -20,6 +20,7 @@ from cleanlist_mcp.answers.shapes import Result, compact
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import (
+    Advice,
     ApiError,
     ApiUnavailable,
     CleanlistError,
@@ -55,6 +56,9 @@ Cell = Field(max_length=MAX_CELL)
 
 MOST_VALUES = 10_000
 """Values and names in the arguments of one call: 500 people with every field have 8,500."""
+
+ERROR_WORD = "Error: "
+"""Word before the error object."""
 
 ERROR_META = "ai.cleanlist/error"
 
@@ -136,11 +140,15 @@ def make_tool(
 
 
 def error_result(error: CleanlistError) -> CallToolResult:
-    """The error object of the contract, as text: clients check structured content even of errors."""
+    """Return the error object of the contract as text that is no JSON by itself.
+
+    Some clients take a text that is JSON, or structured content, for the tool's answer and check it against the output
+    schema; their models would then read about the schema and not about the error.
+    """
     body = error_body(error)
     return CallToolResult(
         is_error=True,
-        content=[TextContent(type="text", text=compact({"error": body}))],
+        content=[TextContent(type="text", text=ERROR_WORD + compact({"error": body}))],
         _meta={ERROR_META: {"code": body["code"], "charged": body["charged"]}},
     )
 
@@ -154,13 +162,18 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
         "charged": error.charged,
         "retryable": error.retryable,
         "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
-        "next_step": error.next_step,
+        "next_step": _for_a_model(error.next_step),
         "field_errors": error.field_errors,
-        "request_id": api.request_id if api else None,
-        "docs_url": api.docs_url if api else None,
+        "request_id": api.answered.request_id if api else None,
+        "docs_url": api.answered.docs_url if api else None,
         **error.figures,
     }
     return blot_all({name: value for name, value in body.items() if value is not None})
+
+
+def _for_a_model(next_step: str) -> str:
+    """Return a next step addressed to an assistant, also one that only the user can take."""
+    return f"Ask the user: {next_step}" if isinstance(next_step, Advice) else next_step
 
 
 def invalid_arguments(error: ValidationError, schema: dict[str, Any]) -> InvalidArguments:
