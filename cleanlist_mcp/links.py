@@ -1,7 +1,7 @@
-"""Web addresses from the API: which of them may be handed on to a person, a model or a program."""
+"""Web addresses: of the API itself, and those from it that may be handed on to a person, a model or a program."""
 
 import re
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from urllib.parse import urlsplit
 
 from cleanlist_mcp.secrecy import holds_secret
@@ -37,6 +37,46 @@ def is_public(link: str) -> bool:
 def may_be_handed_on(link: str, api: str) -> bool:
     """Return whether a link of the API at the address `api` is public, or of that API's own origin."""
     return is_public(link) or (is_written_plainly(link) and _origin(link) == _origin(api))
+
+
+def problem_with_api(address: str) -> str | None:
+    """Return why requests with a key cannot go to `address`, as the end of a sentence; None if they can."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # urlsplit checks the port only when it is asked for
+    except ValueError:
+        return "is not an address"
+    if not parts.hostname or not address.isascii() or not address.isprintable() or " " in address:
+        return "is not an address"  # ASCII alone: a name in another script is written in punycode
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "has a user, a query or a fragment"
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
+        return None
+    return "is not HTTPS"
+
+
+def api_of(base_url: str) -> str:
+    """Return the API that an address leads to, equal for all ways of writing it.
+
+    Both prefixes of a host lead to the same accounts (vendor's documentation), and so do all names of this machine.
+    """
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    if is_loopback(host):
+        host = "loopback"
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower())
+    path = re.sub(r"/+", "/", parts.path).rstrip("/").lower()
+    return f"{host}:{port}{re.sub(r'/(v1/public|v2)$', '', path)}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` names this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _origin(address: str) -> tuple[str, str, int | None]:

@@ -9,11 +9,12 @@ from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.runs.starting import Workflows
 from cleanlist_mcp.runs.watching import Watcher
-from cleanlist_mcp.settings import Settings, api_of
+from cleanlist_mcp.settings import Settings
 
 if TYPE_CHECKING:
     import httpx

@@ -5,15 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cleanlist_mcp.api_key import NO_KEY
 from cleanlist_mcp.errors import NotConfigured, SettingsError
-from cleanlist_mcp.settings import (
-    DEFAULT_BASE_URL,
-    NO_KEY,
-    VARIABLES,
-    Settings,
-    api_of,
-    unknown_variables,
-)
+from cleanlist_mcp.links import api_of
+from cleanlist_mcp.settings import DEFAULT_BASE_URL, VARIABLES, Settings, unknown_variables
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -28,7 +23,9 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-@pytest.mark.parametrize("value", ["", "   ", "${user_config.anything}"])
+@pytest.mark.parametrize(
+    "value", ["", "   ", "${user_config.anything}", '""', "\u200b", '"${user_config.anything}"']
+)
 def test_blank_and_unsubstituted_values_count_as_unset(name: str, value: str) -> None:
     assert Settings.from_environment({name: value}) == Settings.from_environment({})
 
@@ -41,6 +38,16 @@ def test_blank_and_unsubstituted_values_count_as_unset(name: str, value: str) ->
         ("CLEANLIST_HOURLY_UNQUOTED_LIMIT", "-1", "0 to"),
         ("CLEANLIST_DAILY_LIMIT", "1e3", "0 to"),
         ("CLEANLIST_DAILY_LIMIT", "١٢", "0 to"),
+        *(
+            ("CLEANLIST_DAILY_LIMIT", value, "or none")
+            for value in ("1.000", "1,00", "1,000.0", "10,00,000", ",100")
+        ),
+        ("CLEANLIST_DAILY_LIMIT", "1,000 000", "0 to"),
+        ("CLEANLIST_DAILY_LIMIT", "1,000,000,000", "0 to 999,999,999"),
+        ("CLEANLIST_HOURLY_UNQUOTED_LIMIT", "unlimited", "0 to"),
+        ("CLEANLIST_MAX_WAIT_SECONDS", "46", "0 to 45"),
+        ("CLEANLIST_MAX_WAIT_SECONDS", "-1", "0 to 45"),
+        ("CLEANLIST_EXCLUDE_FILE", "blocked.csv", "an absolute path to a file"),
         ("CLEANLIST_CONFIRM", "sometimes", "auto, always, never"),
         ("CLEANLIST_TOOLSETS", "core,everything", "core, lists"),
         ("CLEANLIST_TIMEOUT_SECONDS", "0", "1 to 120"),
@@ -86,6 +93,95 @@ def test_words_are_understood_whatever_their_case() -> None:
     assert (settings.sandbox, settings.confirm, settings.log_level) == (True, "never", "DEBUG")
 
 
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [
+        ("0", 0),
+        ("1,000", 1000),
+        ("1,000,000", 1_000_000),
+        ("1_000", 1000),
+        ("1'000", 1000),
+        ("12\u202f500", 12_500),
+        ('"1,000"', 1000),
+        *((word, None) for word in ("none", "None", "null", "n/a", "-", "unlimited", "No limit", '"none"')),
+    ],
+)
+def test_a_limit_is_understood_as_people_write_it(value: str, limit: int | None) -> None:
+    assert Settings.from_environment({"CLEANLIST_DAILY_LIMIT": value}).daily_limit == limit
+
+
+def test_the_hourly_limit_takes_the_same_numbers_and_none_is_its_default() -> None:
+    def hourly(value: str) -> int:
+        return Settings.from_environment({"CLEANLIST_HOURLY_UNQUOTED_LIMIT": value}).hourly_unquoted_limit
+
+    assert (hourly("1,000"), hourly("0"), hourly("none")) == (1000, 0, 100)
+
+
+def test_a_wait_may_be_capped_at_nothing_or_at_parts_of_a_second() -> None:
+    seconds = [
+        Settings.from_environment({"CLEANLIST_MAX_WAIT_SECONDS": value}).max_wait_seconds
+        for value in ("0", "4.5", "45", "")
+    ]
+
+    assert seconds == [0, 4.5, 45, 45]
+
+
+KEY = "clapi_fictional"
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        f'"{KEY}"',
+        f"'{KEY}'",
+        f"\u201c{KEY}\u201d",
+        f"`{KEY}`",
+        f"Bearer {KEY}",
+        f"bearer  {KEY}",
+        f"Authorization: Bearer {KEY}",
+        f'"Bearer {KEY}"',
+        f'Bearer "{KEY}"',
+        f"\ufeff{KEY}",
+        f"{KEY}\u200b",
+        "clapi_\u200dfictional",
+        f" \xa0{KEY}\u2060\n",
+    ],
+)
+def test_what_was_copied_along_with_a_key_is_taken_off(tmp_path: Path, pasted: str) -> None:
+    path = tmp_path / "key"
+    path.write_text(pasted, "utf-8")
+
+    assert Settings.from_environment({"CLEANLIST_API_KEY": pasted}).require_key() == KEY
+    assert Settings.from_environment({"CLEANLIST_API_KEY_FILE": str(path)}).require_key() == KEY
+
+
+@pytest.mark.parametrize("pasted", ["Bearer", '""', "Bearer ${api_key}", '"${user_config.api_key}"'])
+def test_what_holds_no_key_is_none(pasted: str) -> None:
+    settings = Settings.from_environment({"CLEANLIST_API_KEY": pasted})
+
+    with pytest.raises(NotConfigured):
+        settings.require_key()
+
+
+def test_a_path_keeps_its_blanks(tmp_path: Path) -> None:
+    folder = tmp_path / "My  files"
+    folder.mkdir()
+
+    assert Settings.from_environment({"CLEANLIST_CSV_DIR": f'"{folder}"'}).csv_dir == folder
+
+
+@pytest.mark.skipif(os.name == "nt", reason="users are known by HOME and a list of users on POSIX")
+def test_a_user_without_a_home_has_no_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+
+    assert Settings.from_environment({}).state_dir is None
+
+
 def test_the_core_cannot_be_switched_off() -> None:
     assert Settings.from_environment({"CLEANLIST_TOOLSETS": "lists"}).toolsets == {"core", "lists"}
     assert Settings.from_environment({"CLEANLIST_TOOLSETS": " core , "}).toolsets == {"core"}
@@ -94,11 +190,11 @@ def test_the_core_cannot_be_switched_off() -> None:
 @pytest.mark.parametrize(
     ("value", "named", "remedy"),
     [
-        ("clext_abcdef", "browser-extension", "create a key"),
-        ("__encrypted__:AAAA", "still encrypted", "enter it again in the extension's settings"),
-        ("sk-something", "starts with clapi_", "create a key"),
-        ("clapi_with space", "starts with clapi_", "create a key"),
-        ("clapi_schlüssel", "starts with clapi_", "create a key"),
+        ("clext_abcdef", "browser-extension", "Create a key"),
+        ("__encrypted__:AAAA", "still encrypted", "Enter it again in the extension's settings"),
+        ("sk-something", "starts with clapi_", "Create a key"),
+        ("clapi_with space", "starts with clapi_", "Create a key"),
+        ("clapi_schlüssel", "starts with clapi_", "Create a key"),
     ],
 )
 def test_a_key_that_cannot_work_stops_calls_and_not_the_start(value: str, named: str, remedy: str) -> None:
@@ -142,13 +238,13 @@ def test_a_key_file_is_read_as_editors_write_it(
         assert settings.require_key() == "clapi_fictional"
     else:
         assert settings.api_key is None
-        assert fault in settings.key_fault.text
-        assert "CLEANLIST_API_KEY_FILE" in settings.key_fault.remedy
+        assert fault in settings.key_problem.text
+        assert "CLEANLIST_API_KEY_FILE" in settings.key_problem.advice
 
 
 @pytest.mark.parametrize("name", sorted(set(VARIABLES) - {"CLEANLIST_API_KEY", "CLEANLIST_API_KEY_FILE"}))
-def test_ciphertext_of_the_host_is_named_as_its_fault(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}: was passed still encrypted, a fault of the host"):
+def test_ciphertext_of_the_host_is_named_as_its_error(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: was passed still encrypted, an error of the host"):
         Settings.from_environment({name: "__encrypted__:AAAA"})
 
 
@@ -161,7 +257,7 @@ def test_a_home_folder_that_is_not_known_is_one_line(name: str) -> None:
 def test_a_key_file_in_an_unknown_home_does_not_stop_the_start() -> None:
     settings = Settings.from_environment({"CLEANLIST_API_KEY_FILE": "~nobody-of-that-name/key"})
 
-    assert "cannot be read" in settings.key_fault.text
+    assert "cannot be read" in settings.key_problem.text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
@@ -169,7 +265,7 @@ def test_a_key_file_that_never_ends_does_not_hold_up_the_start(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe")
     settings = Settings.from_environment({"CLEANLIST_API_KEY_FILE": str(tmp_path / "pipe")})
 
-    assert "cannot be read" in settings.key_fault.text
+    assert "cannot be read" in settings.key_problem.text
 
 
 def test_the_key_is_in_no_repr() -> None:
@@ -195,7 +291,7 @@ def test_the_key_can_stand_in_a_file(tmp_path: Path) -> None:
 def test_the_sandbox_needs_no_key_and_reads_none() -> None:
     settings = Settings.from_environment({"CLEANLIST_SANDBOX": "true", "CLEANLIST_API_KEY": "clext_x"})
 
-    assert settings.api_key is None and settings.key_fault == NO_KEY
+    assert settings.api_key is None and settings.key_problem == NO_KEY
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:

@@ -80,7 +80,7 @@ def test_a_placeholder_that_was_never_replaced_is_recognised_as_no_key() -> None
     settings = Settings.from_environment({"CLEANLIST_API_KEY": client_config.PLACEHOLDER})
 
     assert settings.api_key is None
-    assert "CLEANLIST_API_KEY" in settings.key_fault.text
+    assert "CLEANLIST_API_KEY" in settings.key_problem.text
 
 
 def test_vs_code_asks_for_the_key_and_hides_it() -> None:

@@ -40,8 +40,8 @@ from cleanlist_mcp.api.wire import (
 )
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import Advice, Answered, ApiError, ApiUnavailable, BadResponse, RateLimited, where
-from cleanlist_mcp.links import may_be_handed_on
-from cleanlist_mcp.settings import Settings, is_loopback
+from cleanlist_mcp.links import is_loopback, may_be_handed_on
+from cleanlist_mcp.settings import Settings
 
 PATIENCE = 10.0
 """Seconds that one call may spend between repeats of a request."""
@@ -287,7 +287,7 @@ class CleanlistClient:
         if isinstance(body, BaseModel):
             body = body.model_dump(exclude_none=True)
         request = _Request(method, path, body, query, what, spends, polled_run)
-        give_up_at = self._clock.monotonic() + patience
+        give_up_at = self._clock.monotonic() + min(patience, self._settings.max_wait_seconds)
         stop = stop or anyio.Event()
         attempt = 1
         while True:

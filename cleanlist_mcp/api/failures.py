@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 from cleanlist_mcp.api.reading import lenient_json, workflow_id_in
+from cleanlist_mcp.api_key import KEYS_PAGE
 from cleanlist_mcp.errors import (
     Advice,
     Answered,
@@ -31,7 +32,6 @@ from cleanlist_mcp.errors import (
 )
 from cleanlist_mcp.links import is_public
 from cleanlist_mcp.secrecy import holds_secret
-from cleanlist_mcp.settings import KEYS_PAGE
 from cleanlist_mcp.text import clean
 
 REFUSED = "The API refused the request."

@@ -127,7 +127,8 @@ class RunFollower:
         return await self._call.services.watcher.watch(workflow_id, since, seconds, self._call.on_change)
 
     def _room(self, wait_seconds: int) -> float:
-        return min(float(wait_seconds), self._call.deadline.room())
+        longest = self._call.settings.max_wait_seconds  # for clients that give up early
+        return min(float(wait_seconds), float(longest), self._call.deadline.room())
 
     def _report(
         self,

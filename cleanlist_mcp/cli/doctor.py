@@ -174,7 +174,7 @@ def _variables(environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _is_placeholder(environment: Mapping[str, str], name: str) -> bool:
-    from cleanlist_mcp.settings import UNFILLED
+    from cleanlist_mcp.environment import UNFILLED
 
     return environment.get(name, "").strip().startswith(UNFILLED)
 
@@ -199,13 +199,13 @@ def _sandbox(environment: Mapping[str, str]) -> Finding:
 
 
 def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
-    fault = settings.key_fault
+    problem = settings.key_problem
     unfilled = _is_placeholder(environment, "CLEANLIST_API_KEY")
     return Finding(
         "fault",
         "key",
-        fault.text + (" The client left a placeholder (${...}) in CLEANLIST_API_KEY." if unfilled else ""),
-        f"{_sentence(fault.remedy)}. A key that stands in a client's configuration is not seen "
+        problem.text + (" The client left a placeholder (${...}) in CLEANLIST_API_KEY." if unfilled else ""),
+        f"{problem.advice} A key that stands in a client's configuration is not seen "
         "from a terminal: to check it here, set CLEANLIST_API_KEY for this command too. To try the tools without a "
         "key, set CLEANLIST_SANDBOX=true.",
     )
@@ -274,8 +274,8 @@ async def _account(
 
 
 def _scopes(settings: Settings, who: Whoami) -> list[Finding]:
+    from cleanlist_mcp.api_key import KEYS_PAGE
     from cleanlist_mcp.server.instructions import SCOPES_NEEDED, switched_on
-    from cleanlist_mcp.settings import KEYS_PAGE
 
     if who.scopes is None:
         text = "The API named no scopes of this key, so they could not be checked."
@@ -318,7 +318,7 @@ def _limits(settings: Settings, spent: Spent) -> Finding:
 def _api_fault(error: ApiError, settings: Settings) -> Finding:
     """What an answer of the API, or its absence, means for whoever runs the doctor."""
     from cleanlist_mcp import errors
-    from cleanlist_mcp.settings import KEYS_PAGE
+    from cleanlist_mcp.api_key import KEYS_PAGE
 
     new_key = f"a new one is made at {KEYS_PAGE}. Put it in {_KEYS_PLACE}, {_RESTART}."
     if isinstance(error, errors.Unauthorized):
