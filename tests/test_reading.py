@@ -373,7 +373,9 @@ def test_where_there_is_no_body_its_encoding_matters_to_nobody(encodings: list[s
     assert fed(Body(encodings), b"") == b""
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b" + b"x" * 50, gzip.compress(b"x" * 500, mtime=0)[:-9] + b"noise" * 20])
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b" + b"x" * 50, gzip.compress(b"x" * 500, mtime=0)[:-9] + b"noise" * 20]
+)
 def test_what_is_not_packed_as_it_says_is_refused(content: bytes) -> None:
     with pytest.raises(BodyRefused):
         fed(Body(["gzip"]), content + b"y" * 50)
