@@ -11,10 +11,11 @@ import pytest
 
 from cleanlist_mcp.sandbox.app import ENDPOINTS, transport
 from cleanlist_mcp.sandbox.state import IN_PROCESS_ORIGIN, PUBLIC_PREFIX, SECOND_PREFIX, Sandbox
-from tests.vendor_schema import OPERATIONS, Held, answer_faults, misfits, operation_of
+from tests.vendor_schema import OPERATIONS, SEARCHES, Held, answer_faults, misfits, operation_of
 
 PREFIXES = (PUBLIC_PREFIX, SECOND_PREFIX)
 CSV = base64.b64encode(b"Mail,Site\r\na@fable.example,fable.example\r\n").decode()
+KNOWN = (*OPERATIONS, *SEARCHES)
 ALWAYS_REFUSED = {("POST", "/smart-agents/run"), ("GET", "/smart-agents/{task_id}")}
 """Calls that no plan of the sandbox includes."""
 
@@ -41,6 +42,8 @@ class Place:
         agent = {"list_id": self.list_id, "column_name": "Fit", "quote_id": "qte_1", "max_rows": 5}
         return {
             ("POST", "/enrichment/bulk"): {bulk: self.list_id, "scope": "full", "quote_id": self.quote_id},
+            ("POST", "/search/people"): {"filters": {"titles": ["VP Sales"]}, "limit": 3, "cursor": None},
+            ("POST", "/search/companies"): {"filters": {"industries": ["Software"]}},
             ("POST", "/credits/estimate"): {"tool": "enrich_list", "list_id": self.list_id, "scope": "full"},
             ("POST", "/lead-lists"): {"name": "New", "description": None, "folder_id": None},
             ("PATCH", one): {"name": "Renamed", "description": None},
@@ -91,7 +94,7 @@ async def at(prefix: str) -> AsyncIterator[Place]:
 
 
 def with_bodies() -> list[tuple[str, str]]:
-    return [(one.method, one.path) for one in OPERATIONS if one.bodies]
+    return [(one.method, one.path) for one in KNOWN if one.bodies]
 
 
 def taken(place: Place, method: str, path: str) -> tuple[str, dict[str, Any]]:
@@ -102,7 +105,7 @@ def taken(place: Place, method: str, path: str) -> tuple[str, dict[str, Any]]:
 
 
 def one_of(method: str, path: str) -> Any:
-    return next(one for one in OPERATIONS if (one.method, one.path) == (method, path))
+    return next(one for one in KNOWN if (one.method, one.path) == (method, path))
 
 
 def places_of(answer: httpx.Response) -> list[list[Any]]:
@@ -110,8 +113,8 @@ def places_of(answer: httpx.Response) -> list[list[Any]]:
     return [fault["loc"] for fault in answer.json()["detail"]]
 
 
-def test_the_sandbox_has_the_calls_of_the_schema_and_no_other() -> None:
-    assert {(one.method, one.path) for one in ENDPOINTS} == {(one.method, one.path) for one in OPERATIONS}
+def test_the_sandbox_has_the_calls_of_the_vendor_and_no_other() -> None:
+    assert {(one.method, one.path) for one in ENDPOINTS} == {(one.method, one.path) for one in KNOWN}
 
 
 async def test_every_call_answers_with_what_the_vendors_model_has(place: Place) -> None:
@@ -138,7 +141,7 @@ async def test_every_call_answers_with_what_the_vendors_model_has(place: Place) 
 
     answered = {operation_of(verb, path) for verb, path, status in place.network.answers if status < 300}
     assert {(one.method, one.path) for one in answered if one} == {
-        (one.method, one.path) for one in OPERATIONS
+        (one.method, one.path) for one in KNOWN
     } - ALWAYS_REFUSED
 
 
@@ -173,7 +176,7 @@ async def test_a_field_that_the_schema_lacks_is_refused(
 
 
 def required() -> Iterator[tuple[str, str, str]]:
-    for one in OPERATIONS:
+    for one in KNOWN:
         for name, field in one.bodies[0].model_fields.items() if one.bodies else ():
             if field.is_required():
                 yield one.method, one.path, name
@@ -208,6 +211,20 @@ async def test_a_field_that_the_schema_requires_is_missed(method: str, path: str
         ("POST", "/enrichment/person", {"enrichment_type": "Full"}),
         ("POST", "/enrichment/person", {"include_phone": None}),
         ("POST", "/enrichment/person", {"email": ["surely@fable.example"]}),
+        ("POST", "/search/people", {"filters": {}}),
+        ("POST", "/search/people", {"filters": {"titles": []}}),
+        ("POST", "/search/people", {"filters": {"titles": None}}),
+        ("POST", "/search/people", {"filters": {"titles": "VP Sales"}}),
+        ("POST", "/search/people", {"filters": {"titles": [""]}}),
+        ("POST", "/search/people", {"filters": {"job_titles": ["VP Sales"]}}),
+        ("POST", "/search/people", {"filters": {"industries": ["Software"]}}),
+        ("POST", "/search/people", {"limit": 0}),
+        ("POST", "/search/people", {"limit": 501}),
+        ("POST", "/search/people", {"limit": "25"}),
+        ("POST", "/search/companies", {"filters": {}}),
+        ("POST", "/search/companies", {"filters": {"titles": ["VP Sales"]}}),
+        ("POST", "/search/companies", {"filters": {"employee_count_ranges": "51-200"}}),
+        ("POST", "/search/companies", {"limit": 501}),
         ("POST", "/enrichment/by-task", {"data_points": []}),
         ("POST", "/enrichment/by-task", {"entity_ids": [7]}),
         ("POST", "/enrichment/bulk", {"scope": "phone_only"}),

@@ -2,7 +2,7 @@
 
 The models are those of the vendor's SDK, which is generated from its OpenAPI file. There every object is closed, and
 what may be null says so; the generated models keep unknown members and take null nearly everywhere. Both are put
-right here.
+right here. Searches are in neither; their models are written here after what the API's users send and read.
 """
 
 import json
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import cleanlist_ai as sdk  # type: ignore[import-untyped]
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 
 ANY_TEXT = "[^/]+"
 
@@ -58,6 +58,67 @@ ERROR_MAY_HAVE = frozenset(
     }
 )
 """Members of the error object (vendor's developer documentation, page on errors)."""
+
+
+Words = Annotated[list[StrictStr], Field(min_length=1)]
+
+
+class PeopleFilters(BaseModel):
+    """Filters of a search for people; at least one of them."""
+
+    titles: Words = []
+    seniorities: Words = []
+    management_levels: Words = []
+    departments: Words = []
+    location_city: Words = []
+    location_state: Words = []
+    location_country: Words = []
+    locations: Words = []
+    company_names: Words = []
+    company_domains: Words = []
+    company_headcount: Words = []
+    company_industries: Words = []
+
+
+class CompanyFilters(BaseModel):
+    """Filters of a search for companies; at least one of them."""
+
+    industries: Words = []
+    employee_count_ranges: Words = []
+    locations: Words = []
+    names: Words = []
+    domains: Words = []
+
+
+class PeopleSearch(BaseModel):
+    """The body of a search for people."""
+
+    filters: PeopleFilters
+    limit: Annotated[StrictInt, Field(ge=1, le=500)] = 25
+    cursor: StrictStr | None = None
+
+
+class CompanySearch(BaseModel):
+    """The body of a search for companies."""
+
+    filters: CompanyFilters
+    limit: Annotated[StrictInt, Field(ge=1, le=500)] = 25
+    cursor: StrictStr | None = None
+
+
+class Found(BaseModel):
+    """The answer to a search. Nothing is promised of its rows but an id, a whole number, and a name."""
+
+    task_id: StrictStr | None
+    timestamp_ms: StrictInt | None
+    agent_instructions: StrictStr | None
+    usage: StrictStr | None
+    message: StrictStr | None
+    results: list[dict[str, Any]]
+    total: StrictInt
+    cursor: StrictStr | None
+    truncation_warning: StrictStr | None
+    credits_charged: Annotated[StrictInt, Field(ge=0, le=0)]
 
 
 @dataclass(frozen=True)
@@ -117,9 +178,18 @@ OPERATIONS = (
 )
 
 
+SEARCHES = (
+    Operation("POST", "/search/people", Found, (PeopleSearch,)),
+    Operation("POST", "/search/companies", Found, (CompanySearch,)),
+)
+"""The calls that the vendor's pages name and its schema lacks."""
+
+
 def operation_of(method: str, path: str) -> Operation | None:
-    """The call that a path without its prefix is; None for one that the schema does not have."""
-    fitting = (one for one in OPERATIONS if one.method == method and one.pattern.fullmatch(path))
+    """The call that a path without its prefix is; None for one that the vendor is not known to have."""
+    fitting = (
+        one for one in (*OPERATIONS, *SEARCHES) if one.method == method and one.pattern.fullmatch(path)
+    )
     return next(fitting, None)
 
 
@@ -133,7 +203,7 @@ def answer_faults(method: str, path: str, status: int, data: Any) -> list[str]:
         return [f"no such operation: {method} {path}"]
     if status not in operation.statuses:
         return [f"{method} {path} does not answer {status}"]
-    return [*misfits(operation.answer, data), *_word_faults(data)]
+    return [*misfits(operation.answer, data), *_word_faults(data), *_row_faults(data)]
 
 
 def _word_faults(answer: dict[str, Any]) -> Iterator[str]:
@@ -145,6 +215,15 @@ def _word_faults(answer: dict[str, Any]) -> Iterator[str]:
     address = answer.get("user_email") or "a***@b"
     if not re.fullmatch(r".\*\*\*@.+", address):
         yield "user_email is not masked"
+
+
+def _row_faults(answer: dict[str, Any]) -> Iterator[str]:
+    """Rows of a search without an id or a name, however these are called."""
+    for row in answer["results"] if "truncation_warning" in answer else ():
+        ids = [row[name] for name in ("id", "entity_id") if name in row]
+        names = [row[name] for name in ("full_name", "name", "company_name") if row.get(name)]
+        if len(ids) != 1 or type(ids[0]) is not int or not names:
+            yield f"neither an id nor a name: {row}"
 
 
 def _refusal_faults(status: int, data: Any) -> Iterator[str]:
@@ -180,7 +259,7 @@ def _beyond(model: Any, data: Any, where: str) -> Iterator[str]:
         yield from (f"{where}.{name}: unknown member" for name in sorted(data.keys() - fields.keys()))
     for name, field in fields.items():
         value, place = data.get(name), f"{where}.{name}"
-        never_null = field.default is not None or (model.__name__, name) in NEVER_NULL
+        never_null = not _nullable(field) or (model.__name__, name) in NEVER_NULL
         if name in data and value is None and never_null:
             yield f"{place}: null"
         if isinstance(value, list) and None in value:
@@ -192,6 +271,11 @@ def _beyond(model: Any, data: Any, where: str) -> Iterator[str]:
         if nested is not None:
             for item in value if isinstance(value, list) else [value]:
                 yield from _beyond(nested, item, place)
+
+
+def _nullable(field: Any) -> bool:
+    """Return True if a member may be null: its default is, or it has none and its own words allow it."""
+    return field.default is None or (field.is_required() and type(None) in _parts(field.annotation))
 
 
 def _model_in(annotation: Any) -> Any:

@@ -19,12 +19,25 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ExceptionHandler
 
-from cleanlist_mcp.sandbox import enrichment, workspace
 from cleanlist_mcp.sandbox.accounts import ApiKey
-from cleanlist_mcp.sandbox.call import Call, Reply, Version
+from cleanlist_mcp.sandbox.call import Call, Reply
+from cleanlist_mcp.sandbox.endpoints import (
+    account,
+    cohorts,
+    company,
+    estimates,
+    exporting,
+    importing,
+    lead_lists,
+    leads,
+    runs,
+    searches,
+    smart_agents,
+)
 from cleanlist_mcp.sandbox.faults import ConnectionDropped, Fault
 from cleanlist_mcp.sandbox.problems import FrameworkProblem, Problem, too_many_requests
 from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, SECOND_PREFIX, RequestRecord, Sandbox
+from cleanlist_mcp.sandbox.unkindness import Version
 
 # Under this name a server that can cut a connection leaves a function to do so in the ASGI scope.
 ABORT_EXTENSION = "cleanlist_sandbox.abort"
@@ -42,35 +55,37 @@ class Endpoint:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/whoami", None, workspace.whoami),
-    Endpoint("GET", "/credits/balance", "credits:read", workspace.balance),
-    Endpoint("POST", "/credits/estimate", "credits:read", enrichment.estimate),
-    Endpoint("POST", "/enrichment/person", "enrich:write", enrichment.person),
-    Endpoint("POST", "/enrichment/bulk", "enrich:write", enrichment.bulk),
-    Endpoint("POST", "/enrichment/by-task", "enrich:write", enrichment.by_task),
-    Endpoint("POST", "/enrichment/company", "enrich:write", enrichment.company),
-    Endpoint("GET", "/enrichment/status/{workflow_id}", "enrich:read", enrichment.status),
-    Endpoint("POST", "/lead-lists", "lists:write", workspace.create_list),
-    Endpoint("GET", "/lead-lists", "lists:read", workspace.list_lists),
-    Endpoint("GET", "/lead-lists/{list_id}", "lists:read", workspace.get_list),
-    Endpoint("PATCH", "/lead-lists/{list_id}", "lists:write", workspace.update_list),
-    Endpoint("DELETE", "/lead-lists/{list_id}", "lists:write", workspace.delete_list),
-    Endpoint("GET", "/lead-lists/{list_id}/leads", "lists:read", workspace.get_leads),
-    Endpoint("POST", "/lead-lists/{list_id}/leads", "lists:write", workspace.add_leads),
-    Endpoint("DELETE", "/lead-lists/{list_id}/leads", "lists:write", workspace.remove_leads),
-    Endpoint("POST", "/lead-lists/{list_id}/csv-import", "lists:write", workspace.csv_import),
-    Endpoint("POST", "/export/csv/signed-url", "export:read", workspace.export_csv),
-    Endpoint("GET", "/export/json", "export:read", workspace.export_json),
-    Endpoint("GET", "/usage", "admin:api_keys", workspace.usage),
-    Endpoint("GET", "/api-keys", "admin:api_keys", workspace.api_keys),
-    Endpoint("POST", "/smart-agents/run", "smart_agents:write", workspace.run_smart_agent),
-    Endpoint("GET", "/smart-agents", "smart_agents:read", workspace.list_smart_agents),
-    Endpoint("GET", "/smart-agents/{task_id}", "smart_agents:read", workspace.get_smart_agent),
+    Endpoint("GET", "/whoami", None, account.whoami),
+    Endpoint("GET", "/credits/balance", "credits:read", account.balance),
+    Endpoint("POST", "/credits/estimate", "credits:read", estimates.estimate),
+    Endpoint("POST", "/search/people", "people:read", searches.search_people),
+    Endpoint("POST", "/search/companies", "companies:read", searches.search_companies),
+    Endpoint("POST", "/enrichment/person", "enrich:write", runs.person),
+    Endpoint("POST", "/enrichment/bulk", "enrich:write", runs.bulk),
+    Endpoint("POST", "/enrichment/by-task", "enrich:write", cohorts.by_task),
+    Endpoint("POST", "/enrichment/company", "enrich:write", company.company),
+    Endpoint("GET", "/enrichment/status/{workflow_id}", "enrich:read", runs.status),
+    Endpoint("POST", "/lead-lists", "lists:write", lead_lists.create_list),
+    Endpoint("GET", "/lead-lists", "lists:read", lead_lists.list_lists),
+    Endpoint("GET", "/lead-lists/{list_id}", "lists:read", lead_lists.get_list),
+    Endpoint("PATCH", "/lead-lists/{list_id}", "lists:write", lead_lists.update_list),
+    Endpoint("DELETE", "/lead-lists/{list_id}", "lists:write", lead_lists.delete_list),
+    Endpoint("GET", "/lead-lists/{list_id}/leads", "lists:read", leads.get_leads),
+    Endpoint("POST", "/lead-lists/{list_id}/leads", "lists:write", leads.add_leads),
+    Endpoint("DELETE", "/lead-lists/{list_id}/leads", "lists:write", leads.remove_leads),
+    Endpoint("POST", "/lead-lists/{list_id}/csv-import", "lists:write", importing.csv_import),
+    Endpoint("POST", "/export/csv/signed-url", "export:read", exporting.export_csv),
+    Endpoint("GET", "/export/json", "export:read", exporting.export_json),
+    Endpoint("GET", "/usage", "admin:api_keys", account.usage),
+    Endpoint("GET", "/api-keys", "admin:api_keys", account.api_keys),
+    Endpoint("POST", "/smart-agents/run", "smart_agents:write", smart_agents.run_smart_agent),
+    Endpoint("GET", "/smart-agents", "smart_agents:read", smart_agents.list_smart_agents),
+    Endpoint("GET", "/smart-agents/{task_id}", "smart_agents:read", smart_agents.get_smart_agent),
 )
 
 
 def build_app(sandbox: Sandbox) -> Starlette:
-    """The API over `sandbox`, under both prefixes."""
+    """Return the API over `sandbox`, under both prefixes."""
     routes: list[BaseRoute] = [
         Mount(PUBLIC_PREFIX, routes=_routes(sandbox, "public")),
         Mount(SECOND_PREFIX, routes=_routes(sandbox, "v2")),
@@ -81,7 +96,7 @@ def build_app(sandbox: Sandbox) -> Starlette:
 
 
 def transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
-    """A way for an httpx client to reach `sandbox` in the same process, without a port."""
+    """Return a way for an httpx client to reach `sandbox` in the same process, without a port."""
     return _InProcess(sandbox)
 
 
@@ -116,15 +131,27 @@ def _routes(sandbox: Sandbox, version: Version) -> list[Route]:
 
 
 async def _serve(sandbox: Sandbox, version: Version, endpoint: Endpoint, request: Request) -> Response:
-    path = _path(request)
+    record = _noted(sandbox, request, version)
+    if endpoint.path.startswith("/search/") and version not in sandbox.unkind.search_under:
+        record.status = 404
+        return JSONResponse({"detail": "Not Found"}, 404)
     key = sandbox.recognise(request.headers.get("authorization"))
-    record = sandbox.record(
-        RequestRecord(request.method, path, version, sandbox.clock(), dict(request.query_params))
-    )
     if key is not None:
         record.key, record.organization_id = key.label, key.organization.organization_id
     work = partial(_answer, sandbox, version, endpoint, request, record, key)
-    fault = sandbox.faults.take(request.method, path)
+    return await _well_or_badly(sandbox, request, record, work)
+
+
+def _noted(sandbox: Sandbox, request: Request, version: Version | None) -> RequestRecord:
+    query = dict(request.query_params)
+    return sandbox.record(RequestRecord(request.method, _path(request), version, sandbox.clock(), query))
+
+
+async def _well_or_badly(
+    sandbox: Sandbox, request: Request, record: RequestRecord, work: Callable[..., Awaitable[Response]]
+) -> Response:
+    """Do the work, unless a fault was arranged for this request."""
+    fault = sandbox.faults.take(record.method, record.path)
     if fault is None:
         response = await work()
     else:
@@ -167,8 +194,9 @@ async def _answer(
         reply = endpoint.handler(call)
     except Problem as problem:
         return JSONResponse(problem.body(), problem.status, problem.headers)
-    if patient and reply.wait > 0:
-        await sandbox.options.sleep(reply.wait)
+    wait = reply.wait + sandbox.unkind.lateness(len(sandbox.requests))
+    if patient and wait > 0:
+        await sandbox.options.sleep(wait)
     if patient and reply.finish is not None:
         reply.finish()
     return JSONResponse(reply.data, reply.status)
@@ -275,17 +303,23 @@ async def _json(request: Request) -> Any:
 
 
 async def _download(sandbox: Sandbox, request: Request) -> Response:
+    record = _noted(sandbox, request, None)
+    return await _well_or_badly(sandbox, request, record, partial(_file, sandbox, request))
+
+
+async def _file(sandbox: Sandbox, request: Request, *, patient: bool = True) -> Response:
+    """Send a finished export to whoever has its link. `patient` is for faults alone: nothing here waits."""
     export_id, signature = request.path_params["export_id"], request.query_params.get("sig", "")
     try:
         content = sandbox.export(export_id, signature)
     except Problem as problem:
         return JSONResponse(problem.body(), problem.status)
-    return Response(content, media_type="text/csv")
+    headers = {"Content-Disposition": f'attachment; filename="{export_id}.csv"'}
+    return Response(content, media_type="text/csv", headers=headers)
 
 
 async def _unknown_route(sandbox: Sandbox, request: Request, error: HTTPException) -> Response:
-    record = RequestRecord(request.method, _path(request), None, sandbox.clock(), dict(request.query_params))
-    sandbox.record(record).status = error.status_code
+    _noted(sandbox, request, None).status = error.status_code
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
 

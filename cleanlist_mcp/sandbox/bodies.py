@@ -1,14 +1,23 @@
 """What requests may carry; a body that does not fit gives FastAPI's 422.
 
 These are the sandbox's own reading of the vendor's OpenAPI schema of `/api/v2`, on purpose not shared with the
-product's client. Every body there is closed. Of `/api/v1/public` no schema is published; its bodies are the same
-but for what the vendor's quickstart shows: `lead_list_id` names the list of a bulk run and may be left out for a
-person.
+product's client; searches, which that schema lacks, are read as the API's users send them. Every body there is closed.
+Of `/api/v1/public` no schema is published; its bodies are the same but for what the vendor's quickstart shows:
+`lead_list_id` names the list of a bulk run and may be left out for a person.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from cleanlist_mcp.sandbox.problems import FrameworkProblem, missing_field
 from cleanlist_mcp.sandbox.quotes import EnrichmentType
@@ -17,6 +26,7 @@ Scope = Literal["partial", "full", "phone-only"]
 Handle = Annotated[StrictStr, Field(min_length=1)]
 Ids = list[StrictStr]
 ListName = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+Words = Annotated[list[Annotated[StrictStr, Field(min_length=1)]], Field(min_length=1)]
 IdempotencyKey = Annotated[StrictStr, Field(max_length=128)]
 ImportField = Literal[
     "first_name",
@@ -129,6 +139,71 @@ class Company(Body):
     company_ticker: StrictStr | None = None
     company_id: StrictStr | None = None
     quote_id: StrictStr | None = None
+
+
+class Filters(Body):
+    """The filters of a search: at least one, and none of them empty."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Filters":
+        if not self.model_fields_set:
+            raise ValueError("At least one filter is required")
+        return self
+
+    def given(self) -> dict[str, list[str]]:
+        """Return the filters that the caller set."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
+
+def _left_out() -> list[str]:
+    """Return the value of a filter that is not there: null, and a list without words, may not be sent."""
+    return []
+
+
+class PeopleFilters(Filters):
+    """Filters of POST /search/people."""
+
+    titles: Words = Field(default_factory=_left_out)
+    seniorities: Words = Field(default_factory=_left_out)
+    management_levels: Words = Field(default_factory=_left_out)
+    departments: Words = Field(default_factory=_left_out)
+    location_city: Words = Field(default_factory=_left_out)
+    location_state: Words = Field(default_factory=_left_out)
+    location_country: Words = Field(default_factory=_left_out)
+    locations: Words = Field(default_factory=_left_out)
+    company_names: Words = Field(default_factory=_left_out)
+    company_domains: Words = Field(default_factory=_left_out)
+    company_headcount: Words = Field(default_factory=_left_out)
+    company_industries: Words = Field(default_factory=_left_out)
+
+
+class CompanyFilters(Filters):
+    """Filters of POST /search/companies."""
+
+    industries: Words = Field(default_factory=_left_out)
+    employee_count_ranges: Words = Field(default_factory=_left_out)
+    locations: Words = Field(default_factory=_left_out)
+    names: Words = Field(default_factory=_left_out)
+    domains: Words = Field(default_factory=_left_out)
+
+
+class Search(Body):
+    """A page of a search."""
+
+    limit: Annotated[StrictInt, Field(ge=1, le=500)] = 25
+    cursor: StrictStr | None = None
+
+
+class PeopleSearch(Search):
+    """POST /search/people."""
+
+    filters: PeopleFilters
+
+
+class CompanySearch(Search):
+    """POST /search/companies."""
+
+    filters: CompanyFilters
 
 
 class NewList(Body):

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from starlette.datastructures import QueryParams
 
 from cleanlist_mcp.sandbox.accounts import ApiKey
+from cleanlist_mcp.sandbox.cohorts import Cohort
+from cleanlist_mcp.sandbox.lists import LeadList
 from cleanlist_mcp.sandbox.problems import FrameworkProblem
 from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, Sandbox
-
-Version = Literal["public", "v2"]
+from cleanlist_mcp.sandbox.unkindness import Version
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class Call:
     def organization_id(self) -> str:
         """The caller's organization."""
         return self.key.organization.organization_id
+
+    def cohort(self, task_id: str) -> Cohort:
+        """Return the cohort behind a handle of the caller's organization, or raise 404."""
+        return self.sandbox.cohorts.find(self.organization_id, task_id, self.now)
+
+    def lead_list(self) -> LeadList:
+        """Return the list that the path names, or raise 404."""
+        return self.sandbox.lists.get(self.key, self.path["list_id"])
 
     def status_url(self, workflow_id: str) -> str:
         """Where a run is polled."""

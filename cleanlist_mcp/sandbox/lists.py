@@ -11,8 +11,10 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from cleanlist_mcp.sandbox.accounts import ApiKey, User
-from cleanlist_mcp.sandbox.people import Identity
+from cleanlist_mcp.sandbox.directory import Person
+from cleanlist_mcp.sandbox.people import Identity, identity_of, profile
 from cleanlist_mcp.sandbox.problems import Problem, invalid, not_found
+from cleanlist_mcp.sandbox.unkindness import Unkindness
 
 T = TypeVar("T")
 
@@ -21,8 +23,8 @@ T = TypeVar("T")
 class Lead:
     """A person in the workspace: as first `asked` for, and what is `known` by now.
 
-    Searches go by what was asked, so that they find the same again later. `raw` means that no
-    enrichment has found anything yet.
+    Enrichment goes by what was asked, so that it finds the same again later. `raw` means that none has found
+    anything yet, `imported` that the lead came in a file.
     """
 
     lead_id: str
@@ -32,6 +34,7 @@ class Lead:
     location: str | None = None
     provider: str | None = None
     raw: bool = True
+    imported: bool = False
 
     def take(self, found: Identity, email: str | None, phone: str | None) -> None:
         """Write down what was paid for and who it is; what was known before stays."""
@@ -83,11 +86,18 @@ class LeadList:
     leads: dict[str, Lead] = field(default_factory=dict)
     arriving: list[tuple[float, list[Lead]]] = field(default_factory=list)
 
+    def take_in(self, leads: Iterable[Lead]) -> int:
+        """Add leads and return how many of them were not here yet."""
+        before = len(self.leads)
+        for lead in leads:
+            self.leads.setdefault(lead.lead_id, lead)
+        return len(self.leads) - before
+
     def settle(self, now: float) -> None:
         """Let imports land whose time has come."""
         for when, leads in self.arriving:
             if when <= now:
-                self.leads.update((lead.lead_id, lead) for lead in leads)
+                self.take_in(leads)
         self.arriving = [arrival for arrival in self.arriving if arrival[0] > now]
 
     def match(self, identity: Identity) -> Lead | None:
@@ -99,12 +109,21 @@ class LeadList:
 class Lists:
     """All lists and leads of all organizations."""
 
-    def __init__(self, *, shows_raw_people: bool, list_cap: int | None) -> None:
-        """`shows_raw_people`: whether leads count and show before they were enriched."""
+    def __init__(
+        self,
+        *,
+        shows_raw_people: bool = True,
+        list_cap: int | None = None,
+        unkind: Unkindness | None = None,
+    ) -> None:
+        """`shows_raw_people`: leads count and show before they were enriched. `list_cap`: lists of one user."""
         self.shows_raw_people = shows_raw_people
         self.list_cap = list_cap
+        self.unkind = Unkindness() if unkind is None else unkind
         self._lists: dict[str, LeadList] = {}
         self._leads: dict[str, tuple[str, Lead]] = {}
+        self._searched: dict[tuple[str, int], Lead] = {}
+        self._profiles: dict[str, Identity] = {}
 
     def settle(self, now: float) -> None:
         """Let imports land whose time has come, in every list."""
@@ -127,9 +146,10 @@ class Lists:
         return self.add(key, name, now, **details), False
 
     def add(self, key: ApiKey, name: str, now: float, **details: Any) -> LeadList:
-        """A new list, whatever others are called."""
+        """Return a new list, whatever others are called. `details` are further fields of it, its id among them."""
         organization_id = key.organization.organization_id
-        lead_list = LeadList(str(uuid.uuid4()), name, key.user, organization_id, now, **details)
+        list_id = details.pop("list_id", None) or str(uuid.uuid4())
+        lead_list = LeadList(list_id, name, key.user, organization_id, now, **details)
         self._lists[lead_list.list_id] = lead_list
         return lead_list
 
@@ -161,14 +181,44 @@ class Lists:
         """A list without any question of access, for runs that end after it was deleted."""
         return self._lists.get(list_id)
 
-    def new_leads(self, organization_id: str, people: Iterable[Identity]) -> list[Lead]:
-        """Raw leads in the workspace, not in any list yet."""
+    def new_leads(
+        self,
+        organization_id: str,
+        people: Iterable[Identity],
+        *,
+        imported: bool = False,
+        ids: Iterable[str] | None = None,
+    ) -> list[Lead]:
+        """Return raw leads in the workspace, not in any list yet, under `ids` or ids of chance."""
         leads = []
-        for person in people:
-            lead = Lead(str(uuid.uuid4()), person, person, title=person.title, location=person.location)
-            self._leads[lead.lead_id] = (organization_id, lead)
+        fresh = iter(lambda: str(uuid.uuid4()), None)
+        for lead_id, person in zip(fresh if ids is None else ids, people, strict=False):
+            lead = Lead(
+                lead_id, person, person, title=person.title, location=person.location, imported=imported
+            )
+            self._leads[lead_id] = (organization_id, lead)
             leads.append(lead)
         return leads
+
+    def leads_of(self, organization_id: str, people: Iterable[Person]) -> tuple[list[Lead], int]:
+        """Return the leads that people of a search are in this workspace, and how many of them are new."""
+        leads, created = [], 0
+        for person in people:
+            lead = self._searched.get((organization_id, person.person_id))
+            if lead is None:
+                (lead,) = self.new_leads(organization_id, [identity_of(person)])
+                self._searched[organization_id, person.person_id] = lead
+                created += 1
+            leads.append(lead)
+        return leads, created
+
+    def remember_profile(self, lead: Lead) -> None:
+        """Keep who is behind a LinkedIn address that was given out."""
+        self._profiles.setdefault(profile(lead.known.linkedin_url), lead.asked)
+
+    def first_asked(self, person: Identity) -> Identity:
+        """Return the person as they were asked for when their LinkedIn address was found, or as they are."""
+        return self._profiles.get(profile(person.linkedin_url), person) if person.linkedin_url else person
 
     def lead(self, key: ApiKey, lead_id: str) -> Lead | None:
         """A lead of the caller's workspace."""
@@ -176,10 +226,8 @@ class Lists:
         return lead if organization_id == key.organization.organization_id else None
 
     def shown(self, lead_list: LeadList) -> Sequence[Lead]:
-        """The leads of a list that the API admits to."""
-        if self.shows_raw_people:
-            return list(lead_list.leads.values())
-        return [lead for lead in lead_list.leads.values() if not lead.raw]
+        """Return the leads of a list that the API admits to."""
+        return [lead for lead in lead_list.leads.values() if self._is_shown(lead)]
 
     def summary(self, lead_list: LeadList) -> dict[str, Any]:
         """A list as it stands in a page of lists."""
@@ -206,8 +254,13 @@ class Lists:
             "reused": reused,
         }
 
+    def _is_shown(self, lead: Lead) -> bool:
+        if not lead.raw:
+            return True
+        return self.shows_raw_people and not (lead.imported and self.unkind.hides_imports)
+
     def _count(self, lead_list: LeadList) -> int:
-        return len(lead_list.leads) if self.shows_raw_people else len(self.shown(lead_list))
+        return len(lead_list.leads) if self.unkind.counts_hidden else len(self.shown(lead_list))
 
     def _owns(self, key: ApiKey, lead_list: LeadList) -> bool:
         same = lead_list.organization_id == key.organization.organization_id
@@ -251,7 +304,7 @@ def _read_cursor(cursor: str, topic: str) -> int:
 
 def _handles(person: Identity) -> set[str]:
     place = person.domain or person.company
-    handles = {person.email, person.linkedin_url, person.person_id}
+    handles = {person.email, profile(person.linkedin_url), person.person_id}
     if person.full_name and place:
         handles.add(f"{person.full_name}@{place}")
     return {handle.casefold() for handle in handles if handle}

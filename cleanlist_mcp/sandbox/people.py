@@ -1,125 +1,23 @@
 """Fictional people, and what a search for one of them finds; the same input finds the same person.
 
-Nobody here exists: domains end in `.example` (RFC 2606), telephone numbers come from the ranges
-that regulators keep free for fiction. Words in the input choose an outcome on purpose:
-
-* `nobody`: not found, nothing is charged
-* `no-email`, `no-phone`: only the other of the two is found
-* `surely`: both are found
-* `failing`: the workflow fails and refunds; in a list, that row fails
-* `pending-review`: the workflow fails and the refund is under review; with `cancelled`, it ends cancelled
-* `cancelled`: the workflow ends cancelled; `canceled`, `terminated` and `timed-out` end it in the words of the
-  engine behind the API
-* `slow` (as a word of its own): the workflow takes 40 seconds
-
-Anything else is decided by a hash of the identity: an address is found for about 85 in 100 people,
-a telephone number for about 60 in 100.
+Nobody here exists: domains end in `.example` (RFC 2606), LinkedIn profiles in `-example`, telephone numbers come from
+the ranges that regulators keep free for fiction. The words of `magic_words` choose an outcome on purpose. Anything else
+is decided by a hash of the identity: an address is found for about 85 in 100 people, a telephone number for about 60
+in 100, neither for about 6.
 """
 
-# ruff: noqa: RUF001 -- people have names in every script
+# ruff: noqa: RUF001 -- letters that are no mistake
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, Literal
 
-Ending = Literal["usual", "failed", "cancelled", "canceled", "terminated", "timed_out"]
-
-_ENDINGS: dict[str, Ending] = {
-    "failing": "failed",
-    "cancelled": "cancelled",
-    "canceled": "canceled",
-    "terminated": "terminated",
-    "timed-out": "timed_out",
-    "pending-review": "failed",
-}
+from cleanlist_mcp.sandbox import directory, magic_words
 
 _EMAIL_RATE = 85
 _PHONE_RATE = 60
-_SLOW = re.compile(r"(?<![^\W_])slow(?![^\W_])")
-
-_PROSPECTS = """
-Ada|Okonkwo|Head of Operations|Brightwater Logistics|brightwater.example|Lagos, Nigeria
-Zoë|Müller|VP Sales|Alpenblick Software|alpenblick.example|Zürich, Switzerland
-Søren|Åkesson|Chief Revenue Officer|Fjordlys Energi|fjordlys.example|Bergen, Norway
-María José|Núñez|Marketing Director|Cielo Azul Media|cieloazul.example|Sevilla, Spain
-李|小龙|Procurement Lead|青山科技|qingshan.example|Chengdu, China
-Олена|Шевченко|Product Manager|Калина Софт|kalyna.example|Lviv, Ukraine
-Siobhán|Ó Briain|Head of Growth|Claddagh Analytics|claddagh.example|Galway, Ireland
-Priya|Raghunathan|Director of Engineering|Banyan Systems|banyan.example|Chennai, India
-محمد|الحسن|Regional Manager|واحة التقنية|waha.example|Amman, Jordan
-Jean-Luc|D'Aubigné|Key Account Manager|Vent du Nord|ventdunord.example|Lille, France
-Łukasz|Wiśniewski|CTO|Bursztyn Data|bursztyn.example|Gdańsk, Poland
-Grace|Tamatea|Customer Success Lead|Kererū Cloud|kereru.example|Wellington, New Zealand
-"""
-
-_VISITORS = """
-Aiko|Tanabe|Event Manager|Hoshi Robotics|hoshi.example|Osaka, Japan
-佐藤|花子|Sales Planning|さくら製作所|sakura.example|Nagoya, Japan
-Benjamín|Quispe|Founder|Altiplano Foods|altiplano.example|Cusco, Peru
-Chiara|Bellandi|Brand Manager|Luce Design|luce.example|Torino, Italy
-Dmitri|Volkonsky|Analyst|Tsentr Logika|logika.example|Tbilisi, Georgia
-Ελένη|Παπαδάκη|HR Director|Αιγαίο Ναυτιλία|aigaio.example|Heraklion, Greece
-Fatoumata|Diallo|Finance Lead|Baobab Finance|baobab.example|Dakar, Senegal
-Gábor|Szentgyörgyi|Architect|Duna Építő|duna.example|Budapest, Hungary
-Hüseyin|Çağlar|Export Manager|Kapadokya Seramik|kapadokya.example|Kayseri, Türkiye
-Ingibjörg|Þórsdóttir|CEO|Norðurljós|nordurljos.example|Reykjavík, Iceland
-Joaquim|Gonçalves|Operations Manager|Maré Alta|marealta.example|Porto, Portugal
-김|지우|UX Lead|한강 스튜디오|hangang.example|Seoul, South Korea
-Kwame|Asante-Boateng|Supply Chain Lead|Volta Traders|volta.example|Accra, Ghana
-Leilani|Kahananui|Office Manager|Mauka Solar|mauka.example|Hilo, USA
-Mirjana|Đorđević|QA Lead|Sava Testing|sava.example|Novi Sad, Serbia
-Nguyễn|Thị Lan|Purchasing|Sen Vàng|senvang.example|Huế, Vietnam
-Oskar|Brännström|Data Engineer|Polcirkel|polcirkel.example|Luleå, Sweden
-Paula|van den Heuvel|Team Lead|Polder Works|polder.example|Utrecht, Netherlands
-Quentin|Abernathy-Jones|Partner|Hollow Oak|hollowoak.example|Bath, United Kingdom
-Roxana|Ștefănescu|Developer Relations|Carpați Cloud|carpati.example|Cluj-Napoca, Romania
-שרה|לוי|Legal Counsel|גליל ביוטק|galil.example|Haifa, Israel
-Tomáš|Dvořáček|Plant Manager|Vltava Steel|vltava.example|Plzeň, Czechia
-Uchenna|Eze|Security Lead|Palmgrove|palmgrove.example|Enugu, Nigeria
-Vilhelmiina|Järvinen|Research Lead|Saimaa Labs|saimaa.example|Lappeenranta, Finland
-Wanjirũ|Kamau|Founder|Savanna Pay|savannapay.example|Nairobi, Kenya
-Ximena|Ibáñez|Designer|Nopal Studio|nopal.example|Oaxaca, Mexico
-Yusuf|Rahimzadeh|Consultant|Caspian Advisory|caspian.example|Baku, Azerbaijan
-Zanele|Dlamini|Head of Support|Umhlanga Digital|umhlanga.example|Durban, South Africa
-สมชาย|ใจดี|Plant Engineer|ช้างเผือก|changphueak.example|Chiang Mai, Thailand
-आरव|शर्मा|Marketing Lead|गंगा ई-कॉमर्स|ganga.example|Varanasi, India
-Bo|Li|Buyer|Lotus Trading|lotus.example|Singapore
-Catalina|Restrepo|Partnerships|Cafetal|cafetal.example|Medellín, Colombia
-Emre|Öztürk|Product Lead|Boğaz Yazılım|bogaz.example|İstanbul, Türkiye
-Florence|Tremblay-Côté|Director|Érable Conseil|erable.example|Québec, Canada
-Georgi|Димитров|Backend Lead|Rila Systems|rila.example|Sofia, Bulgaria
-Hannah|Goldstein|VP People|Juniper & Rye|juniperrye.example|Portland, USA
-Ivana|Horvat|Controller|Jadran Marine|jadran.example|Split, Croatia
-Kofi|Mensah|Sales Engineer|Adom Tech|adom.example|Kumasi, Ghana
-Amélie|Dubois|Content Lead|Petit Pont|petitpont.example|Nantes, France
-Rafael|Souza e Silva|Logistics|Rio Claro|rioclaro.example|Curitiba, Brazil
-"""
-
-_LATE_REPLIES = """
-Noor|van Dijk|Account Executive|Waterkant|waterkant.example|Delft, Netherlands
-Ewa|Żółkiewska|Office Lead|Słonecznik|slonecznik.example|Łódź, Poland
-Mateo|Fernández|Buyer|Pampa Verde|pampaverde.example|Rosario, Argentina
-Nobody|Special|Unlisted|Blank Page|blankpage.example|Nowhere
-Tui|Parata|Engineer|Rātā Robotics|rata.example|Dunedin, New Zealand
-"""
-
-# Names in letters that a mail address does not take, as their owners write them in Latin letters.
-_ROMANIZED = {
-    "李 小龙": "xiaolong.li",
-    "Олена Шевченко": "olena.shevchenko",
-    "محمد الحسن": "mohammad.alhasan",
-    "佐藤 花子": "hanako.sato",
-    "Ελένη Παπαδάκη": "eleni.papadaki",
-    "김 지우": "jiwoo.kim",
-    "שרה לוי": "sara.levi",
-    "สมชาย ใจดี": "somchai.jaidee",
-    "आरव शर्मा": "aarav.sharma",
-    "Georgi Димитров": "georgi.dimitrov",
-}
 _UNFOLDED = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i"}
 )
@@ -133,7 +31,6 @@ _TITLES = (
     "Customer Success Lead",
     "Engineering Manager",
 )
-_INDUSTRIES = ("Logistics", "Software", "Energy", "Food", "Media")
 _PLACES = ("Rotterdam, Netherlands", "Leeds, United Kingdom", "Austin, USA", "Graz, Austria")
 
 
@@ -154,7 +51,7 @@ class Identity:
 
     @property
     def identifies(self) -> bool:
-        """Whether the API's identity rule is met: one strong handle, or a name and a company."""
+        """True if the API's identity rule is met: one strong handle, or a name and a company."""
         if self.email or self.linkedin_url or self.person_id:
             return True
         return bool(self.first_name and self.last_name and (self.company or self.domain))
@@ -178,10 +75,9 @@ class Finding:
 def finding(identity: Identity) -> Finding:
     """Search for `identity`. Pure: the same identity finds the same, in every run and process."""
     person = _complete(identity)
-    seed = _digest(_key(person))
-    text = _text(identity)
-    has_email = _found(text, "no-email", seed[0] * 256 + seed[1], _EMAIL_RATE)
-    has_phone = _found(text, "no-phone", seed[2] * 256 + seed[3], _PHONE_RATE)
+    seed = digest(_key(person))
+    has_email = _has(identity, "email", seed[0] * 256 + seed[1])
+    has_phone = _has(identity, "phone", seed[2] * 256 + seed[3])
     return Finding(
         person=person,
         email=_address(person) if has_email else None,
@@ -190,73 +86,43 @@ def finding(identity: Identity) -> Finding:
     )
 
 
-def ending(*texts: str | None) -> Ending:
-    """How a workflow ends whose input is `texts`: the magic words of the module's docstring."""
-    text = _joined(texts)
-    return next((end for word, end in _ENDINGS.items() if word in text), "usual")
-
-
-def is_reviewed(*texts: str | None) -> bool:
-    """Whether the refund of a workflow that ends badly is under review."""
-    return "pending-review" in _joined(texts)
-
-
-def is_slow(*texts: str | None) -> bool:
-    """Whether the input asks for a workflow of 40 seconds."""
-    return any(_SLOW.search(part.casefold()) for part in texts if part)
-
-
 def texts(identity: Identity) -> list[str]:
-    """Everything that is known of a person, for the magic words."""
+    """Return everything that is known of a person, for the magic words."""
     values = (getattr(identity, field.name) for field in fields(identity))
     return [value for value in values if value]
 
 
-def company_record(handle: str) -> dict[str, Any] | None:
-    """What is known of the company behind a domain, name or id; None for a "nobody"."""
-    if "nobody" in handle.casefold():
-        return None
-    domain = _fictional_domain(Identity(domain=handle))
-    seed = _digest(domain)
-    size = 10 + seed[0] * 7
-    name = domain.removesuffix(".example")
-    return {
-        "company_id": f"co_{seed.hex()[:12]}",
-        "name": name.replace("-", " ").title(),
-        "domain": domain,
-        "industry": _INDUSTRIES[seed[1] % len(_INDUSTRIES)],
-        "industries": [_INDUSTRIES[seed[1] % len(_INDUSTRIES)]],
-        "employee_count": size,
-        "employee_count_range": "11-200" if size <= 200 else "201-2000",
-        "revenue_range": None,
-        "hq_location": _PLACES[seed[2] % len(_PLACES)],
-        "funding_stage": None,
-        "total_funding_usd": None,
-        "tech_stack": [],
-        "linkedin_url": f"https://www.linkedin.example/company/{name}",
-    }
+def seeded_lists() -> dict[str, list[Identity]]:
+    """Return the members of the seeded lists by name: 12, 40, and 5 people of whom one is never found."""
+    return {name: [_member(one) for one in members] for name, members in directory.members().items()}
 
 
-@cache
-def prospects() -> tuple[Identity, ...]:
-    """Twelve people: the list "Q3 Prospects"."""
-    return _read(_PROSPECTS)
+def identity_of(person: directory.Person) -> Identity:
+    """Return what a search shows of a person of the directory."""
+    return replace(_searched(person), linkedin_url=_profile(_searched(person)))
 
 
-@cache
-def visitors() -> tuple[Identity, ...]:
-    """Forty people: the list "Conference Leads"."""
-    return _read(_VISITORS)
+def profile(linkedin_url: str | None) -> str:
+    """Return what a LinkedIn address has of its own, however it is written; empty without an address."""
+    path = re.sub(r"[?#].*", "", (linkedin_url or "").strip().casefold()).rstrip("/")
+    return re.sub(r"^(?:https?://)?(?:[a-z0-9-]+\.)*linkedin\.", "linkedin.", path)
 
 
-@cache
-def late_replies() -> tuple[Identity, ...]:
-    """Five people, one of whom nobody finds: the list "Späte Zusagen"."""
-    return _read(_LATE_REPLIES)
+def fictional_domain(identity: Identity) -> str:
+    """Return a `.example` domain for the person: no real firm's address is ever made up here."""
+    domain = (identity.domain or (identity.email or "").partition("@")[2]).casefold()
+    label = domain.removeprefix("www.").partition(".")[0] or identity.company or ""
+    handle = identity.person_id or identity.linkedin_url or identity.company or domain
+    return f"{_slug(label) or 'firm-' + digest(handle).hex()[:6]}.example"
+
+
+def digest(text: str) -> bytes:
+    """Return 32 bytes of chance that are the same for the same text."""
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).digest()
 
 
 def crowd(count: int) -> list[Identity]:
-    """`count` numbered people, for lists of any length."""
+    """Return `count` numbered people, for lists of any length."""
     return [
         Identity(first_name="Robin", last_name=f"Sample{index}", domain=f"firm{index}.example")
         for index in range(1, count + 1)
@@ -264,28 +130,58 @@ def crowd(count: int) -> list[Identity]:
 
 
 def as_written(identity: Identity) -> Identity:
-    """What a list holds before enrichment: name and company, no title and no way to reach them."""
+    """Return a person as a list holds them before enrichment: name and company, and no way to reach them."""
     return replace(identity, title=None, location=None, email=None, phone=None)
 
 
-def _read(table: str) -> tuple[Identity, ...]:
-    people = []
-    for line in table.strip().splitlines():
-        first, last, title, company, domain, location = line.split("|")
-        people.append(Identity(first, last, None, None, None, company, domain, None, title, location))
-    return tuple(people)
+def _member(member: directory.Member) -> Identity:
+    return Identity(
+        first_name=member.first_name,
+        last_name=member.last_name,
+        company=member.company,
+        domain=member.domain,
+        title=member.title,
+        location=member.location,
+    )
+
+
+def _searched(person: directory.Person) -> Identity:
+    return Identity(
+        first_name=person.first_name,
+        last_name=person.last_name,
+        company=person.company.name,
+        domain=person.company.domain,
+        title=person.title,
+        location=directory.place(person.city, person.state, person.country),
+    )
 
 
 @cache
-def _directory() -> dict[str, Identity]:
-    """Known people by everything that identifies them."""
+def _known_people() -> dict[str, Identity]:
+    """Return everybody in the seeded lists and the directory by all that identifies them."""
     known: dict[str, Identity] = {}
-    for person in (*prospects(), *visitors(), *late_replies()):
+    listed = [person for members in seeded_lists().values() for person in members]
+    for person in (*listed, *map(_searched, directory.people().values())):
         for handle in (_name_at(person, person.domain), _name_at(person, person.company)):
             known[handle] = person
         known[_address(person)] = person
-        known[_profile(person)] = person
+        known[profile(_profile(person))] = person
     return known
+
+
+@cache
+def _romanized() -> dict[str, str]:
+    """Return the names in letters that an address does not take, as their owners write them in Latin ones."""
+    names = [(one.first_name, one.last_name, one.handle) for one in directory.people().values()]
+    for members in directory.members().values():
+        names += [(one.first_name, one.last_name, one.handle) for one in members]
+    return {f"{first} {last}": handle for first, last, handle in names if handle}
+
+
+def _has(identity: Identity, contact: magic_words.Contact, chance: int) -> bool:
+    decided = magic_words.is_found(contact, *texts(identity))
+    rate = _EMAIL_RATE if contact == "email" else _PHONE_RATE
+    return chance % 100 < rate if decided is None else decided
 
 
 def _complete(identity: Identity) -> Identity:
@@ -296,9 +192,9 @@ def _complete(identity: Identity) -> Identity:
     first, last = identity.first_name, identity.last_name
     if not (first and last):
         first, last = _guess_name(identity)
-    domain = _fictional_domain(identity)
+    domain = fictional_domain(identity)
     named = replace(identity, first_name=first, last_name=last, domain=domain)
-    seed = _digest(_key(named))
+    seed = digest(_key(named))
     return replace(
         named,
         linkedin_url=identity.linkedin_url or _profile(named),
@@ -311,11 +207,12 @@ def _complete(identity: Identity) -> Identity:
 def _look_up(identity: Identity) -> Identity | None:
     handles = [
         (identity.email or "").casefold(),
-        identity.linkedin_url or "",
+        profile(identity.linkedin_url),
         _name_at(identity, identity.domain),
         _name_at(identity, identity.company),
     ]
-    return next((_directory()[handle] for handle in handles if handle in _directory()), None)
+    known = _known_people()
+    return next((known[handle] for handle in handles if handle and handle in known), None)
 
 
 def _guess_name(identity: Identity) -> tuple[str, str]:
@@ -325,36 +222,10 @@ def _guess_name(identity: Identity) -> tuple[str, str]:
     return identity.first_name or first, identity.last_name or " ".join(words[1:]).title() or "Doe"
 
 
-def _fictional_domain(identity: Identity) -> str:
-    """A `.example` domain for the person: no real firm's address is ever made up here."""
-    domain = (identity.domain or (identity.email or "").partition("@")[2]).casefold()
-    label = domain.removeprefix("www.").partition(".")[0] or identity.company or ""
-    handle = identity.person_id or identity.linkedin_url or identity.company or domain
-    return f"{_slug(label) or 'firm-' + _digest(handle).hex()[:6]}.example"
-
-
 def _key(person: Identity) -> str:
     if person.email or person.person_id:
         return (person.email or person.person_id or "").casefold()
     return _name_at(person, person.domain) or (person.linkedin_url or "")
-
-
-def _text(identity: Identity) -> str:
-    return _joined(texts(identity))
-
-
-def _joined(parts: Iterable[str | None]) -> str:
-    return " ".join(part.casefold() for part in parts if part)
-
-
-def _found(text: str, denial: str, chance: int, rate: int) -> bool:
-    if "nobody" in text or denial in text:
-        return False
-    if "surely" in text or ("no-email" in text and denial == "no-phone"):
-        return True
-    if "no-phone" in text and denial == "no-email":
-        return True
-    return chance % 100 < rate
 
 
 def _name_at(person: Identity, place: str | None) -> str:
@@ -362,20 +233,20 @@ def _name_at(person: Identity, place: str | None) -> str:
 
 
 def _address(person: Identity) -> str:
-    local = _ROMANIZED.get(person.full_name or "") or _local_part(person)
-    return f"{local}@{_fictional_domain(person)}"
+    local = _romanized().get(person.full_name or "") or _local_part(person)
+    return f"{local}@{fictional_domain(person)}"
 
 
 def _local_part(person: Identity) -> str:
     given = (person.email or "").partition("@")[0].casefold()
     parts = [_slug(part) for part in (person.first_name or "", person.last_name or "")]
     spelt = given or ".".join(part for part in parts if part)
-    return spelt or f"p{_digest(person.full_name or '').hex()[:6]}"
+    return spelt or f"p{digest(person.full_name or '').hex()[:6]}"
 
 
 def _profile(person: Identity) -> str:
     name = _address(replace(person, email=None)).partition("@")[0].replace(".", "-")
-    return f"https://www.linkedin.example/in/{name}-{_fictional_domain(person).split('.')[0]}"
+    return f"https://www.linkedin.com/in/{name}-{fictional_domain(person).split('.')[0]}-example"
 
 
 def _slug(text: str) -> str:
@@ -388,7 +259,3 @@ def _telephone(seed: bytes) -> str:
     if seed[7] % 2:
         return f"+120255501{seed[8] % 100:02d}"
     return f"+442079460{(seed[8] * 256 + seed[9]) % 1000:03d}"
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).digest()

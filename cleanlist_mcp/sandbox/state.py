@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,22 +11,24 @@ import anyio
 
 from cleanlist_mcp.sandbox import people
 from cleanlist_mcp.sandbox.accounts import ALL_SCOPES, ApiKey, Organization, RateLimits, User
+from cleanlist_mcp.sandbox.cohorts import Cohorts
+from cleanlist_mcp.sandbox.exports import Export, Exports
 from cleanlist_mcp.sandbox.faults import Faults
+from cleanlist_mcp.sandbox.idempotency import Answers
 from cleanlist_mcp.sandbox.lists import Lists
 from cleanlist_mcp.sandbox.problems import Problem
 from cleanlist_mcp.sandbox.quotes import QuoteBook
+from cleanlist_mcp.sandbox.unkindness import Unkindness, Version
 from cleanlist_mcp.sandbox.workflows import Run, Runs
 
 IN_PROCESS_ORIGIN = "http://sandbox.cleanlist.example"
 PUBLIC_PREFIX = "/api/v1/public"
 SECOND_PREFIX = "/api/v2"
 
-COHORT_SECONDS = 3_600
-EXPORT_SECONDS = 86_400
-REMEMBERED_SECONDS = 86_400
-# A sandbox that serves for weeks forgets its oldest requests, cohorts and exports.
+# A sandbox that serves for weeks forgets its oldest requests.
 _REQUESTS_KEPT = 20_000
-_HANDLES_KEPT = 1_000
+# The ids of what a fresh sandbox holds are made of names, so that they are the same at each start.
+_NAMESPACE = uuid.UUID("5b0d7c1e-93a4-4f0b-8a56-0f3e6d2c9b71")
 
 
 @dataclass
@@ -37,7 +40,7 @@ class RequestRecord:
 
     method: str
     path: str
-    version: Literal["public", "v2"] | None
+    version: Version | None
     time: float
     query: dict[str, str]
     body: Any = None
@@ -57,34 +60,6 @@ class Ledger:
     charged: int
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """A page of leads under a handle of its own, for an hour."""
-
-    task_id: str
-    organization_id: str
-    list_id: str
-    lead_ids: tuple[str, ...]
-    created_at: float
-
-
-@dataclass(frozen=True)
-class Export:
-    """A finished CSV file; whoever has the signature may load it until it expires."""
-
-    content: bytes
-    signature: str
-    expires_at: float
-
-
-@dataclass
-class Remembered:
-    """An answer kept under an idempotency key. It counts from `finished_at` on, not before."""
-
-    finished_at: float
-    answer: dict[str, Any]
-
-
 @dataclass
 class Options:
     """How this sandbox differs from the usual API; see `Sandbox` for each."""
@@ -101,7 +76,8 @@ class Sandbox:
     """One fake Cleanlist: accounts, credits, quotes, lists, workflows, and faults to come.
 
     `clock` gives epoch seconds; everything advances with it alone. A fresh sandbox has one
-    organization with `seed_credits`, one key, and three lists that it can enrich in full.
+    organization with `seed_credits`, one key, and three lists that it can enrich in full; lists, leads and all
+    that a search finds have the same ids at each start.
     """
 
     def __init__(
@@ -117,19 +93,20 @@ class Sandbox:
         import_seconds: float = 0.0,
         row_cap: int | None = None,
         list_cap: int | None = None,
+        unkind: Unkindness | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """Build a sandbox with its seeds.
 
-        `latency`: seconds that every run takes instead of its usual time. `rate_limits`: whether
-        429s are given. `insists_on_list_id`: a person without `lead_list_id` is refused, True with
+        `latency`: seconds that every run takes instead of its usual time. `rate_limits`: False
+        gives no 429. `insists_on_list_id`: a person without `lead_list_id` is refused, True with
         400 `validation_error`, 422 in FastAPI's way, as under /api/v2 in any case.
-        `shows_raw_people`: whether leads show and count before enrichment found them. `csv_import`:
+        `shows_raw_people`: False hides every lead until enrichment found it. `csv_import`:
         False answers 503, as for an account where the import is switched off. `import_seconds`: how
         long an import runs; its rows land and its idempotency key protects only then. `row_cap`:
         rows of one import that are taken; the others are skipped as `row_cap_exceeded`. `list_cap`:
-        lists a user may own. `sleep`: how imports and slow answers wait; with a fake clock, one that
-        moves the clock.
+        lists a user may own. `unkind`: ways to be unkind from the start; `sandbox.unkind` has them as
+        switches. `sleep`: how imports and slow answers wait; with a fake clock, one that moves the clock.
         """
         self.clock = clock
         self.options = Options(rate_limits, insists_on_list_id, csv_import, import_seconds, row_cap, sleep)
@@ -137,12 +114,13 @@ class Sandbox:
         self.requests: list[RequestRecord] = []
         self.limits = RateLimits()
         self.quotes = QuoteBook()
-        self.lists = Lists(shows_raw_people=shows_raw_people, list_cap=list_cap)
+        self.unkind = Unkindness() if unkind is None else unkind
+        self.lists = Lists(shows_raw_people=shows_raw_people, list_cap=list_cap, unkind=self.unkind)
         self.workflows = Runs(self.lists, latency)
-        self.remembered: dict[tuple[str, str, str], Remembered] = {}
+        self.cohorts = Cohorts()
+        self.answers = Answers()
+        self.exports = Exports()
         self._keys: dict[str, ApiKey] = {}
-        self._cohorts: dict[str, Cohort] = {}
-        self._exports: dict[str, Export] = {}
         self.base_url = IN_PROCESS_ORIGIN + PUBLIC_PREFIX
         self._seed(seed_credits)
 
@@ -156,7 +134,7 @@ class Sandbox:
         api_access: bool = True,
         colleague_of: str | None = None,
     ) -> str:
-        """A new user with a key of the given scopes; the key is returned.
+        """Make a user with a key of the given scopes and return the key.
 
         The user has an organization to themselves, or that of the key `colleague_of` (then
         `credits`, `tier` and `api_access` are the colleague's). Without `api_access`, every call
@@ -178,26 +156,25 @@ class Sandbox:
         visibility: Literal["private", "organization"] = "private",
         protected: bool = False,
     ) -> str:
-        """A new list, owned by the holder of `key`, with people or a number of them; gives its id.
+        """Make a list of people, or of a number of them, for the holder of `key` and return its id.
 
         Unlike the API, this makes a second list of the same name when asked to.
         """
         account = self.account(key)
         lead_list = self.lists.add(account, name, self.clock(), visibility=visibility, protected=protected)
         crowd = people.crowd(members) if isinstance(members, int) else members
-        leads = self.lists.new_leads(lead_list.organization_id, crowd)
-        lead_list.leads.update((lead.lead_id, lead) for lead in leads)
+        lead_list.take_in(self.lists.new_leads(lead_list.organization_id, crowd))
         return lead_list.list_id
 
     def list_id(self, name: str, key: str | None = None) -> str:
-        """The id of the first list of that name that `key` can read. Raises KeyError."""
+        """Return the id of the first list of that name that `key` can read. Raises KeyError."""
         for lead_list in self.lists.visible(self.account(key)):
             if lead_list.name == name:
                 return lead_list.list_id
         raise KeyError(name)
 
     def leads(self, list_id: str) -> list[dict[str, str | None]]:
-        """All leads in a list, as the API would show them, raw ones too. Raises KeyError."""
+        """Return all leads in a list as the API would show them, hidden ones too. Raises KeyError."""
         self.settle()
         lead_list = self.lists.by_id(list_id)
         if lead_list is None:
@@ -211,25 +188,25 @@ class Sandbox:
         return self.workflows.all
 
     def credits(self, key: str | None = None) -> int:
-        """Credits left to spend, for the organization of `key` (default: the seeded one)."""
+        """Return the credits left to spend, for the organization of `key` (default: the seeded one)."""
         return self.ledger(key).available
 
     def ledger(self, key: str | None = None) -> Ledger:
-        """Where the credits are, for the organization of `key` (default: the seeded one)."""
+        """Return where the credits are, for the organization of `key` (default: the seeded one)."""
         self.settle()
         wallet = self.account(key).organization
         return Ledger(wallet.granted, wallet.available, wallet.reserved, wallet.charged)
 
     def account(self, key: str | None = None) -> ApiKey:
-        """What stands behind a key (default: the seeded one). Raises KeyError for unknown ones."""
+        """Return the account behind a key (default: the seeded one). Raises KeyError for unknown ones."""
         return self._keys[self.key if key is None else key]
 
     def accounts(self) -> list[ApiKey]:
-        """Every key."""
+        """Return every key."""
         return list(self._keys.values())
 
     def recognise(self, authorization: str | None) -> ApiKey | None:
-        """The holder of a `Bearer` header, or None; nothing is enforced."""
+        """Return the holder of a `Bearer` header, or None; nothing is enforced."""
         scheme, _, token = (authorization or "").partition(" ")
         return self._keys.get(token.strip()) if scheme.lower() == "bearer" else None
 
@@ -261,70 +238,27 @@ class Sandbox:
         self.requests.append(record)
         return record
 
-    def remember_cohort(self, cohort: Cohort) -> None:
-        """Keep a cohort under its handle."""
-        _keep(self._cohorts, cohort.task_id, cohort)
-
-    def cohort(self, key: ApiKey, task_id: str) -> Cohort:
-        """The cohort behind a handle, or 404 when it expired or is somebody else's."""
-        cohort = self._cohorts.get(task_id)
-        known = cohort is not None and cohort.organization_id == key.organization.organization_id
-        if cohort is None or not known or self.clock() > cohort.created_at + COHORT_SECONDS:
-            raise Problem(404, "not_found", "Task not found.", fix="Read the list again.")
-        return cohort
-
     def remember_export(self, content: bytes) -> tuple[str, Export]:
-        """Keep a file for a day; gives its id."""
-        export_id = secrets.token_hex(12)
-        export = Export(content, secrets.token_hex(20), self.clock() + EXPORT_SECONDS)
-        _keep(self._exports, export_id, export)
-        return export_id, export
+        """Keep a file for a day and return it under its new id."""
+        return self.exports.keep(content, self.clock())
 
     def export(self, export_id: str, signature: str) -> bytes:
-        """A file by id and signature: 404 for an unknown one, 403 for a bad or expired link."""
-        export = self._exports.get(export_id)
-        if export is None:
-            raise Problem(404, "not_found", "Export not found.")
-        genuine = secrets.compare_digest(export.signature.encode(), signature.encode())
-        if not genuine or self.clock() >= export.expires_at:
-            raise Problem(403, "link_expired", "This link is not valid any more.")
-        return export.content
-
-    def recall(self, organization_id: str, topic: str, idempotency_key: str) -> Any:
-        """The answer of a finished request of this key within its 24 hours, or None."""
-        kept = self.remembered.get((organization_id, topic, idempotency_key))
-        if kept is None or not 0 <= self.clock() - kept.finished_at < REMEMBERED_SECONDS:
-            return None
-        return kept.answer
-
-    def remember(
-        self,
-        organization_id: str,
-        topic: str,
-        idempotency_key: str,
-        answer: Mapping[str, Any],
-        after: float = 0.0,
-    ) -> Remembered:
-        """Keep an answer under an idempotency key, from `after` seconds on; the first one stays."""
-        now, name = self.clock(), (organization_id, topic, idempotency_key)
-        self.remembered = {
-            other: kept
-            for other, kept in self.remembered.items()
-            if now - kept.finished_at < REMEMBERED_SECONDS
-        }
-        return self.remembered.setdefault(name, Remembered(now + after, dict(answer)))
+        """Return a file by id and signature. Raises 404 for an unknown one, 403 for a bad or expired link."""
+        return self.exports.load(export_id, signature, self.clock())
 
     def _seed(self, seed_credits: int) -> None:
         """The first account, whose key is `key`, and its lists."""
         organization = Organization("org_northwind", "Northwind Sandbox", seed_credits)
         ada = User("user_ada", "Ada Example", "ada@northwind.example")
         self.key = self._add_key("seeded", ada, organization, ALL_SCOPES)
-        for name, members in (
-            ("Q3 Prospects", people.prospects()),
-            ("Conference Leads", people.visitors()),
-            ("Späte Zusagen", people.late_replies()),
-        ):
-            self.add_list(name, [people.as_written(person) for person in members])
+        for name, members in people.seeded_lists().items():
+            self._seed_list(name, [people.as_written(person) for person in members])
+
+    def _seed_list(self, name: str, members: Sequence[people.Identity]) -> None:
+        account = self.account()
+        lead_list = self.lists.add(account, name, self.clock(), list_id=_stable_id(name))
+        ids = (_stable_id(f"{name}/{number}") for number in range(len(members)))
+        lead_list.take_in(self.lists.new_leads(lead_list.organization_id, members, ids=ids))
 
     def _add_key(self, label: str, user: User, organization: Organization, scopes: frozenset[str]) -> str:
         token = f"clapi_sandbox_{secrets.token_urlsafe(48)}"
@@ -332,8 +266,5 @@ class Sandbox:
         return token
 
 
-def _keep(shelf: dict[str, Any], name: str, value: Any) -> None:
-    shelf.pop(name, None)
-    if len(shelf) >= _HANDLES_KEPT:
-        del shelf[next(iter(shelf))]
-    shelf[name] = value
+def _stable_id(name: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, name))

@@ -7,21 +7,14 @@ single person who is not found ends `completed` with `result.status` `failed`, a
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cleanlist_mcp.sandbox.accounts import ApiKey
 from cleanlist_mcp.sandbox.lists import Lead, Lists
-from cleanlist_mcp.sandbox.people import (
-    Ending,
-    Identity,
-    ending,
-    finding,
-    is_reviewed,
-    is_slow,
-    texts,
-)
+from cleanlist_mcp.sandbox.magic_words import Ending, ending, is_reviewed, is_slow
+from cleanlist_mcp.sandbox.people import Finding, Identity, finding, texts
 from cleanlist_mcp.sandbox.problems import not_found
 from cleanlist_mcp.sandbox.quotes import PRICES, EnrichmentType, Quote
 
@@ -74,6 +67,7 @@ class Run:
     duration: float
     ending: Ending
     reviewed: bool
+    search: Callable[[Identity], Finding] = finding
     quote_id: str | None = None
     task_id: str | None = None
     status: str = "pending"
@@ -118,7 +112,7 @@ class Run:
     def _search(self, person: Identity) -> Outcome:
         if self.kind != "person" and ending(*texts(person)) != "usual":
             return Outcome(person)
-        found = finding(person)
+        found = self.search(person)
         email = found.email if self.scope != "phone_only" else None
         phone = found.phone if self.scope != "partial" else None
         price = (PRICES["partial"] if email else 0) + (PRICES["phone_only"] if phone else 0)
@@ -138,6 +132,7 @@ class Run:
         for lead, outcome in zip(self.leads, self.outcomes, strict=False):
             if outcome.hit:
                 lead.take(outcome.person, outcome.email, outcome.phone)
+                lists.remember_profile(lead)
 
     def _final_status(self) -> str:
         if self.ending != "usual":
@@ -159,6 +154,7 @@ class Run:
             if lead_list is not None:
                 lead_list.leads[lead.lead_id] = lead
         lead.take(outcome.person, outcome.email, outcome.phone)
+        lists.remember_profile(lead)
         self.lead_id = lead.lead_id
 
     def report(self) -> dict[str, Any]:
@@ -262,6 +258,7 @@ class Runs:
             duration=self._duration(kind, people, slow=is_slow(*words)),
             ending=ending(*words),
             reviewed=is_reviewed(*words),
+            search=self._search,
             quote_id=quote.quote_id if quote else None,
             task_id=task_id,
             credits_reserved=reserved,
@@ -284,6 +281,15 @@ class Runs:
             raise not_found("Workflow")
         return run
 
+    def _search(self, person: Identity) -> Finding:
+        """Search for a person, who is recognised by a LinkedIn address that was given out before."""
+        found = finding(self._lists.first_asked(person))
+        known = [*texts(person), *texts(found.person)]
+        names = [one.full_name or "" for one in (person, found.person)]
+        if self._lists.unkind.is_never_found([*known, *names, found.email or ""]):
+            return Finding(found.person, None, None, None)
+        return found
+
     def _remember(self, run: Run) -> None:
         self.all.append(run)
         self._open.append(run)
@@ -292,6 +298,11 @@ class Runs:
             self._by_handle[run.task_id] = run
 
     def _duration(self, kind: RunKind, people: Sequence[Identity], *, slow: bool) -> float:
+        return self._usual_duration(kind, people, slow=slow) + self._lists.unkind.extra_time(
+            len(self.all) + 1
+        )
+
+    def _usual_duration(self, kind: RunKind, people: Sequence[Identity], *, slow: bool) -> float:
         if self._latency is not None:
             return self._latency
         if slow:
