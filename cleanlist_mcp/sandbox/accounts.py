@@ -1,4 +1,4 @@
-"""Who may call: organizations with their credits, users, keys, and the two rate limits."""
+"""Accounts: organizations with their credits, users, keys, and the two rate limits."""
 
 from dataclasses import dataclass, field
 

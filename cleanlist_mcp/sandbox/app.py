@@ -54,6 +54,18 @@ class Endpoint:
     handler: Callable[[Call], Reply]
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """A request as it came in: for which endpoint, under which prefix, and whose key it carries, if anybody's."""
+
+    sandbox: Sandbox
+    version: Version
+    endpoint: Endpoint
+    request: Request
+    record: RequestRecord
+    key: ApiKey | None
+
+
 ENDPOINTS = (
     Endpoint("GET", "/whoami", None, account.whoami),
     Endpoint("GET", "/credits/balance", "credits:read", account.balance),
@@ -138,7 +150,7 @@ async def _serve(sandbox: Sandbox, version: Version, endpoint: Endpoint, request
     key = sandbox.recognise(request.headers.get("authorization"))
     if key is not None:
         record.key, record.organization_id = key.label, key.organization.organization_id
-    work = partial(_answer, sandbox, version, endpoint, request, record, key)
+    work = partial(_answer, Arrival(sandbox, version, endpoint, request, record, key))
     return await _well_or_badly(sandbox, request, record, work)
 
 
@@ -162,36 +174,11 @@ async def _well_or_badly(
     return response
 
 
-async def _answer(
-    sandbox: Sandbox,
-    version: Version,
-    endpoint: Endpoint,
-    request: Request,
-    record: RequestRecord,
-    key: ApiKey | None,
-    *,
-    patient: bool = True,
-) -> Response:
+async def _answer(arrival: Arrival, *, patient: bool = True) -> Response:
     """Do the work and answer. Without `patient`, nobody waits for what is still running."""
+    sandbox = arrival.sandbox
     try:
-        key = _authenticated(request, key)
-        sandbox.admit(key)
-        if endpoint.scope is not None:
-            key.require(endpoint.scope)
-        record.body = await _json(request)
-        sandbox.settle()
-        origin = f"{request.url.scheme}://{request.url.netloc}"
-        call = Call(
-            sandbox,
-            key,
-            version,
-            origin,
-            request.path_params,
-            request.query_params,
-            record.body,
-            sandbox.clock(),
-        )
-        reply = endpoint.handler(call)
+        reply = arrival.endpoint.handler(await _admitted(arrival))
     except Problem as problem:
         return JSONResponse(problem.body(), problem.status, problem.headers)
     wait = reply.wait + sandbox.unkind.lateness(len(sandbox.requests))
@@ -200,6 +187,27 @@ async def _answer(
     if patient and reply.finish is not None:
         reply.finish()
     return JSONResponse(reply.data, reply.status)
+
+
+async def _admitted(arrival: Arrival) -> Call:
+    """Return the call once key, limits, plan and scope let it in. Raises their refusals."""
+    sandbox, request, record = arrival.sandbox, arrival.request, arrival.record
+    key = _authenticated(request, arrival.key)
+    sandbox.admit(key)
+    if arrival.endpoint.scope is not None:
+        key.require(arrival.endpoint.scope)
+    record.body = await _json(request)
+    sandbox.settle()
+    return Call(
+        sandbox,
+        key,
+        arrival.version,
+        f"{request.url.scheme}://{request.url.netloc}",
+        request.path_params,
+        request.query_params,
+        record.body,
+        sandbox.clock(),
+    )
 
 
 async def _misbehave(
@@ -227,7 +235,7 @@ async def _misbehave(
 
 
 def _second_answer(fault: Fault, request: Request, answer: Response) -> Response:
-    """What the API says to the same request once more: a quote is used up, a person is under way."""
+    """Return the answer to the same request once more: a quote is used up, a person is under way."""
     code = "quote_used" if request.url.path.endswith("/bulk") else "duplicate_request"
     details = {"workflow_id": json.loads(bytes(answer.body)).get("workflow_id")} if fault.names_run else None
     problem = Problem(409, code, "This was asked for a moment ago.", details=details)
@@ -298,8 +306,8 @@ async def _json(request: Request) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        fault = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid"}
-        raise FrameworkProblem(422, [fault]) from error
+        unreadable = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid"}
+        raise FrameworkProblem(422, [unreadable]) from error
 
 
 async def _download(sandbox: Sandbox, request: Request) -> Response:

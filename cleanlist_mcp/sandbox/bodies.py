@@ -1,4 +1,4 @@
-"""What requests may carry; a body that does not fit gives FastAPI's 422.
+"""The bodies of requests; one that does not fit gives FastAPI's 422.
 
 These are the sandbox's own reading of the vendor's OpenAPI schema of `/api/v2`, on purpose not shared with the
 product's client; searches, which that schema lacks, are read as the API's users send them. Every body there is closed.
@@ -279,14 +279,14 @@ B = TypeVar("B", bound=BaseModel)
 
 
 def read(model: type[B], body: Any) -> B:
-    """`body` as a `model`, or FastAPI's 422 with the place of each fault."""
+    """Return `body` as a `model`, or raise FastAPI's 422 with the place of each problem."""
     if body is None:
         raise missing_field("body")
     try:
         return model.model_validate(body)
     except ValidationError as error:
         detail = [
-            {"loc": ["body", *fault["loc"]], "msg": fault["msg"], "type": fault["type"]}
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+            {"loc": ["body", *wrong["loc"]], "msg": wrong["msg"], "type": wrong["type"]}
+            for wrong in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise FrameworkProblem(422, detail) from error

@@ -29,7 +29,7 @@ class Call:
 
     @property
     def organization_id(self) -> str:
-        """The caller's organization."""
+        """The id of the caller's organization."""
         return self.key.organization.organization_id
 
     def cohort(self, task_id: str) -> Cohort:
@@ -41,29 +41,29 @@ class Call:
         return self.sandbox.lists.get(self.key, self.path["list_id"])
 
     def status_url(self, workflow_id: str) -> str:
-        """Where a run is polled."""
+        """Return the address where a run is polled."""
         return f"{self.origin}{PUBLIC_PREFIX}/enrichment/status/{workflow_id}"
 
     def whole_number(self, name: str, default: int, *, at_most: int) -> int:
-        """A query parameter from 1 to `at_most`, or FastAPI's 422."""
+        """Return a query parameter from 1 to `at_most`, or raise FastAPI's 422."""
         text = self.query.get(name)
         if text is None:
             return default
         try:
             number = int(text)
         except ValueError as error:
-            raise _query_fault(name, "Input should be a valid integer", "int_parsing") from error
+            raise _query_problem(name, "Input should be a valid integer", "int_parsing") from error
         if number < 1:
-            raise _query_fault(name, "Input should be at least 1", "greater_than_equal")
+            raise _query_problem(name, "Input should be at least 1", "greater_than_equal")
         if number > at_most:
-            raise _query_fault(name, f"Input should be at most {at_most}", "less_than_equal")
+            raise _query_problem(name, f"Input should be at most {at_most}", "less_than_equal")
         return number
 
     def word(self, name: str, default: str, *, of: Collection[str]) -> str:
-        """A query parameter that is one of a few words, or FastAPI's 422."""
+        """Return a query parameter that is one of a few words, or raise FastAPI's 422."""
         text = self.query.get(name, default)
         if text not in of:
-            raise _query_fault(name, f"Input should be {' or '.join(map(repr, of))}", "enum")
+            raise _query_problem(name, f"Input should be {' or '.join(map(repr, of))}", "enum")
         return text
 
 
@@ -86,7 +86,7 @@ def reply(
     instructions: str | None = None,
     message: str | None = None,
 ) -> Reply:
-    """An answer with the envelope fields that most entities carry; they are null most of the time."""
+    """Return an answer with the envelope fields that most entities carry; they are null most of the time."""
     envelope = {
         "task_id": task_id,
         "timestamp_ms": int(call.now * 1000),
@@ -98,9 +98,9 @@ def reply(
 
 
 def bare(data: dict[str, Any]) -> Reply:
-    """An answer of the kinds that carry no envelope in the vendor's schema."""
+    """Return an answer of the kinds that carry no envelope in the vendor's schema."""
     return Reply(data)
 
 
-def _query_fault(name: str, message: str, kind: str) -> FrameworkProblem:
+def _query_problem(name: str, message: str, kind: str) -> FrameworkProblem:
     return FrameworkProblem(422, [{"loc": ["query", name], "msg": message, "type": kind}])

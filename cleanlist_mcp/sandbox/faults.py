@@ -64,26 +64,26 @@ class Fault:
 
     @property
     def works_first(self) -> bool:
-        """Whether the request is carried out before its answer is spoilt."""
+        """True if the request is carried out before its answer is spoilt."""
         return self.after or self.kind in _AFTER_THE_WORK
 
     @property
     def drops(self) -> bool:
-        """Whether the connection ends without an answer."""
+        """True if the connection ends without an answer."""
         return self.kind in _DROPS
 
     @property
     def hangs(self) -> bool:
-        """Whether the answer never comes."""
+        """True if the answer never comes."""
         return self.kind in _HANGS
 
     @property
     def loses_answer(self) -> bool:
-        """Whether nothing at all comes back."""
+        """True if nothing at all comes back."""
         return self.drops or self.hangs
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether this fault is meant for the request."""
+        """Return True if this fault is meant for the request."""
         return self.method in ("*", method) and fnmatchcase(path, self.path)
 
 

@@ -21,7 +21,7 @@ _PLACE: tuple[ImportField, ...] = ("city", "state", "country")
 
 @dataclass
 class ParsedFile:
-    """What a file holds: people to import, and the rows that are not, by reason and number."""
+    """The content of a file: people to import, and the rows that are not, by reason and number."""
 
     people: list[Identity] = field(default_factory=list)
     rows_parsed: int = 0

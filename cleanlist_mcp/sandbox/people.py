@@ -36,7 +36,7 @@ _PLACES = ("Rotterdam, Netherlands", "Leeds, United Kingdom", "Austin, USA", "Gr
 
 @dataclass(frozen=True)
 class Identity:
-    """What is known of a person beforehand; every part may be missing."""
+    """The parts of a person that are known beforehand; each may be missing."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -64,7 +64,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a search finds, both kinds of contact at once; the caller takes what was paid for."""
+    """The contacts that a search finds, both kinds of contact at once; the caller takes what was paid for."""
 
     person: Identity
     email: str | None

@@ -20,7 +20,7 @@ _REMEMBERED_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Subject:
-    """What a quote is bound to, besides the number of rows; all of it goes into the signature."""
+    """The work that a quote is bound to, besides the number of rows; all of it goes into the signature."""
 
     organization_id: str
     tool: str

@@ -1,4 +1,4 @@
-"""What the sandbox remembers, and what tests may ask and arrange. All of it lives in memory."""
+"""The sandbox's world: all that it remembers, and all that tests may ask and arrange. It lives in memory."""
 
 import secrets
 import time
@@ -52,7 +52,7 @@ class RequestRecord:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where an organization's credits are: `granted == available + reserved + charged`, always."""
+    """The whereabouts of an organization's credits: `granted == available + reserved + charged`, always."""
 
     granted: int
     available: int
@@ -62,7 +62,7 @@ class Ledger:
 
 @dataclass
 class Options:
-    """How this sandbox differs from the usual API; see `Sandbox` for each."""
+    """Differences of this sandbox from the usual API; see `Sandbox` for each."""
 
     rate_limits: bool
     insists_on_list_id: bool | Literal[422]

@@ -9,7 +9,7 @@ VERSIONS: frozenset[Version] = frozenset({"public", "v2"})
 
 @dataclass
 class Unkindness:
-    """How unkind a sandbox is; every switch may be turned at any time.
+    """The switches of a sandbox; each may be turned at any time.
 
     `hides_imports`: imported people stay out of `GET …/leads` and of exports until enrichment found them.
     `counts_hidden`: the `lead_count` of a list counts those who are hidden.

@@ -34,8 +34,30 @@ _LIST_CAP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class Work:
+    """A run that is to start: for whom, for what, and what stands behind it.
+
+    `leads` are the rows of a list that `people` are; `task_id` is the cohort handle under which the run is found too.
+    """
+
+    kind: RunKind
+    list_id: str
+    scope: EnrichmentType
+    people: Sequence[Identity]
+    leads: Sequence[Lead] = ()
+    list_name: str | None = None
+    quote: Quote | None = None
+    task_id: str | None = None
+
+    @property
+    def words(self) -> Sequence[str | None]:
+        """The texts whose magic words decide how the run ends."""
+        return texts(self.people[0]) if self.kind == "person" else [self.list_name]
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What the search for one person gave: who, how to reach them, at how many credits."""
+    """The outcome for one person: who it is, how to reach them, at how many credits."""
 
     person: Identity
     email: str | None = None
@@ -45,7 +67,7 @@ class Outcome:
 
     @property
     def hit(self) -> bool:
-        """Whether anything that was asked for was found."""
+        """True if anything that was asked for was found."""
         return bool(self.email or self.phone)
 
 
@@ -79,17 +101,17 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended, in whichever way."""
+        """True if the run has ended, in whichever way."""
         return self.status in TERMINAL
 
     @property
     def under_review(self) -> bool:
-        """Whether the credits of a run that ended badly are held until somebody has looked at it."""
+        """True if the credits of a run that ended badly are held until somebody has looked at it."""
         return self.finished and self.reviewed
 
     @property
     def credits_held(self) -> int:
-        """What is set aside still: neither spent nor given back."""
+        """Credits that are set aside still: neither spent nor given back."""
         return self.credits_reserved - self.credits_charged - self.credits_refunded
 
     def advance(self, now: float, lists: Lists) -> None:
@@ -182,7 +204,7 @@ class Run:
         }
 
     def _charged_so_far(self) -> int:
-        """What is gone from the wallet: under review, that is the whole reservation."""
+        """Return the credits that are gone from the wallet: under review, the whole reservation."""
         return self.credits_reserved if self.under_review else self.credits_charged
 
     def _refund_status(self) -> str:
@@ -225,46 +247,32 @@ class Runs:
         self._lists = lists
         self._latency = latency
 
-    def start(
-        self,
-        kind: RunKind,
-        key: ApiKey,
-        list_id: str,
-        scope: EnrichmentType,
-        people: Sequence[Identity],
-        *,
-        now: float,
-        leads: Sequence[Lead] = (),
-        list_name: str | None = None,
-        quote: Quote | None = None,
-        task_id: str | None = None,
-    ) -> Run:
+    def start(self, key: ApiKey, work: Work, now: float) -> Run:
         """Reserve the whole price, use the quote up and start, as one step.
 
         Raises `insufficient_credits`, and then none of it has happened.
         """
-        reserved = PRICES[scope] * len(people)
+        reserved = PRICES[work.scope] * len(work.people)
         key.organization.reserve(reserved)
-        words = texts(people[0]) if kind == "person" else [list_name]
         run = Run(
-            workflow_id=f"{'enrich' if kind == 'person' else 'bulk-enrich'}-{secrets.token_hex(12)}",
-            kind=kind,
-            list_id=list_id,
-            scope=scope,
+            workflow_id=f"{'enrich' if work.kind == 'person' else 'bulk-enrich'}-{secrets.token_hex(12)}",
+            kind=work.kind,
+            list_id=work.list_id,
+            scope=work.scope,
             key=key,
-            people=people,
-            leads=leads,
+            people=work.people,
+            leads=work.leads,
             started_at=now,
-            duration=self._duration(kind, people, slow=is_slow(*words)),
-            ending=ending(*words),
-            reviewed=is_reviewed(*words),
+            duration=self._duration(work),
+            ending=ending(*work.words),
+            reviewed=is_reviewed(*work.words),
             search=self._search,
-            quote_id=quote.quote_id if quote else None,
-            task_id=task_id,
+            quote_id=work.quote.quote_id if work.quote else None,
+            task_id=work.task_id,
             credits_reserved=reserved,
         )
-        if quote is not None:
-            quote.used = True
+        if work.quote is not None:
+            work.quote.used = True
         self._remember(run)
         return run
 
@@ -297,16 +305,14 @@ class Runs:
         if run.task_id is not None:
             self._by_handle[run.task_id] = run
 
-    def _duration(self, kind: RunKind, people: Sequence[Identity], *, slow: bool) -> float:
-        return self._usual_duration(kind, people, slow=slow) + self._lists.unkind.extra_time(
-            len(self.all) + 1
-        )
+    def _duration(self, work: Work) -> float:
+        return self._usual_duration(work) + self._lists.unkind.extra_time(len(self.all) + 1)
 
-    def _usual_duration(self, kind: RunKind, people: Sequence[Identity], *, slow: bool) -> float:
+    def _usual_duration(self, work: Work) -> float:
         if self._latency is not None:
             return self._latency
-        if slow:
+        if is_slow(*work.words):
             return _SLOW_SECONDS
-        if kind == "person":
-            return 1.5 + hashlib.sha256(repr(people[0]).encode()).digest()[0] / 255 * 1.5
-        return min(_LIST_BASE_SECONDS + _LIST_ROW_SECONDS * len(people), _LIST_CAP_SECONDS)
+        if work.kind == "person":
+            return 1.5 + hashlib.sha256(repr(work.people[0]).encode()).digest()[0] / 255 * 1.5
+        return min(_LIST_BASE_SECONDS + _LIST_ROW_SECONDS * len(work.people), _LIST_CAP_SECONDS)

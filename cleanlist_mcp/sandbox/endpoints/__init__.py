@@ -1,1 +1,1 @@
-"""What answers each call of the API, by subject; `app.ENDPOINTS` is the table of them."""
+"""The answers to the calls of the API, by subject; `app.ENDPOINTS` is the table of them."""

@@ -8,7 +8,7 @@ from cleanlist_mcp.sandbox.endpoints.quoting import CohortOrder, cohort_order, r
 from cleanlist_mcp.sandbox.endpoints.runs import DEFAULT_LIST
 from cleanlist_mcp.sandbox.lists import Lead, LeadList
 from cleanlist_mcp.sandbox.quotes import Quote
-from cleanlist_mcp.sandbox.workflows import Run
+from cleanlist_mcp.sandbox.workflows import Run, Work
 
 
 def by_task(call: Call) -> Reply:
@@ -48,18 +48,17 @@ def _people(call: Call, order: CohortOrder, quote: Quote, given: LeadList | None
 def _start(call: Call, order: CohortOrder, quote: Quote, given: LeadList | None) -> Run:
     leads = _leads(call, order)
     home, joins = _home(call, order, given)
-    run = call.sandbox.workflows.start(
+    work = Work(
         "cohort",
-        call.key,
         home.list_id if home else order.cohort.list_id or "",
         order.scope,
         [lead.asked for lead in leads],
-        now=call.now,
-        leads=leads,
-        list_name=home.name if home else None,
-        quote=quote,
-        task_id=order.cohort.task_id,
+        leads,
+        home.name if home else None,
+        quote,
+        order.cohort.task_id,
     )
+    run = call.sandbox.workflows.start(call.key, work, call.now)
     if home is not None and joins:
         home.take_in(leads)
     return run

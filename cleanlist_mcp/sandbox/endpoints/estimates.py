@@ -14,7 +14,7 @@ _COHORT_TOOLS = ("add_person_enrichments", "add_company_enrichments")
 
 @dataclass(frozen=True)
 class _Priced:
-    """What an estimate is about, how many rows it has, and the credits that it costs at most."""
+    """The subject of an estimate, how many rows it has, and the credits that it costs at most."""
 
     subject: Subject
     rows: int

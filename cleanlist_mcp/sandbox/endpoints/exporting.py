@@ -7,7 +7,7 @@ from cleanlist_mcp.sandbox.call import Call, Reply, bare, reply
 from cleanlist_mcp.sandbox.endpoints.leads import page_of
 from cleanlist_mcp.sandbox.exports import csv_file
 from cleanlist_mcp.sandbox.lists import Lead, iso
-from cleanlist_mcp.sandbox.problems import FrameworkProblem, invalid
+from cleanlist_mcp.sandbox.problems import invalid, missing_field
 
 # The columns of an export unless others are chosen (vendor's schema), and one that its examples choose.
 _COLUMNS = (
@@ -48,8 +48,7 @@ def export_json(call: Call) -> Reply:
     """GET /export/json: a page of leads with the chosen columns."""
     list_id = call.query.get("list_id")
     if not list_id:
-        fault = {"loc": ["query", "list_id"], "msg": "Field required", "type": "missing"}
-        raise FrameworkProblem(422, [fault])
+        raise missing_field("query", "list_id")
     lead_list = call.sandbox.lists.get(call.key, list_id)
     columns = _columns(call.query.getlist("columns"))
     leads, total, cursor = page_of(call, lead_list)
@@ -59,7 +58,7 @@ def export_json(call: Call) -> Reply:
 
 
 def _exported(lead: Lead) -> dict[str, str | None]:
-    """Everything of a lead that an export can hold."""
+    """Return everything of a lead that an export can hold."""
     return {**lead.row(), "domain": lead.known.domain, "company_domain": lead.known.domain}
 
 

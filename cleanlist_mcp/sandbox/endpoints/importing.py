@@ -8,7 +8,7 @@ from cleanlist_mcp.sandbox.endpoints.quoting import import_quote
 from cleanlist_mcp.sandbox.lists import LeadList
 from cleanlist_mcp.sandbox.people import Identity
 from cleanlist_mcp.sandbox.problems import Problem
-from cleanlist_mcp.sandbox.workflows import Run
+from cleanlist_mcp.sandbox.workflows import Run, Work
 
 
 def csv_import(call: Call) -> Reply:
@@ -53,19 +53,8 @@ def _import(call: Call, body: bodies.CsvImport, lead_list: LeadList, people: lis
     enriches = bool(body.dispatch_enrichment and people)
     quote = import_quote(call, body.quote_id, scope, len(people)) if enriches else None
     leads = lists.new_leads(lead_list.organization_id, people, imported=True)
-    run = None
-    if enriches:
-        run = call.sandbox.workflows.start(
-            "import",
-            call.key,
-            lead_list.list_id,
-            scope,
-            people,
-            now=call.now,
-            leads=leads,
-            list_name=lead_list.name,
-            quote=quote,
-        )
+    work = Work("import", lead_list.list_id, scope, people, leads, lead_list.name, quote)
+    run = call.sandbox.workflows.start(call.key, work, call.now) if enriches else None
     lead_list.arriving.append((call.now + call.sandbox.options.import_seconds, leads))
     lead_list.settle(call.now)
     return run
@@ -78,7 +67,7 @@ def _imported(
     parsed: imports.ParsedFile,
     run: Run | None,
 ) -> Reply:
-    """The answer to an import, to be given when it has finished."""
+    """Return the answer to an import, to be given when it has finished."""
     data = {
         "list_id": lead_list.list_id,
         "rows_parsed": parsed.rows_parsed,

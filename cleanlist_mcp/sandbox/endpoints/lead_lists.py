@@ -38,8 +38,8 @@ def update_list(call: Call) -> Reply:
     body = bodies.read(bodies.ListChange, call.body)
     changes = body.model_dump(exclude_unset=True)
     if not changes or ("name" in changes and changes["name"] is None):
-        fault = {"loc": ["body"], "msg": "Nothing to change", "type": "value_error"}
-        raise FrameworkProblem(422, [fault])
+        nothing = {"loc": ["body"], "msg": "Nothing to change", "type": "value_error"}
+        raise FrameworkProblem(422, [nothing])
     lead_list = call.sandbox.lists.get_own(call.key, call.path["list_id"])
     for name, value in changes.items():
         setattr(lead_list, name, value)

@@ -5,7 +5,8 @@ from cleanlist_mcp.sandbox.call import Call, Reply, reply
 from cleanlist_mcp.sandbox.endpoints.quoting import SCOPES, quote_for, required_quote
 from cleanlist_mcp.sandbox.people import Identity
 from cleanlist_mcp.sandbox.problems import invalid, missing_field
-from cleanlist_mcp.sandbox.quotes import PRICES, Subject
+from cleanlist_mcp.sandbox.quotes import PRICES, EnrichmentType, Quote, Subject
+from cleanlist_mcp.sandbox.workflows import Work
 
 DEFAULT_LIST = "MCP Results"
 
@@ -18,15 +19,11 @@ def person(call: Call) -> Reply:
     identity = _identity(body)
     scope = body.enrichment_type or ("phone_only" if body.include_phone else "partial")
     lead_list = call.sandbox.lists.get(call.key, body.lead_list_id) if body.lead_list_id else None
-    quote = None
-    if body.quote_id:
-        subject = Subject(call.organization_id, "enrich_person", None, scope)
-        quote = quote_for(call, body.quote_id, subject, PRICES[scope])
+    quote = _person_quote(call, body.quote_id, scope)
     if lead_list is None:
         lead_list, _ = call.sandbox.lists.find_or_create(call.key, DEFAULT_LIST, call.now)
-    run = call.sandbox.workflows.start(
-        "person", call.key, lead_list.list_id, scope, [identity], now=call.now, quote=quote
-    )
+    work = Work("person", lead_list.list_id, scope, [identity], quote=quote)
+    run = call.sandbox.workflows.start(call.key, work, call.now)
     data = {
         "workflow_id": run.workflow_id,
         "status": "pending",
@@ -49,17 +46,9 @@ def bulk(call: Call) -> Reply:
     subject = Subject(call.organization_id, "enrich_list", lead_list.list_id, scope)
     cost = PRICES[scope] * len(leads)
     quote = required_quote(call, body.quote_id, subject, cost)
-    run = call.sandbox.workflows.start(
-        "list",
-        call.key,
-        lead_list.list_id,
-        scope,
-        [lead.asked for lead in leads],
-        now=call.now,
-        leads=leads,
-        list_name=lead_list.name,
-        quote=quote,
-    )
+    people = [lead.asked for lead in leads]
+    work = Work("list", lead_list.list_id, scope, people, leads, lead_list.name, quote)
+    run = call.sandbox.workflows.start(call.key, work, call.now)
     data = {
         "workflow_id": run.workflow_id,
         "status": "pending",
@@ -78,6 +67,11 @@ def status(call: Call) -> Reply:
     if run.finished and not run.under_review:
         message = f"Done:  {run.credits_charged} credits charged,\n{run.credits_refunded} refunded."
     return reply(call, run.report(), task_id=run.task_id, message=message)
+
+
+def _person_quote(call: Call, quote_id: str | None, scope: EnrichmentType) -> Quote | None:
+    subject = Subject(call.organization_id, "enrich_person", None, scope)
+    return quote_for(call, quote_id, subject, PRICES[scope]) if quote_id else None
 
 
 def _insist_on_list(call: Call, body: bodies.Person) -> None:

@@ -1,9 +1,9 @@
 """Searches: free, a page at a time, each page with a cohort handle of its own."""
 
 import json
-from collections.abc import Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from cleanlist_mcp.sandbox import bodies
 from cleanlist_mcp.sandbox.call import Call, Reply, reply
@@ -13,6 +13,8 @@ from cleanlist_mcp.sandbox.directory import Company, Person, place
 from cleanlist_mcp.sandbox.lists import page
 from cleanlist_mcp.sandbox.people import identity_of
 from cleanlist_mcp.sandbox.search import find_companies, find_people
+
+T = TypeVar("T")
 
 # How rows are spelt where the vendor spells them otherwise.
 _OTHER_NAMES = {
@@ -27,46 +29,46 @@ _OTHER_NAMES = {
 def search_people(call: Call) -> Reply:
     """POST /search/people."""
     body = bodies.read(bodies.PeopleSearch, call.body)
-    filters = body.filters.given()
-    rows = [_person(person) for person in find_people(filters)]
-    return _page(call, body, "people", filters, rows)
+    return _page(call, body, _Hits("people", body.filters.given(), find_people, _person))
 
 
 def search_companies(call: Call) -> Reply:
     """POST /search/companies."""
     body = bodies.read(bodies.CompanySearch, call.body)
-    filters = body.filters.given()
-    rows = [_company(company) for company in find_companies(filters)]
-    return _page(call, body, "companies", filters, rows)
+    return _page(call, body, _Hits("companies", body.filters.given(), find_companies, _company))
 
 
-def _page(
-    call: Call,
-    body: bodies.Search,
-    kind: CohortKind,
-    filters: dict[str, list[str]],
-    rows: list[dict[str, Any]],
-) -> Reply:
-    unkind = call.sandbox.unkind
-    reachable = list(islice(rows, unkind.search_reach))
-    topic = f"{kind} {json.dumps(filters)}"
-    shown, cursor = page(reachable, body.limit, body.cursor, topic)
-    ids = [str(row["id"]) for row in shown]
+@dataclass(frozen=True)
+class _Hits(Generic[T]):
+    """A search that is to be shown: its filters, and how a hit becomes a row."""
+
+    kind: CohortKind
+    filters: dict[str, list[str]]
+    find: Callable[[dict[str, list[str]]], list[T]]
+    row: Callable[[T], dict[str, Any]]
+
+
+def _page(call: Call, body: bodies.Search, hits: _Hits[T]) -> Reply:
+    unkind, found = call.sandbox.unkind, hits.find(hits.filters)
+    reachable = found[: unkind.search_reach]
+    shown, cursor = page(reachable, body.limit, body.cursor, f"{hits.kind} {json.dumps(hits.filters)}")
+    rows = [hits.row(one) for one in shown]
+    ids = [str(row["id"]) for row in rows]
     data = {
-        "results": [_respelt(row) for row in shown] if unkind.other_row_names else shown,
-        "total": len(rows),
+        "results": [_respelt(row) for row in rows] if unkind.other_row_names else rows,
+        "total": len(found),
         "cursor": cursor,
-        "truncation_warning": _warning(reachable, rows),
+        "truncation_warning": _warning(len(reachable), len(found)),
         "credits_charged": 0,
     }
-    task_id = call.sandbox.cohorts.open(kind, call.organization_id, ids, now=call.now)
+    task_id = call.sandbox.cohorts.open(hits.kind, call.organization_id, ids, now=call.now)
     return reply(call, data, task_id=task_id)
 
 
-def _warning(reachable: Sequence[Any], rows: Sequence[Any]) -> str | None:
-    if len(reachable) == len(rows):
+def _warning(reachable: int, found: int) -> str | None:
+    if reachable == found:
         return None
-    return f"Only the first {len(reachable)} of {len(rows)} results can be shown; use narrower filters."
+    return f"Only the first {reachable} of {found} results can be shown; use narrower filters."
 
 
 def _person(person: Person) -> dict[str, Any]:
