@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 import cleanlist_ai as sdk  # type: ignore[import-untyped]
+import httpx
 import pytest
 from cleanlist_ai.exceptions import (  # type: ignore[import-untyped]
     BadRequestException,
@@ -19,7 +20,7 @@ from cleanlist_ai.exceptions import (  # type: ignore[import-untyped]
 )
 
 from cleanlist_mcp.sandbox.serve import running
-from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, Sandbox
+from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, SECOND_PREFIX, Sandbox
 
 T = TypeVar("T")
 SECONDS = 30
@@ -187,6 +188,86 @@ async def test_the_rest_of_the_api_goes_through_the_sdk(served: tuple[Sandbox, s
         assert api.smart_agents.list_smart_agents().runs == []
 
     await use(host, sandbox.key, work)
+
+
+async def test_a_part_of_a_list_goes_through_the_sdk(served: tuple[Sandbox, str]) -> None:
+    sandbox, host = served
+    list_id = sandbox.list_id("Q3 Prospects")
+
+    def work(api: Any) -> None:
+        page = api.lead_lists.list_leads_in_list(list_id)
+        part = [lead.lead_id for lead in page.leads[:4]]
+        wanted = {"task_id": page.task_id, "data_points": ["Email"], "entity_ids": part}
+        priced = sdk.EstimateCostRequest(tool="add_person_enrichments", **wanted)
+        quoted = api.workspace.credits_estimate(priced)
+        assert (quoted.row_count, quoted.estimated_cost) == (4, 4)
+        with pytest.raises(BadRequestException, match="quote_required"):
+            api.enrichment.enrich_by_task(sdk.EnrichByTaskRequest(**wanted))
+        ordered = sdk.EnrichByTaskRequest(quote_id=quoted.quote_id, **wanted)
+        started = api.enrichment.enrich_by_task(ordered)
+        with pytest.raises(ConflictException):
+            api.enrichment.enrich_by_task(ordered)
+        assert [(one.entity_id, one.status) for one in started.results] == [(one, "queued") for one in part]
+        run = settled(api, started.workflow_id)
+        assert (run.total, run.lead_list_id) == (4, list_id)
+        after = api.lead_lists.list_leads_in_list(list_id)
+        assert (after.total, after.task_id == page.task_id) == (12, False)
+        assert {lead.lead_id for lead in after.leads if lead.email} <= set(part)
+        assert run.credits_charged == sum(bool(lead.email) for lead in after.leads)
+
+    await use(host, sandbox.key, work)
+    assert sandbox.ledger().charged == sandbox.runs[0].credits_charged > 0
+
+
+async def test_what_was_searched_goes_into_a_list_and_out_again_through_the_sdk(
+    served: tuple[Sandbox, str],
+) -> None:
+    """The SDK has no search of its own."""
+    sandbox, host = served
+    headers = {"Authorization": f"Bearer {sandbox.key}"}
+
+    def work(api: Any) -> None:
+        filters = {"company_names": ["Legend Labs"]}
+        for prefix in (PUBLIC_PREFIX, SECOND_PREFIX):
+            address = f"{host}{prefix}/search/people"
+            page = httpx.post(address, json={"filters": filters}, headers=headers).json()
+            made = api.lead_lists.create_list(sdk.CreateListRequest(name=f"Found under {prefix}"))
+            chosen = [str(row["id"]) for row in page["results"][:3]]
+            cohort = sdk.AddByCohort(task_id=page["task_id"], entity_ids=chosen)
+            assert api.lead_lists.add_leads_to_list(made.list_id, sdk.Body(cohort)).added == 3
+            ids = [lead.lead_id for lead in api.lead_lists.list_leads_in_list(made.list_id).leads]
+            removal = sdk.RemoveLeadsRequest(lead_ids=ids[:1])
+            assert api.lead_lists.remove_leads_from_list(made.list_id, removal).removed == 1
+            put_back = sdk.Body(sdk.AddByLeadIds(lead_ids=ids))
+            again = api.lead_lists.add_leads_to_list(made.list_id, put_back)
+            assert (again.added, again.skipped_duplicates) == (1, 2)
+        export = api.export.export_csv(sdk.ExportCsvRequest(list_id=made.list_id))
+        file = httpx.get(export.download_url)
+        assert (len(file.content), file.text.count("legendlabs.example")) == (export.file_size_bytes, 3)
+
+    await use(host, sandbox.key, work)
+
+
+async def test_companies_go_through_the_sdk(served: tuple[Sandbox, str]) -> None:
+    sandbox, host = served
+
+    def work(api: Any) -> None:
+        known = [
+            api.enrichment.enrich_company(sdk.EnrichCompanyRequest(**handle)).company
+            for handle in ({"company_name": "Legend Labs"}, {"domain": "legendlabs.example"})
+        ]
+        assert known[0] == known[1]
+        assert (known[0].employee_count_range, known[0].hq_location) == (
+            "201-500",
+            "San Francisco, California, United States",
+        )
+        by_id = sdk.EnrichCompanyRequest(company_id=known[0].company_id)
+        assert api.enrichment.enrich_company(by_id).company == known[0]
+        missing = api.enrichment.enrich_company(sdk.EnrichCompanyRequest(company_ticker="ZZZZ"))
+        assert (missing.credits_charged, missing.company.name) == (0, None)
+
+    await use(host, sandbox.key, work)
+    assert sandbox.ledger().charged == 3
 
 
 async def test_refusals_reach_the_sdk_as_its_own_exceptions(served: tuple[Sandbox, str]) -> None:
