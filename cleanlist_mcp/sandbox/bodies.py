@@ -8,16 +8,7 @@ Of `/api/v1/public` no schema is published; its bodies are the same but for what
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from cleanlist_mcp.sandbox.problems import FrameworkProblem, missing_field
 from cleanlist_mcp.sandbox.quotes import EnrichmentType
@@ -44,15 +35,30 @@ ImportField = Literal[
     "state",
     "country",
 ]
+PeopleFilter = Literal[
+    "titles",
+    "seniorities",
+    "management_levels",
+    "departments",
+    "location_city",
+    "location_state",
+    "location_country",
+    "locations",
+    "company_names",
+    "company_domains",
+    "company_headcount",
+    "company_industries",
+]
+CompanyFilter = Literal["industries", "employee_count_ranges", "locations", "names", "domains"]
 AgentType = Literal[
     "custom_ai", "cold_intro_email", "title_normalizer", "company_intel", "pain_point_hypothesis"
 ]
 
 
 class Body(BaseModel):
-    """A field that is not named here is refused."""
+    """A field that is not named here is refused. Models are built when first read: not every server needs them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Estimate(Body):
@@ -141,52 +147,6 @@ class Company(Body):
     quote_id: StrictStr | None = None
 
 
-class Filters(Body):
-    """The filters of a search: at least one, and none of them empty."""
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "Filters":
-        if not self.model_fields_set:
-            raise ValueError("At least one filter is required")
-        return self
-
-    def given(self) -> dict[str, list[str]]:
-        """Return the filters that the caller set."""
-        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
-
-
-def _left_out() -> list[str]:
-    """Return the value of a filter that is not there: null, and a list without words, may not be sent."""
-    return []
-
-
-class PeopleFilters(Filters):
-    """Filters of POST /search/people."""
-
-    titles: Words = Field(default_factory=_left_out)
-    seniorities: Words = Field(default_factory=_left_out)
-    management_levels: Words = Field(default_factory=_left_out)
-    departments: Words = Field(default_factory=_left_out)
-    location_city: Words = Field(default_factory=_left_out)
-    location_state: Words = Field(default_factory=_left_out)
-    location_country: Words = Field(default_factory=_left_out)
-    locations: Words = Field(default_factory=_left_out)
-    company_names: Words = Field(default_factory=_left_out)
-    company_domains: Words = Field(default_factory=_left_out)
-    company_headcount: Words = Field(default_factory=_left_out)
-    company_industries: Words = Field(default_factory=_left_out)
-
-
-class CompanyFilters(Filters):
-    """Filters of POST /search/companies."""
-
-    industries: Words = Field(default_factory=_left_out)
-    employee_count_ranges: Words = Field(default_factory=_left_out)
-    locations: Words = Field(default_factory=_left_out)
-    names: Words = Field(default_factory=_left_out)
-    domains: Words = Field(default_factory=_left_out)
-
-
 class Search(Body):
     """A page of a search."""
 
@@ -197,13 +157,13 @@ class Search(Body):
 class PeopleSearch(Search):
     """POST /search/people."""
 
-    filters: PeopleFilters
+    filters: Annotated[dict[PeopleFilter, Words], Field(min_length=1)]
 
 
 class CompanySearch(Search):
     """POST /search/companies."""
 
-    filters: CompanyFilters
+    filters: Annotated[dict[CompanyFilter, Words], Field(min_length=1)]
 
 
 class NewList(Body):

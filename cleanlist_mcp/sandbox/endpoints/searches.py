@@ -29,13 +29,13 @@ _OTHER_NAMES = {
 def search_people(call: Call) -> Reply:
     """POST /search/people."""
     body = bodies.read(bodies.PeopleSearch, call.body)
-    return _page(call, body, _Hits("people", body.filters.given(), find_people, _person))
+    return _page(call, body, _Hits("people", dict(sorted(body.filters.items())), find_people, _person))
 
 
 def search_companies(call: Call) -> Reply:
     """POST /search/companies."""
     body = bodies.read(bodies.CompanySearch, call.body)
-    return _page(call, body, _Hits("companies", body.filters.given(), find_companies, _company))
+    return _page(call, body, _Hits("companies", dict(sorted(body.filters.items())), find_companies, _company))
 
 
 @dataclass(frozen=True)
