@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from cleanlist_mcp.sandbox import people
 from cleanlist_mcp.sandbox.app import transport
+from cleanlist_mcp.sandbox.faults import KINDS, Kind
 from cleanlist_mcp.sandbox.problems import Problem
 from cleanlist_mcp.sandbox.state import PUBLIC_PREFIX, SECOND_PREFIX, Sandbox
 from tests.sandbox_client import Clock, assert_balanced, client, error, make, quote, start_list, status
@@ -431,6 +433,27 @@ async def test_a_download_can_go_wrong_like_any_request() -> None:
     assert [answer.status_code for answer in answers] == [500, 200, 200]
     assert len(answers[1].content) == len(answers[2].content) // 2
     assert [record.fault for record in sandbox.requests[-3:]] == ["server_error", "truncated", None]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", ["by-task", "company"])
+async def test_a_fault_around_a_part_or_a_company_charges_once_or_not_at_all(kind: Kind, what: str) -> None:
+    sandbox = make(latency=0)
+    async with client(sandbox) as http:
+        body: Json = {"domain": "legendlabs.example"}
+        if what == "by-task":
+            page = await page_of(http, sandbox.add_list("Sure", mixed()))
+            body = {"task_id": page["task_id"], "data_points": ["Email"], "entity_ids": ids_of(page)[:1]}
+            body["quote_id"] = (await priced(http, **body)).json()["quote_id"]
+        fault = sandbox.faults.next(f"POST /enrichment/{what}", kind, delay=0.01)
+        with suppress(httpx.TransportError):
+            answer = await http.post(f"/enrichment/{what}", json=body, timeout=0.15 if fault.hangs else 10)
+            if kind == "sent_twice":
+                code = "quote_used" if what == "by-task" else "duplicate_request"
+                assert error(answer)["code"] == code
+    assert sandbox.faults.pending == []
+    assert sandbox.ledger().charged == int(fault.works_first or kind == "slow")
+    assert_balanced(sandbox)
 
 
 def test_the_oldest_handle_makes_room_after_a_thousand() -> None:

@@ -44,7 +44,7 @@ async def found(http: httpx.AsyncClient, **person: str) -> Json:
 
 
 async def seen(http: httpx.AsyncClient, list_id: str) -> tuple[int, int]:
-    """How many rows a page shows and how many the list counts."""
+    """Return how many rows a page shows and how many the list counts."""
     page = (await http.get(f"/lead-lists/{list_id}/leads")).json()
     assert page["total"] == len(page["leads"])
     return page["total"], (await http.get(f"/lead-lists/{list_id}")).json()["lead_count"]

@@ -226,17 +226,23 @@ async def _misbehave(
     if fault.kind == "sent_twice" and answer is not None:
         return _second_answer(fault, request, answer)
     if fault.kind == "earlier_answer" and answer is not None:
-        first = {
-            "workflow_id": sandbox.runs[0].workflow_id,
-            "credits_reserved": sandbox.runs[0].credits_reserved,
-        }
-        return JSONResponse(json.loads(bytes(answer.body)) | first, answer.status_code)
+        return _earlier_answer(sandbox, answer)
     return _spoilt(fault, answer)
+
+
+def _earlier_answer(sandbox: Sandbox, answer: Response) -> Response:
+    """Return an answer with the run of the first paid request of all, if it names one and there is one."""
+    data = json.loads(bytes(answer.body))
+    if data.get("workflow_id") and sandbox.runs:
+        first = sandbox.runs[0]
+        data |= {"workflow_id": first.workflow_id, "credits_reserved": first.credits_reserved}
+    return JSONResponse(data, answer.status_code)
 
 
 def _second_answer(fault: Fault, request: Request, answer: Response) -> Response:
     """Return the answer to the same request once more: a quote is used up, a person is under way."""
-    code = "quote_used" if request.url.path.endswith("/bulk") else "duplicate_request"
+    quoted = request.url.path.endswith(("/bulk", "/by-task"))
+    code = "quote_used" if quoted else "duplicate_request"
     details = {"workflow_id": json.loads(bytes(answer.body)).get("workflow_id")} if fault.names_run else None
     problem = Problem(409, code, "This was asked for a moment ago.", details=details)
     return JSONResponse(problem.body(), problem.status, problem.headers)
