@@ -76,12 +76,9 @@ def test_the_first_screen_holds_what_it_does_costs_and_promises_and_how_to_start
     assert len(FIRST_SCREEN.splitlines()) <= 42
     for command in (f"```sh\n{TRY}\n```", f"```powershell\n{TRY_ON_WINDOWS}\n```"):
         assert command in FIRST_SCREEN
-    for thing, scope in (
-        ("an e-mail address", "partial"),
-        ("a phone number", "phone_only"),
-        ("both", "full"),
-    ):
-        assert re.search(rf"^\| {thing} \| {PRICES[scope]} credit", FIRST_SCREEN, re.MULTILINE)
+    things = ("an e-mail address", "a phone number", "both")
+    for thing, price in zip(things, PRICES.values(), strict=True):
+        assert re.search(rf"^\| {thing} \| {price} credit", FIRST_SCREEN, re.MULTILINE)
     assert FIRST_SCREEN.count("\n- **") == 4
 
 
