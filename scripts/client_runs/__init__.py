@@ -1,0 +1,1 @@
+"""Programs and tables that `scripts/clients` and `scripts/integrations` share."""
