@@ -41,8 +41,8 @@ FOLLOWING: dict[str, Callable[[Mapping[str, Any]], Call | None]] = {
 
 
 def wrong_call(read: Sequence[Read]) -> Call | str:
-    """Ask for an estimate in a scope that does not exist, once."""
-    return "I read the answer." if read else Call("estimate", {"list_id": LIST, "scope": "everything"})
+    """Ask once for an estimate of a list that does not exist: no client can tell that from the schema."""
+    return "I read the answer." if read else Call("estimate", {"list_id": "A list that nobody made"})
 
 
 def tool_of(read: Read) -> str:

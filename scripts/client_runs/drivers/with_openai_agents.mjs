@@ -1,0 +1,8 @@
+import { MCPServerStdio } from "@openai/agents";
+import { play, server } from "./plan.mjs";
+
+const cleanlist = new MCPServerStdio({ ...server, timeout: 60_000 });
+await cleanlist.connect();
+const tools = await cleanlist.listTools();
+await play(tools.map((tool) => tool.name), (name, input) => cleanlist.callTool(name, input));
+await cleanlist.close();
