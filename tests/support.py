@@ -22,9 +22,9 @@ from pydantic import SecretStr
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.build import build_server
-from cleanlist_mcp.server.instructions import CORE, LISTS
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.toolset import CORE, LISTS
 
 ERAS = ("auto", "legacy")
 """How the in-memory client connects: protocol 2026-07-28, and the handshake of 2025-11-25."""

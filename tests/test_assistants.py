@@ -203,6 +203,8 @@ async def test_one_that_passes_a_list_as_a_string_is_understood(world: World, er
         ("enrich_list", {"quote": "qte_1"}, "quote_id"),
         ("enrich_person", {"e_mail": "ada@fable.example"}, "email"),
         ("enrich_person", {"type": "full", "email": "ada@fable.example"}, "scope"),
+        ("enrich_list", {"enrichment_type": "full"}, "scope"),
+        ("estimate", {"enrichment_type": "full", "scope": "partial"}, "scope"),
         ("estimate", {"list": "Q3 Prospects"}, "list_id"),
         ("workflow_status", {"id": "enrich-1"}, "workflow_id"),
     ],

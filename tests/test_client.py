@@ -17,7 +17,13 @@ from cleanlist_mcp.api.client import PATIENCE, CleanlistClient
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
 from cleanlist_mcp.api.retries import MAX_ATTEMPTS
-from cleanlist_mcp.api.wire import CreateListRequest, CsvImportRequest, EstimateRequest, ListRequest, PersonRequest
+from cleanlist_mcp.api.wire import (
+    CreateListRequest,
+    CsvImportRequest,
+    EstimateRequest,
+    ListRequest,
+    PersonRequest,
+)
 from cleanlist_mcp.errors import (
     ApiError,
     ApiUnavailable,

@@ -10,7 +10,8 @@ import pytest
 
 from cleanlist_mcp.sandbox.lists import LeadList, iso
 from cleanlist_mcp.sandbox.people import Identity
-from cleanlist_mcp.server.instructions import CORE, LISTS, instructions
+from cleanlist_mcp.server.instructions import instructions
+from cleanlist_mcp.toolset import CORE, LISTS
 from tests.support import ANSWER_BYTES, World, text_of
 
 CORE_ONLY: dict[str, Any] = {"toolsets": frozenset({"core"})}
@@ -73,7 +74,7 @@ async def test_a_name_that_is_none_is_refused_before_any_request(world: World) -
     async with world.connect() as session:
         long = "\u0958" * 101  # two letters each in the form in which names are sent
         for name, fault in (
-            ("", "at least 1"),
+            ("", "is blank"),
             (" \u200b ", "blank"),
             ("x" * 201, "at most 200"),
             (long, "longer than 200"),
@@ -144,7 +145,7 @@ async def test_a_limit_out_of_range_is_refused(world: World) -> None:
 
     async with world.connect() as session:
         for tool, arguments in calls:
-            for limit in (0, 101, "20", 2.5, True):
+            for limit in (-1, 101, "twenty", 2.5, True):
                 error = await session.error(tool, limit=limit, **arguments)
                 assert (error["code"], error["field_errors"][0]["field"]) == ("invalid_arguments", "limit")
 

@@ -12,8 +12,8 @@ from cleanlist_mcp.cli import client_config
 from cleanlist_mcp.cli.main import CLIENTS
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.server.build import build_server
-from cleanlist_mcp.server.instructions import CORE, LISTS
 from cleanlist_mcp.settings import VARIABLES, Settings, unknown_variables
+from cleanlist_mcp.toolset import CORE, LISTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

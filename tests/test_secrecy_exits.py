@@ -25,6 +25,7 @@ from cleanlist_mcp.cli.doctor import Finding
 from cleanlist_mcp.errors import Answered, ApiRefusal, InvalidArguments, traceback_of
 from cleanlist_mcp.secrecy import MARK
 from cleanlist_mcp.server import boundary, dialog, prompts, resources
+from cleanlist_mcp.server.arguments import LONGEST_TEXT, check_size_and_secrets
 from cleanlist_mcp.server.stdio import log_to_stderr
 from cleanlist_mcp.server.tools import account
 from cleanlist_mcp.settings import Settings
@@ -251,7 +252,7 @@ def test_arguments_out_of_all_proportion_are_refused_at_a_glance(kind: str) -> N
     arguments = made()
     began = time.process_time()
     with pytest.raises(InvalidArguments) as refused:
-        boundary.check_given(arguments, lists=["people"])
+        check_size_and_secrets(arguments, lists=["people"])
 
     assert time.process_time() - began < 0.1
     assert refused.value.message == f"{named} is far longer than anything that this server takes."
@@ -263,10 +264,10 @@ async def test_a_text_that_is_too_long_is_refused_with_the_most_there_may_be(
 ) -> None:
     async with world.connect(era) as session:
         error = await session.error("get_leads", list_id="x" * length)
-        unknown = await session.error("get_leads", list_id="x", **{"listid" * (length // 6): "x"})
+        unknown = await session.error("create_list", name="x", **{"listid" * (length // 6): "x"})
 
     assert "at most 400 characters" in error["field_errors"][0]["problem"]
-    assert "known are list_id" in unknown["field_errors"][0]["problem"]
+    assert "known are name" in unknown["field_errors"][0]["problem"]
     assert world.sandbox.requests == []
 
 
@@ -282,7 +283,7 @@ async def test_every_text_argument_says_how_long_it_may_be(world: World) -> None
 
     found = [node for tool in tools for node in texts(tool.input_schema)]
     assert len(found) > 25
-    assert all(node["maxLength"] < boundary.LONGEST_TEXT for node in found)
+    assert all(node["maxLength"] < LONGEST_TEXT for node in found)
 
 
 @pytest.mark.parametrize(

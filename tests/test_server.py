@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from cleanlist_mcp import __version__
 from cleanlist_mcp.errors import InternalError
 from cleanlist_mcp.server.build import build_server
-from cleanlist_mcp.server.instructions import CORE, LISTS, NOT_READ_ONLY, instructions
+from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.toolset import CORE, LISTS, TOOLS
 from tests.support import World
 
 
@@ -35,7 +36,7 @@ async def test_tools_are_listed_in_order_without_key_network_or_state_folder(tmp
 async def test_read_only_removes_every_tool_that_spends_or_writes() -> None:
     names = await tool_names(Settings(read_only=True))
 
-    assert names == [name for name in (*CORE, *LISTS) if name not in NOT_READ_ONLY]
+    assert names == [spec.name for spec in TOOLS if spec.effect == "reads"]
 
 
 async def test_core_alone_leaves_the_lists_out() -> None:

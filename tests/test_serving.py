@@ -17,9 +17,10 @@ from mcp.types import INVALID_REQUEST, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from cleanlist_mcp.server.build import build_server
-from cleanlist_mcp.server.instructions import CORE, LISTS
-from cleanlist_mcp.server.stdio import Answers, Requests, has_stream_door, log_to_stderr
+from cleanlist_mcp.server.stdio import has_stream_door, log_to_stderr
+from cleanlist_mcp.server.streams import Answers, Requests
 from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.toolset import CORE, LISTS
 from tests.test_stdio import ENVELOPE, HANDSHAKE, started
 
 UNSUPPORTED_VERSION = -32022

@@ -20,7 +20,7 @@ from mcp import Client, StdioServerParameters
 from benchmarks.pipe import resident_mib
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
-from cleanlist_mcp.server.instructions import CORE, LISTS
+from cleanlist_mcp.toolset import CORE, LISTS
 from tests.support import text_of
 
 SERVER = (sys.executable, "-m", "cleanlist_mcp")

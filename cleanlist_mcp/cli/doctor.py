@@ -275,12 +275,13 @@ async def _account(
 
 def _scopes(settings: Settings, who: Whoami) -> list[Finding]:
     from cleanlist_mcp.api_key import KEYS_PAGE
-    from cleanlist_mcp.server.instructions import SCOPES_NEEDED, switched_on
+    from cleanlist_mcp.toolset import switched_on
 
     if who.scopes is None:
         text = "The API named no scopes of this key, so they could not be checked."
         return [Finding("warning", "scopes", text, "If tools are refused, create a key with all scopes.")]
-    tools = {tool: sorted(SCOPES_NEEDED[tool] - set(who.scopes)) for tool in switched_on(settings)}
+    on = switched_on(settings.toolsets, read_only=settings.read_only)
+    tools = {tool.name: sorted(tool.permissions - set(who.scopes)) for tool in on}
     missing = sorted({scope for lacking in tools.values() for scope in lacking})
     if not missing:
         return [Finding("ok", "scopes", "The key has all that the tools need.")]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,14 @@ from cleanlist_mcp import __version__
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.secrecy import blot_all, keep
-from cleanlist_mcp.server import boundary, dialog, prompts, resources
-from cleanlist_mcp.server.instructions import LISTS, NOT_READ_ONLY, instructions, switched_on
+from cleanlist_mcp.server import boundary, prompts, resources
+from cleanlist_mcp.server.arguments import check_size_and_secrets, invalid_arguments
+from cleanlist_mcp.server.instructions import instructions
+from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.tools import account, enrichment, lists
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.toolset import TOOLS, ToolSpec, spec_of, switched_on
 
 if TYPE_CHECKING:
     import httpx
@@ -49,28 +53,23 @@ _OUR_OWN_WORDS = frozenset(
 )
 """Requests whose answers are ours to the last word, the same for everybody."""
 
-WAITING = frozenset({"enrich_person", "enrich_list", "workflow_status"})
-
-_TOOLS: Mapping[str, tuple[Callable[..., Any], str, Any]] = {
-    "whoami": (account.whoami, "Who am I", boundary.READS),
-    "credits_balance": (account.credits_balance, "Credits balance", boundary.READS),
-    "estimate": (enrichment.estimate, "Estimate and quote", boundary.READS),
-    "enrich_person": (enrichment.enrich_person, "Enrich a person", boundary.SPENDS),
-    "enrich_list": (enrichment.enrich_list, "Enrich a list", boundary.SPENDS),
-    "workflow_status": (enrichment.workflow_status, "Workflow status", boundary.READS),
-    "find_lists": (lists.find_lists, "Find lists", boundary.READS),
-    "create_list": (lists.create_list, "Create a list", boundary.WRITES),
-    "add_leads": (lists.add_leads, "Add leads", boundary.WRITES),
-    "get_leads": (lists.get_leads, "Get leads", boundary.READS),
-    "export_list": (lists.export_list, "Export a list", boundary.WRITES),
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        *(account.whoami, account.credits_balance),
+        *(enrichment.estimate, enrichment.enrich_person, enrichment.enrich_list, enrichment.workflow_status),
+        *(lists.find_lists, lists.create_list, lists.add_leads, lists.get_leads, lists.export_list),
+    )
 }
+"""What carries out the tool of that name."""
 
 
 class CleanlistServer(MCPServer[Services]):
     """An `MCPServer` whose tools answer every failure with the error object of the contract."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, middleware=[self._begin], **kwargs)
+    def __init__(self, *, tools: list[Tool], **kwargs: Any) -> None:
+        super().__init__(tools=tools, middleware=[self._begin], **kwargs)
+        self._offered = {tool.name: tool for tool in tools}
         self._turns = anyio.Semaphore(MAX_CALLS)
         self._waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
 
@@ -78,7 +77,7 @@ class CleanlistServer(MCPServer[Services]):
         """Give each request its services and its time, and let no secret out with what comes of it."""
         boundary.begin_call(ctx.lifespan_context)
         try:
-            answer = await call_next(ctx)
+            answer = await call_next(replace(ctx, params=understood(ctx.method, ctx.params)))
         except MCPError as exc:
             # The SDK repeats in some what it was asked.
             told = (
@@ -90,7 +89,10 @@ class CleanlistServer(MCPServer[Services]):
 
     async def serve_streams(self, read_stream: Any, write_stream: Any) -> None:
         """Serve one connection over a pair of the SDK's message streams, until the read side ends."""
-        lowlevel = self._lowlevel_server  # no public door leads a custom read stream to an MCPServer
+        # No public door leads streams of one's own to an MCPServer, and the ones of `stdio_server` drop what this
+        # server answers. It can go once the SDK takes transports from outside:
+        # https://github.com/modelcontextprotocol/python-sdk/issues/1187
+        lowlevel = self._lowlevel_server
         await lowlevel.run(read_stream, write_stream, lowlevel.create_initialization_options())
 
     async def answer_alone(self, request: SessionMessage) -> SessionMessage:
@@ -109,42 +111,30 @@ class CleanlistServer(MCPServer[Services]):
         self, name: str, arguments: dict[str, Any], context: Context[Services, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. An unknown one is a protocol error; any other failure is an error result."""
-        tool = self._tool_manager.get_tool(name)
-        if tool is None and name in NOT_READ_ONLY and boundary.current_call().settings.read_only:
-            return boundary.error_result(
-                ReadOnly(
-                    "This server is read-only: the tools that spend or write are off.",
-                    "Tell the user; only they can unset CLEANLIST_READ_ONLY in the client's configuration.",
-                )
-            )
-        if tool is None:
-            off = " (CLEANLIST_TOOLSETS leaves the list tools out)" if name in LISTS else ""
-            message = f"Unknown tool{off}; tools/list names the ones there are."
-            raise MCPError(code=INVALID_PARAMS, message=message)
-        known = tool.parameters["properties"]
+        spec, tool = spec_of(name), self._offered.get(name)
+        if spec is None or tool is None:
+            return boundary.error_result(_not_offered(spec))
         try:
-            boundary.check_given(arguments, lists=[key for key in known if known[key].get("type") == "array"])
+            sifted = boundary.read_arguments(spec, tool, arguments)
+            with anyio.fail_after(boundary.CALL_SECONDS):
+                async with self._waiting_turns if spec.waits else self._turns:
+                    result = await super().call_tool(name, sifted.known, context)
         except InvalidArguments as exc:
             return boundary.error_result(exc)
-        # Assistants send null for what they leave out.
-        given = {key: value for key, value in arguments.items() if value is not None or key not in known}
-        if "scope" in known and "scope" not in given and "enrichment_type" in given:
-            given["scope"] = given.pop("enrichment_type")  # the API's own word
-        try:
-            with anyio.fail_after(boundary.CALL_SECONDS):
-                async with self._waiting_turns if name in WAITING else self._turns:
-                    return await super().call_tool(name, given, context)
         except TimeoutError:
             return boundary.error_result(boundary.too_slow())
         except ToolError as exc:
             return boundary.error_result(_translated(exc, tool))
+        return (
+            boundary.naming_ignored(result, sifted.ignored) if isinstance(result, CallToolResult) else result
+        )
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Services, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; a failure says what to do, in words that carry no data."""
         try:
-            boundary.check_given({"uri": str(uri)})
+            check_size_and_secrets({"uri": str(uri)})
             with anyio.fail_after(boundary.CALL_SECONDS):
                 return await super().read_resource(uri, context)
         except InvalidArguments as exc:
@@ -166,7 +156,7 @@ class CleanlistServer(MCPServer[Services]):
     ) -> GetPromptResult | InputRequiredResult:
         """Get a prompt; wrong arguments are a protocol error that names none of their values."""
         try:
-            boundary.check_given(arguments or {})
+            check_size_and_secrets(arguments or {})
             return await super().get_prompt(name, arguments, context)
         except InvalidArguments as exc:
             raise resources.as_resource_error(exc) from None
@@ -219,8 +209,11 @@ def build_server(
         log_level="WARNING",
         subscriptions=False,
     )
-    for (uri, title, description), reader in zip(resources.OFFERED, resources.READERS, strict=True):
-        server.resource(uri, title=title, description=description, mime_type="application/json")(reader)
+    for (uri, name, title, description), reader in zip(resources.OFFERED, resources.READERS, strict=True):
+        offered = server.resource(
+            uri, name=name, title=title, description=description, mime_type="application/json"
+        )
+        offered(reader)
     server.completion()(resources.complete)  # type: ignore[no-untyped-call]
     for prompt in _made_prompts(settings.read_only):
         server.add_prompt(prompt)
@@ -228,24 +221,28 @@ def build_server(
 
 
 def make_tools(settings: Settings) -> list[Tool]:
-    """The tools that these settings serve, in their order."""
-    return list(_made_tools(switched_on(settings), settings.csv_dir is not None, settings.sandbox))
+    """Return the tools that these settings serve, in their order."""
+    on = switched_on(settings.toolsets, read_only=settings.read_only)
+    return list(_made_tools(on, settings.csv_dir is not None, settings.sandbox))
 
 
 @cache
-def _made_tools(names: tuple[str, ...], reads_files: bool, sandbox: bool) -> tuple[Tool, ...]:
+def _made_tools(on: tuple[ToolSpec, ...], reads_files: bool, sandbox: bool) -> tuple[Tool, ...]:
     """Made once for equal settings: building schemas is what takes time when a server is built."""
-    known = dict(_TOOLS)
+    functions = dict(_FUNCTIONS)
     if reads_files:
-        known["add_leads"] = (lists.add_leads_or_file, *_TOOLS["add_leads"][1:])
-    off = tuple(name for name in known if name not in names)
-    return tuple(boundary.make_tool(name, *known[name], off=off, sandbox=sandbox) for name in names)
+        functions["add_leads"] = lists.add_leads_or_file
+    off = frozenset(spec.name for spec in TOOLS if spec not in on)
+    return tuple(boundary.make_tool(spec, functions[spec.name], off=off, sandbox=sandbox) for spec in on)
 
 
 @cache
 def _made_prompts(read_only: bool) -> tuple[Prompt, ...]:
     offered = prompts.READING if read_only else prompts.SPENDING + prompts.READING
-    return tuple(Prompt.from_function(ask, title=(ask.__doc__ or "").rstrip(".")) for ask in offered)
+    return tuple(
+        Prompt.from_function(prompts.FUNCTIONS[name], title=title, description=f"{title}.")
+        for name, title in offered
+    )
 
 
 def _with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTransport]":
@@ -259,13 +256,26 @@ def _with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTranspo
     return settings.model_copy(update=update), transport(sandbox)
 
 
+def _not_offered(spec: ToolSpec | None) -> CleanlistError:
+    """Return the refusal of a tool that is off because this server only reads.
+
+    Raises:
+        MCPError: if it is off for another reason, or there is no such tool.
+    """
+    settings = boundary.current_call().settings
+    if spec is not None and spec.effect != "reads" and settings.read_only:
+        return ReadOnly(
+            "This server is read-only: the tools that spend or write are off.",
+            "Tell the user; only they can unset CLEANLIST_READ_ONLY in the client's configuration.",
+        )
+    off = f" (CLEANLIST_TOOLSETS leaves the toolset {spec.toolset} out)" if spec else ""
+    raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool{off}; tools/list names the ones there are.")
+
+
 def _translated(error: ToolError, tool: Tool) -> CleanlistError:
     cause = error.__cause__
     if isinstance(cause, CleanlistError):
         return cause
     if isinstance(cause, ValidationError) and cause.title == tool.fn_metadata.arg_model.__name__:
-        return boundary.invalid_arguments(cause, tool.parameters)
-    if isinstance(cause, ToolError) and "elicitation" in str(cause):
-        # The SDK's words for an answer that is none.
-        return dialog.broken_dialog(may_have_charged=boundary.current_call().may_have_charged)
+        return invalid_arguments(cause, tool.parameters)
     return boundary.unexpected(cause)

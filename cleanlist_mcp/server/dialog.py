@@ -1,12 +1,12 @@
 """Asking the person before a list is paid for, through the client's own dialog in both protocol eras."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
 from mcp.shared.exceptions import MCPError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ConfirmationUnavailable
@@ -25,14 +25,18 @@ _MODERN = "2026-07-28"
 
 
 class Approval(BaseModel):
-    """The one field of the dialog."""
+    """The one field of the dialog. Whatever a client fills in, only `true` is a yes; a field left out is a no."""
 
-    approve: bool = Field(strict=True, description="Spend these credits?")
+    model_config = ConfigDict(json_schema_extra={"required": ["approve"]})
+
+    approve: Annotated[bool, BeforeValidator(lambda given: given is True)] = Field(
+        default=False, description="Spend these credits?"
+    )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of asking: `go` where nothing stands against the spend."""
+    """The outcome of asking: `go` if nothing stands against the spend."""
 
     word: Literal["go", "declined", "not_confirmed"]
 
@@ -44,7 +48,7 @@ async def ask(ctx: Context[Any, Any], call: Call, quote: Quote) -> Elicit[Approv
     fail. A dialog that holds the call open leaves `START_SECONDS` for the start of the run.
 
     Raises:
-        ConfirmationUnavailable: if CLEANLIST_CONFIRM=always and the client cannot ask; for an answer that is none.
+        ConfirmationUnavailable: if CLEANLIST_CONFIRM=always and the client cannot ask.
     """
     mode = call.settings.confirm
     if mode == "never":
@@ -65,28 +69,13 @@ async def ask(ctx: Context[Any, Any], call: Call, quote: Quote) -> Elicit[Approv
             return verdict(await ctx.elicit(message, Approval))
         except MCPError:
             return Verdict("not_confirmed")
-        except (ValueError, ValidationError):
-            raise broken_dialog(may_have_charged=call.may_have_charged) from None
+        except ValueError:
+            return Verdict("declined")  # answered, and with anything but a yes
     return Verdict("not_confirmed")
 
 
-def broken_dialog(*, may_have_charged: bool) -> ConfirmationUnavailable:
-    """What is said of an answer that is neither yes nor no."""
-    return ConfirmationUnavailable(
-        "The client's dialog was answered without the one field that it asks for; nothing was sent"
-        + (
-            " by this call, but an earlier one with this quote may have started a run."
-            if may_have_charged
-            else "."
-        ),
-        "Ask the user to try again. If it stays, the client's dialog is broken, and only they can set "
-        "CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate.",
-        charged="unknown" if may_have_charged else "no",
-    )
-
-
 def question(quote: Quote) -> str:
-    """The dialog's text."""
+    """Return the dialog's text, all of it from the quote."""
     name = quote.list_name or quote.list_id
     return (
         f"Spend up to {credits_text(quote.cost)} to enrich {rows_text(quote.row_count)} of the list "
@@ -96,7 +85,7 @@ def question(quote: Quote) -> str:
 
 
 def verdict(outcome: ElicitationResult[Any]) -> Verdict:
-    """What the dialog's outcome means for the spend."""
+    """Return what the dialog's outcome means for the spend."""
     if isinstance(outcome, AcceptedElicitation):
         if isinstance(outcome.data, Verdict):
             return outcome.data
@@ -105,12 +94,12 @@ def verdict(outcome: ElicitationResult[Any]) -> Verdict:
 
 
 def was_asked(outcome: ElicitationResult[Any]) -> bool:
-    """Whether the outcome is an answer of the dialog."""
+    """Return whether the outcome is an answer of the dialog."""
     return not (isinstance(outcome, AcceptedElicitation) and isinstance(outcome.data, Verdict))
 
 
 def can_ask(ctx: Context[Any, Any]) -> bool:
-    """Whether the client says that it can show a dialog."""
+    """Return whether the client declares that it can show a dialog."""
     elicitation = ctx.client_capabilities.elicitation if ctx.client_capabilities else None
     # A bare {} counts as forms, the only kind there was before kinds had names.
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):

@@ -1,5 +1,6 @@
 """Prompts: three jobs in the user's words, true to the tools that do them."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -26,9 +27,9 @@ def enrich_list_within_budget(
     want: Annotated[str, Field(description="email, phone or both; default email.")] = "email",
 ) -> str:
     """Enrich a lead list without going over a budget."""
+    most = re.sub(r"\s*credits?\W*$", "", clean(budget, 40), flags=re.IGNORECASE)
     return (
-        f"Enrich my lead list {quoted(list_name)} to find {clean(want, 40)}, for at most {clean(budget, 40)} "
-        "credits.\n\n"
+        f"Enrich my lead list {quoted(list_name)} to find {clean(want, 40)}, for at most {most} credits.\n\n"
         "First call estimate (scope partial for e-mail, phone_only for phone, full for both) and show me list, rows, "
         "cost and balance after. If the cost is over the budget, do not spend; tell me what would fit. Once I agree, "
         "call enrich_list with the quote and the budget as max_credits, then follow it with workflow_status and tell "
@@ -45,5 +46,13 @@ def what_did_i_spend() -> str:
     )
 
 
-SPENDING = (find_contact, enrich_list_within_budget)
-READING = (what_did_i_spend,)
+SPENDING = (
+    ("find_contact", "Find the e-mail address or phone number of one person"),
+    ("enrich_list_within_budget", "Enrich a lead list without going over a budget"),
+)
+READING = (("what_did_i_spend", "Show what was spent lately, run by run"),)
+"""Name and title of each: data, because `python -OO` drops docstrings."""
+
+FUNCTIONS = {
+    function.__name__: function for function in (find_contact, enrich_list_within_budget, what_did_i_spend)
+}

@@ -40,19 +40,30 @@ COMPLETIONS = 100
 LONGEST_TYPED = 1_000
 """Characters of the longest beginning that is completed."""
 
-OFFERED: tuple[tuple[str, str, str], ...] = (
+OFFERED: tuple[tuple[str, str, str, str], ...] = (
     (
         "cleanlist://account",
+        "account",
         "Account",
         "Whose key is in use, its plan and scopes, the credits left, and the limits.",
     ),
-    ("cleanlist://pricing", "Pricing", "What each kind of enrichment costs, and when nothing is charged."),
-    ("cleanlist://runs", "Runs", "Runs started from this machine, newest first, with their credits."),
-    ("cleanlist://runs/{workflow_id}", "Run", "One run: where it stands, what it found and what it cost."),
-    ("cleanlist://lists", "Lead lists", "The user's lead lists with their ids and lead counts."),
-    ("cleanlist://lists/{list_id}", "Lead list", "The first people in one lead list."),
+    (
+        "cleanlist://pricing",
+        "pricing",
+        "Pricing",
+        "What each kind of enrichment costs, and when nothing is charged.",
+    ),
+    ("cleanlist://runs", "runs", "Runs", "Runs started from this machine, newest first, with their credits."),
+    (
+        "cleanlist://runs/{workflow_id}",
+        "run",
+        "Run",
+        "One run: where it stands, what it found and what it cost.",
+    ),
+    ("cleanlist://lists", "lists", "Lead lists", "The user's lead lists with their ids and lead counts."),
+    ("cleanlist://lists/{list_id}", "list", "Lead list", "The first people in one lead list."),
 )
-"""Address, title and description of each."""
+"""Address, name, title and description of each. Some clients let people choose by the name."""
 
 
 async def read_account() -> str:

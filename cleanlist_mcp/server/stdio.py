@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import logging
 import os
 import re
@@ -10,26 +9,18 @@ import select
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import anyio
 from mcp.server.stdio import stdio_server
-from mcp.shared.message import SessionMessage
-from mcp.types import (
-    INVALID_REQUEST,
-    ErrorData,
-    JSONRPCError,
-    JSONRPCNotification,
-    JSONRPCRequest,
-    JSONRPCResponse,
-)
-from pydantic import ValidationError
 
 from cleanlist_mcp.errors import traceback_of, where
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.server.build import CleanlistServer, build_server
+from cleanlist_mcp.server.streams import LAST_ANSWERS_SECONDS, Answers, Lines, Requests
 from cleanlist_mcp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,9 +33,8 @@ _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 
-
-LAST_ANSWERS_SECONDS = 2.0
-"""How long the answers to requests may take that stood before the end of the input, and then their reader."""
+PARENT_SECONDS = 1.0
+"""How often the server looks if its parent is still there."""
 
 
 def serve(settings: Settings) -> None:
@@ -74,7 +64,8 @@ async def _serve(server: CleanlistServer) -> None:
         await server.run_stdio_async()
         return
     output = _copy_of_stdout()  # before the SDK points stdout elsewhere
-    async with stdio_server() as (read_stream, write_stream):
+    lines: Any = Lines(_claimed_stdin())
+    async with stdio_server(stdin=lines) as (read_stream, write_stream):
         with anyio.CancelScope() as scope:
             ending = _Ending(scope)
             ending.watch(output)
@@ -119,6 +110,8 @@ class _Ending:
             signal.signal(number, self._on_signal)
         if output is not None and hasattr(select, "poll"):
             threading.Thread(target=self._until_nobody_reads, args=(output,), daemon=True).start()
+        if _has_parent_to_lose():
+            threading.Thread(target=self._until_parent_is_gone, args=(os.getppid(),), daemon=True).start()
 
     def served(self) -> None:
         """All is done and written down. Answers that nobody takes off the pipe are not waited for longer."""
@@ -135,8 +128,43 @@ class _Ending:
         poll = select.poll()
         poll.register(output, 0)  # nothing but that the other end is gone
         poll.poll()
+        self._cancel()
+
+    def _until_parent_is_gone(self, parent: int) -> None:
+        """A parent that is killed closes nothing if another of its children holds the same pipes."""
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        self._cancel()
+
+    def _cancel(self) -> None:
         with suppress(RuntimeError):  # the loop has ended before
             self._loop.call_soon_threadsafe(self._scope.cancel)
+
+
+def _has_parent_to_lose() -> bool:
+    """Return whether the end of the parent means that nobody is left: not for a server that was made to outlive it,
+    as by nohup, nor for one whose parent was gone at its start."""
+    hangup = getattr(signal, "SIGHUP", None)
+    return hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN and os.getppid() > 1
+
+
+def _claimed_stdin() -> BinaryIO:
+    """Return the client's end of stdin for this process alone: what else reads descriptor 0 meets its end.
+
+    The SDK does the same for a stdin that it opens itself, which it then reads with losses. Windows keeps the plain
+    one: nothing here starts another process there.
+    """
+    if sys.stdin is None:
+        return io.BytesIO()  # closed from the start
+    if sys.platform == "win32":
+        return sys.stdin.buffer
+    import fcntl
+
+    private = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return os.fdopen(private, "rb", closefd=False)  # a thread may be reading it to the last
 
 
 def _copy_of_stdout() -> int | None:
@@ -144,146 +172,6 @@ def _copy_of_stdout() -> int | None:
         return os.dup(1)
     except OSError:
         return None  # there is none
-
-
-class Answers:
-    """A write stream of the SDK that knows which requests still wait for their answer."""
-
-    def __init__(self, write_stream: Any) -> None:
-        self._write = write_stream
-        self._awaited: set[int | str] = set()
-        self._answered = anyio.Event()
-
-    def expect(self, request_id: int | str) -> None:
-        """A request has come in."""
-        self._awaited.add(request_id)
-
-    def forget(self, request_id: int | str) -> None:
-        """The request was answered, or needs no answer any more."""
-        self._awaited.discard(request_id)
-        self._answered.set()
-        self._answered = anyio.Event()
-
-    async def all_sent(self) -> None:
-        """Wait until no request waits for its answer."""
-        while self._awaited:
-            await self._answered.wait()
-
-    async def send(self, item: SessionMessage) -> None:
-        await self._write.send(item)
-        if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
-            self.forget(item.message.id)
-
-    async def aclose(self) -> None:
-        await self._write.aclose()
-
-    async def __aenter__(self) -> "Answers":
-        return self
-
-    async def __aexit__(self, *args: object) -> None:
-        await self.aclose()
-
-
-class Requests:
-    """A read stream of the SDK, except for what it would refuse or drop without an answer: probes with
-    `server/discover` before the first request are answered aside, since some clients then send `initialize`;
-    and lines that are no message are refused where they name a request."""
-
-    def __init__(self, server: CleanlistServer, read_stream: Any, answers: Answers) -> None:
-        self._server = server
-        self._read = read_stream
-        self._answers = answers
-        self._probing = True
-
-    @property
-    def last_context(self) -> Any:
-        """The SDK's context of the message received last."""
-        return getattr(self._read, "last_context", None)
-
-    async def receive(self) -> SessionMessage | Exception:
-        while True:
-            item = await self._next()
-            if isinstance(item, Exception) and (refusal := _refusal(item)) is not None:
-                await self._answers.send(refusal)
-                continue
-            if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCRequest):
-                self._forget_cancelled(item)
-                return item
-            self._answers.expect(item.message.id)
-            if not self._probing or item.message.method != "server/discover":
-                self._probing = False
-                return item
-            await self._answers.send(await self._server.answer_alone(item))
-
-    def _forget_cancelled(self, item: SessionMessage | Exception) -> None:
-        """A request that the client cancelled gets no answer."""
-        message = item.message if isinstance(item, SessionMessage) else None
-        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            request_id = (message.params or {}).get("requestId")
-            if isinstance(request_id, int | str):
-                self._answers.forget(request_id)
-
-    async def _next(self) -> SessionMessage | Exception:
-        try:
-            item: SessionMessage | Exception = await self._read.receive()
-            return item
-        except anyio.EndOfStream:
-            # The SDK drops what is under way when the input ends; a shell line that pipes requests in has
-            # ended it before the first answer.
-            with anyio.move_on_after(LAST_ANSWERS_SECONDS):
-                await self._answers.all_sent()
-            raise
-
-    def __aiter__(self) -> "Requests":
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def aclose(self) -> None:
-        await self._read.aclose()
-
-    async def __aenter__(self) -> "Requests":
-        return self
-
-    async def __aexit__(self, *args: object) -> None:
-        await self.aclose()
-
-
-def _refusal(fault: Exception) -> SessionMessage | None:
-    """The answer to a line that is no message, where it can be told which request it was meant to be.
-
-    The SDK drops such lines, and the host would wait for its answer in vain. JavaScript hosts send them: half
-    an emoji, cut by length, is valid to them and to no JSON parser that keeps to Unicode.
-    """
-    if not isinstance(fault, ValidationError):
-        return None
-    for error in fault.errors(include_url=False, include_context=False):
-        # The line itself, or, where it is JSON, the object in which a member is missing: nothing inside it.
-        whole = not error["loc"] or (error["type"] == "missing" and len(error["loc"]) == 2)
-        request_id = _request_id(error["input"]) if whole else None
-        if request_id is not None:
-            refused = ErrorData(
-                code=INVALID_REQUEST,
-                message="The request is no valid JSON-RPC, or not in UTF-8; nothing was done.",
-            )
-            return SessionMessage(JSONRPCError(jsonrpc="2.0", id=request_id, error=refused))
-    return None
-
-
-def _request_id(line: Any) -> int | str | None:
-    """The id of a request, given as its line or as the object in it, where it has one that can be sent back."""
-    try:
-        data = json.loads(line) if isinstance(line, str | bytes) else line
-    except (ValueError, RecursionError):
-        return None
-    found = data.get("id") if isinstance(data, dict) and "method" in data else None
-    if isinstance(found, str) and not any("\ud800" <= char <= "\udfff" for char in found):
-        return found
-    return found if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63 else None
 
 
 def log_to_stderr(level: str) -> None:

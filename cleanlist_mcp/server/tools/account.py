@@ -10,8 +10,8 @@ from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.health import error_in, is_durable
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.server.boundary import current_call
-from cleanlist_mcp.server.instructions import SCOPES_NEEDED, switched_on
 from cleanlist_mcp.services import Services
+from cleanlist_mcp.toolset import switched_on
 
 
 async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
@@ -36,7 +36,9 @@ async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
 async def describe(services: Services) -> WhoamiResult:
     """What the API says of the key, and what it lacks for the tools that are on."""
     answer = await services.client.whoami()
-    needed = {scope for tool in switched_on(services.settings) for scope in SCOPES_NEEDED[tool]}
+    settings = services.settings
+    on = switched_on(settings.toolsets, read_only=settings.read_only)
+    needed = {permission for tool in on for permission in tool.permissions}
     return whoami_result(
         answer,
         sandbox=services.settings.sandbox,

@@ -18,18 +18,12 @@ from cleanlist_mcp.money.quotes import within
 from cleanlist_mcp.people.likeness import marks_of
 from cleanlist_mcp.runs.starting import Started
 from cleanlist_mcp.server import dialog
-from cleanlist_mcp.server.boundary import (
-    LONGEST_ID,
-    LONGEST_LIST,
-    Cell,
-    ScopeWord,
-    current_call,
-)
+from cleanlist_mcp.server.arguments import LONGEST_ID, LONGEST_LIST, Cell
+from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.server.dialog import Approval, Verdict
 
 ScopeArgument = Annotated[
     Scope,
-    ScopeWord,
     Field(description="partial: e-mail, 1 credit; phone_only: phone, 10; full: both, 11 (each, at most)"),
 ]
 WaitArgument = Annotated[

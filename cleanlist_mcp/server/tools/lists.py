@@ -18,7 +18,8 @@ from cleanlist_mcp.calls import browsing, importing
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.people.identity import IMPORT_WAYS
 from cleanlist_mcp.people.normal_forms import normal_name
-from cleanlist_mcp.server.boundary import LONGEST_LIST, Cell, current_call
+from cleanlist_mcp.server.arguments import LONGEST_LIST, Cell
+from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.text import clean
 
 ListArgument = Annotated[str, Field(max_length=LONGEST_LIST, description="The list's id or exact name.")]

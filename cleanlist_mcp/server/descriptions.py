@@ -1,0 +1,82 @@
+"""The descriptions of the tools, as models read them: data, because `python -OO` drops docstrings."""
+
+import re
+from collections.abc import Collection, Mapping
+
+DESCRIPTIONS: Mapping[str, str] = {
+    "whoami": """\
+Show whose Cleanlist API key is in use: user, organization, plan, and the scopes that are missing.
+
+Use it first when something is refused, or to tell which account would pay. It also says if this is the sandbox, where \
+data is made up, and if runs are remembered on disk. For the credits left call credits_balance instead. Free; nothing \
+is ever charged.""",
+    "credits_balance": """\
+Show the organization's credits left, and what this machine has reserved and spent in the last 24 hours.
+
+Use it before and after spending, and when a charge is unknown. What a list would cost is not here: call estimate. \
+Reserved credits come back if nothing is found. Free; nothing is ever charged.""",
+    "estimate": """\
+Quote what enriching a lead list costs at most. Free, changes nothing.
+
+Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once, for enrich_list. Show the \
+user its cost and the balance after it before spending. A limit that the user named is a yes for a quote within it. An \
+expired quote may be renewed at the same price without asking again, at a higher one not. people_count only informs. \
+Single people go to enrich_person without a quote.""",
+    "enrich_person": """\
+Find one person's verified e-mail address or phone number, and wait for the result.
+
+Spends at most 1 credit (partial), 10 (phone_only) or 11 (full); nothing is charged if nothing is found. For several \
+people use a list: estimate, then enrich_list. The same person within 24 hours returns the earlier run, free. Not \
+finished in time is no failure: workflow_status finds the run again.""",
+    "enrich_list": """\
+Enrich a whole lead list for a quote from estimate; spends up to the quoted cost.
+
+First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing is \
+spent; one quote starts one run, and the same call again returns that run. If the client has a dialog, the user is \
+asked there too. Follow the run with workflow_status.""",
+    "workflow_status": """\
+Show how a run stands, waiting up to wait_seconds for its end; with its result and credits once settled.
+
+Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs that were \
+started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.""",
+    "find_lists": """\
+Find the user's lead lists by name, with their ids and lead counts.
+
+Use it when the user means a list but not by its exact name; other tools take ids and exact names. At most 1,000 lists \
+are looked at per call, and the answer says how many were. Free, changes nothing.""",
+    "create_list": """\
+Create a lead list, or return the one that has this name already; `reused` says which.
+
+Use it before add_leads when the user names people and no list. Results of single people need no list of their own: \
+they go to "MCP Results". Free; nothing is ever charged.""",
+    "add_leads": """\
+Add up to 500 people to a lead list. It never enriches and spends nothing.
+
+Rows that identify nobody and second rows of one person are left out and named by row number. Who was added from this \
+machine with the very same details is not added again; others in the list are not recognised, so send only new people. \
+To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.""",
+    "add_leads_or_file": """\
+Add up to 500 people, or the rows of a CSV file, to a lead list. It never enriches and spends nothing.
+
+Give exactly one of people and csv_path; a file's path is inside the folder that the user shared. Rows that identify \
+nobody and second rows of one person are left out and named by row number. Who was added from this machine with the \
+very same details is not added again; others in the list are not recognised, so send only new people. Afterwards: \
+estimate the list, show the quote, then enrich_list.""",
+    "get_leads": """\
+Show the people in a lead list: name, title, company, e-mail, phone, LinkedIn.
+
+Use it after a run to show what was found, page by page. For all rows of a long list give the user export_list's file \
+instead. Free, changes nothing; it enriches nobody.""",
+    "export_list": """\
+Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours.
+
+Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. Whoever has the \
+link can download the file: give it to the user alone. Free; nothing is ever charged.""",
+}
+"""By the name of the function that carries the tool out."""
+
+
+def description(function: str, off: Collection[str]) -> str:
+    """Return the description of a tool without the sentences that name a tool that is `off`."""
+    sentences = re.split(r"(?<=\.)(?=\s)", DESCRIPTIONS[function])
+    return "".join(text for text in sentences if not any(re.search(rf"\b{name}\b", text) for name in off))
