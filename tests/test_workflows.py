@@ -1063,7 +1063,9 @@ async def test_a_no_to_a_run_that_another_call_started_meanwhile_returns_that_ru
     assert ran["replayed"] and ran["workflow_id"] == declined["workflow_id"]
 
 
-async def test_a_broken_dialog_on_a_lost_spend_leaves_its_charge_unknown(world: World, era: str) -> None:
+async def test_a_dialog_without_a_yes_on_a_lost_spend_leaves_its_charge_unknown(
+    world: World, era: str
+) -> None:
     async def odd(context: Any, params: Any) -> ElicitResult:
         return ElicitResult(action="accept", content={"approve": "perhaps"})
 
@@ -1074,7 +1076,7 @@ async def test_a_broken_dialog_on_a_lost_spend_leaves_its_charge_unknown(world: 
         error = await other.error("enrich_list", **arguments)
 
     assert error["charged"] == "unknown"
-    assert "earlier one with this quote" in error["message"]
+    assert "was sent at" in error["message"]
 
 
 async def test_an_uncertain_list_names_the_call_that_may_clear_it_up(world: World) -> None:

@@ -66,9 +66,12 @@ def vendor_note(status: WorkflowStatus) -> str | None:
 
 
 def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> WorkflowReport:
-    """What is answered where the dialog did not end in a yes: a normal result, and nothing was sent."""
+    """Return the answer to a dialog that did not end in a yes: a normal result, and nothing was sent."""
     if word == "declined":
-        summary = "The spend was declined in the client's dialog; nothing was sent and nothing is charged."
+        summary = (
+            "The spend was declined in the client's dialog; nothing was sent and nothing is charged. If nobody was "
+            "asked, the host answered by itself; docs/clients.md says what its operator can do."
+        )
         next_step = (
             "Respect that. Ask the user what they want instead; estimate quotes another scope or list."
         )

@@ -50,11 +50,11 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
 
 
 def is_blank(value: Any) -> bool:
-    """Return whether a value is null, an empty list or record, or a text without a visible character."""
+    """Return whether a value is null, or a text without a visible character."""
     if isinstance(value, str):
         # The beginning decides for nearly all texts, some of which are very long.
         return not visible(value[:_LONGEST_WORD]) and not visible(value)
-    return value is None or value in ([], {})
+    return value is None
 
 
 def means_nothing(value: Any) -> bool:
@@ -98,9 +98,17 @@ def _argument(name: str, value: Any, schema: Schema | None, required: bool) -> A
     understood = _value(value, schema)
     if schema.get("minimum") == 1 and understood == 0 and not isinstance(understood, bool) and not required:
         return LEFT_OUT
-    if isinstance(understood, list) and all(map(is_blank, understood)):
+    if (
+        schema.get("type") == "array"
+        and isinstance(understood, list)
+        and all(map(_holds_nothing, understood))
+    ):
         return [] if required else LEFT_OUT
     return understood
+
+
+def _holds_nothing(item: Any) -> bool:
+    return item == {} or is_blank(item)
 
 
 def _value(value: Any, schema: Schema) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
-from cleanlist_mcp.server.reading import is_blank, means_nothing
+from cleanlist_mcp.server.reading import means_nothing
 
 _ACTIONS = ("accept", "decline", "cancel")
 """What a person can do with a dialog."""
@@ -56,7 +56,7 @@ def _understand_arguments(params: dict[str, Any]) -> None:
     given = params.get("arguments")
     if isinstance(given, str) and not means_nothing(given):
         given = _from_json(given)
-    if is_blank(given) or isinstance(given, str):
+    if given is None or given == [] or isinstance(given, str):
         given = {}
     if not isinstance(given, dict):
         message = "arguments is neither an object nor the JSON text of one; nothing was done. Send an object."

@@ -15,21 +15,12 @@ from cleanlist_mcp.toolset import switched_on
 
 
 async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
-    """Show whose Cleanlist API key is in use: user, organization, plan, scopes and the scopes that are missing.
-
-    Use it first when something is refused, or to tell which account would pay. It also says whether this is the
-    sandbox, where data is made up, and whether runs are remembered on disk. For the credits left call
-    credits_balance instead. Free; nothing is ever charged.
-    """
+    """Answer whose key is in use."""
     return await describe(current_call(ctx).services)
 
 
 async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
-    """Show the organization's credits left, and what this machine has reserved and spent in the last 24 hours.
-
-    Use it before and after spending, and when a charge is unknown. What a list would cost is not here: call
-    estimate. Reserved credits come back where nothing is found. Free; nothing is ever charged.
-    """
+    """Answer what is left, and what was spent from here."""
     return await balance(current_call(ctx).services)
 
 

@@ -45,12 +45,7 @@ async def estimate(
         Field(description="Instead of a list: how many single people."),
     ] = None,
 ) -> EstimateResult:
-    """Quote what enriching a lead list costs at most. Free, changes nothing.
-
-    Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once, for enrich_list.
-    Show the user its cost and the balance after it before spending. people_count only informs. Single people go
-    to enrich_person without a quote.
-    """
+    """Quote a list, or say what single people cost."""
     call = current_call(ctx)
     services = call.services
     if bool(list_id.strip()) == (people_count is not None):
@@ -102,12 +97,7 @@ async def enrich_person(
         Field(strict=True, description="Pay again for a person whose run has ended; ask the user first."),
     ] = False,
 ) -> RunReport:
-    """Find one person's verified e-mail address or phone number, and wait for the result.
-
-    Spends at most 1 credit (partial), 10 (phone_only) or 11 (full); nothing is charged if nothing is found. For
-    several people use a list: estimate, then enrich_list. The same person within 24 hours returns the earlier
-    run, free. Not finished in time is no failure: workflow_status finds the run again.
-    """
+    """Find one person; paid."""
     call = current_call(ctx)
     person = read_person(
         email=email,
@@ -172,12 +162,7 @@ async def enrich_list(
     ] = None,
     wait_seconds: WaitArgument = 20,
 ) -> RunReport:
-    """Enrich a whole lead list for a quote from estimate; spends up to the quoted cost.
-
-    First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing
-    is spent; one quote starts one run, and the same call again returns that run. Where the client has a dialog
-    the user is asked there too. Follow the run with workflow_status.
-    """
+    """Enrich a list for its quote; paid."""
     call = current_call(ctx)
     follower = RunFollower(call)
     answer = dialog.verdict(approval)
@@ -206,11 +191,7 @@ async def workflow_status(
     ] = "",
     wait_seconds: WaitArgument = 20,
 ) -> WorkflowReport:
-    """Show how a run stands, waiting up to wait_seconds for its end; with its result and credits once settled.
-
-    Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs
-    that were started from this machine. Answers at once when the run has ended. Free; nothing is ever charged.
-    """
+    """Answer how a run stands."""
     follower = RunFollower(current_call(ctx))
     wanted = workflow_id.strip()
     return await follower.one(wanted, wait_seconds) if wanted else await follower.newest(wait_seconds)

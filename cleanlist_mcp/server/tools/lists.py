@@ -53,11 +53,7 @@ async def find_lists(
     limit: Annotated[int, Field(strict=True, ge=1, le=100, description="Lists per answer.")] = 20,
     cursor: CursorArgument = "",
 ) -> FindListsResult:
-    """Find the user's lead lists by name, with their ids and lead counts.
-
-    Use it when the user means a list but not by its exact name; other tools take ids and exact names. The answer
-    says how many lists were looked at, because at most 1,000 are looked at per call. Free, changes nothing.
-    """
+    """Find lists by name."""
     return await browsing.find_lists(current_call(ctx), query.strip(), limit, cursor)
 
 
@@ -66,11 +62,7 @@ async def create_list(
     name: Annotated[str, Field(min_length=1, max_length=LIST_NAME, description="The list's name.")],
     description: Annotated[str, Field(max_length=1000, description="What it is for.")] = "",
 ) -> CreateListResult:
-    """Create a lead list, or return the one that has this name already; `reused` says which.
-
-    Use it before add_leads when the user names people and no list. Results of single people need no list of
-    their own: they go to "MCP Results". Free; nothing is ever charged.
-    """
+    """Create a list, or find the one of that name."""
     services = current_call(ctx).services
     wanted = _list_name(name)
     request = CreateListRequest(name=wanted, description=clean(description) or None)
@@ -82,12 +74,7 @@ async def create_list(
 async def add_leads(
     ctx: Context[Any, Any], list_id: ListArgument, people: PeopleArgument = _NO_PEOPLE
 ) -> AddLeadsResult:
-    """Add up to 500 people to a lead list. It never enriches and spends nothing.
-
-    Rows that identify nobody and second rows of one person are left out and named by row number. Who was added from
-    this machine with the very same details is not added again; others in the list are not recognised, so send only
-    new people. To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.
-    """
+    """Add people to a list."""
     if not people:
         raise InvalidArguments("people is missing or empty.", f"Give people, 1 to 500 records. {_WHO}")
     given = [(number, record.model_dump()) for number, record in enumerate(people, 1)]
@@ -102,13 +89,7 @@ async def add_leads_or_file(
         str, Field(max_length=4096, description="A CSV file in the shared folder, instead.")
     ] = "",
 ) -> AddLeadsResult:
-    """Add up to 500 people, or the rows of a CSV file, to a lead list. It never enriches and spends nothing.
-
-    Give exactly one of people and csv_path; a file's path is inside the folder that the user shared. Rows that
-    identify nobody and second rows of one person are left out and named by row number. Who was added from this
-    machine with the very same details is not added again; others in the list are not recognised, so send only new
-    people. Afterwards: estimate the list, show the quote, then enrich_list.
-    """
+    """Add people or the rows of a file to a list."""
     if bool(people) == bool(csv_path.strip()):
         raise InvalidArguments(
             "Give exactly one of people and csv_path.", "Call add_leads again with one of the two."
@@ -128,20 +109,12 @@ async def get_leads(
         Field(description="Which rows."),
     ] = "all",
 ) -> GetLeadsResult:
-    """Show the people in a lead list: name, title, company, e-mail, phone, LinkedIn.
-
-    Use it after a run to show what was found, page by page. For all rows of a long list give the user
-    export_list's file instead. Free, changes nothing; it enriches nobody.
-    """
+    """Show the people of a list."""
     return await browsing.get_leads(current_call(ctx), list_id, limit, cursor, only)
 
 
 async def export_list(ctx: Context[Any, Any], list_id: ListArgument) -> ExportResult:
-    """Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours.
-
-    Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. Whoever
-    has the link can download the file: give it to the user alone. Free; nothing is ever charged.
-    """
+    """Make a CSV file of a list."""
     services = current_call(ctx).services
     found_id, name = await services.directory.resolve(list_id)
     export = await services.client.export(found_id)
