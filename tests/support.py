@@ -171,7 +171,7 @@ class Session:
         self.progress: list[tuple[float, float | None, str | None]] = []
         self._schemas = schemas
 
-    async def result(self, tool: str, **arguments: Any) -> CallToolResult:
+    async def result(self, tool: str, /, **arguments: Any) -> CallToolResult:
         async def note(progress: float, total: float | None, message: str | None) -> None:
             self.progress.append((progress, total, message))
 
@@ -179,7 +179,7 @@ class Session:
         assert_presentable(text_of(result), self._schemas)
         return result
 
-    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
         """The structured answer of a call that succeeds."""
         result = await self.result(tool, **arguments)
         text = text_of(result)
@@ -192,7 +192,7 @@ class Session:
         assert_no_null(answer)
         return answer
 
-    async def error(self, tool: str, **arguments: Any) -> dict[str, Any]:
+    async def error(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
         """The error object of a call that fails."""
         return error_of(await self.result(tool, **arguments))
 

@@ -15,8 +15,8 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.stem != "config"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-NO_FILES = {"server/discover"}
-"""A method of the protocol."""
+NO_FILES = {"server/discover", "enrich.py"}
+"""A method of the protocol, and the program that a reader of a page makes."""
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
