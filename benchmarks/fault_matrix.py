@@ -13,8 +13,8 @@ from typing import Any
 
 import anyio
 
-from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.money.limits import DAY
 from tests.support import Session, VirtualNetwork, World, error_of
 
@@ -124,7 +124,7 @@ async def _put_copy_back(world: World) -> None:
 
 async def _put_empty_copy_back(world: World) -> None:
     fresh = world.folder / "fresh"
-    await Journal.open(fresh, world.clock, "api", "key").close()
+    await open_journal(fresh, world.clock, "api", "key").close()
     (fresh / FILE_NAME).rename(world.folder / FILE_NAME)
 
 

@@ -1,8 +1,10 @@
 """What the journal adds to a call, in milliseconds: `python -m benchmarks.journal`.
 
 Measured over a journal of 10,000 older entries, on the disk of the temporary folder (`TMPDIR` chooses another).
+`--grow` compares journals of 100, 10,000 and 1,000,000 runs of the last 88 days; `--grow 100000` ends sooner.
 """
 
+import argparse
 import os
 import secrets
 import statistics
@@ -15,9 +17,12 @@ from typing import cast
 import anyio
 
 from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.journal.records import COLUMNS
-from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
+from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
@@ -26,27 +31,50 @@ from cleanlist_mcp.people.likeness import marks_of
 
 OLDER = 10_000
 ROUNDS = 200
-LIMITS = Limits(hourly_unquoted=10**6, daily=10**6)
+LIMITS = Limits(hourly_unquoted=10**9, daily=10**9)
+KEPT_DAYS = 88
+"""Days over which the entries are spread: of a million, 11,000 began on the last day."""
+
+SIZES = (100, 10_000, 1_000_000)
 
 
 def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--grow", nargs="?", type=int, const=SIZES[-1], metavar="MOST")
+    most = parser.parse_args().grow
     with tempfile.TemporaryDirectory() as folder:
-        rows = anyio.run(measured, Path(folder))
+        if most is None:
+            print_steps(anyio.run(measured, Path(folder)))
+        else:
+            print_growth(anyio.run(grown, Path(folder), [*SIZES[:2], most]))
+
+
+def print_steps(rows: dict[str, tuple[float, float]]) -> None:
+    """Print the steps of a paid and a free call."""
     print("| step | median ms | 95 % ms |\n|---|---|---|")
     for name, (median, high) in rows.items():
         print(f"| {name} | {median:.3f} | {high:.3f} |")
 
 
+def print_growth(sizes: dict[int, dict[str, float]]) -> None:
+    """Print each step over journals of each size, and how many times slower it is in the largest."""
+    print("| step, median ms |" + "".join(f" {size:,} runs |" for size in sizes) + " last / first |")
+    print("|---|" + "---|" * (len(sizes) + 1))
+    for step in next(iter(sizes.values())):
+        times = [rows[step] for rows in sizes.values()]
+        print(f"| {step} |" + "".join(f" {ms:.3f} |" for ms in times) + f" {times[-1] / times[0]:.2f} |")
+
+
 async def measured(folder: Path) -> dict[str, tuple[float, float]]:
-    """Median and 95th percentile of each step, in milliseconds."""
-    disk, memory = (Journal.open(where, SystemClock(), "api", "key") for where in (folder, None))
+    """Return the median and the 95th percentile of each step, in milliseconds."""
+    disk, memory = (open_journal(where, SystemClock(), "api", "key") for where in (folder, None))
     for journal in (disk, memory):
-        await fill(journal)
+        await fill(journal, OLDER)
     rows = {
-        "paid call: intent, outcome and end, in memory": await timed(lambda number: paid(memory, number)),
-        "paid call: intent, outcome and end, on this disk": await timed(lambda number: paid(disk, number)),
-        "of that, one fsync of this disk": await timed(lambda _: synced(folder / FILE_NAME)),
+        "paid call: intent, outcome and end, in memory": await timed(lambda number: paid(memory)),
+        "paid call: intent, outcome and end, on this disk": await timed(lambda number: paid(disk)),
+        "of that, one fsync of this disk": await timed(lambda number: synced(folder / FILE_NAME)),
         "free call that quotes": await timed(lambda number: disk.remember_quote(quote(number))),
         "free call that reads (balance, recent runs)": await timed(lambda number: read(disk)),
     }
@@ -55,28 +83,53 @@ async def measured(folder: Path) -> dict[str, tuple[float, float]]:
     return rows
 
 
-async def fill(journal: Journal) -> None:
-    """Make entries of the last two months, as a busy machine has them: one as the journal writes it, then copies."""
-    await paid(journal, 0)
-    copied = ", ".join(
-        column for column in COLUMNS if column not in ("run_id", "claim", "started_at", "ticks")
+async def grown(folder: Path, sizes: list[int]) -> dict[int, dict[str, float]]:
+    """Return the median of each step over journals of these sizes, in milliseconds."""
+    found = {}
+    for size in sizes:
+        journal = open_journal(folder / str(size), SystemClock(), "api", "key")
+        await fill(journal, size)
+        found[size] = {name: (await timed(step))[0] for name, step in steps_over(journal).items()}
+        await journal.close()
+    return found
+
+
+def steps_over(journal: Journal) -> dict[str, Callable[[int], Awaitable[object]]]:
+    """Return the steps that could grow with the journal."""
+    return {
+        "workflow_status without an id (recent)": lambda number: journal.recent(11),
+        "credits_balance (spent)": lambda number: journal.spent(),
+        "a claim": lambda number: claimed(journal),
+        "a quote": lambda number: journal.remember_quote(quote(number)),
+        "the list of a name": lambda number: journal.list_named("MCP Results"),
+        "what a list claim finds": lambda number: journal.claims.look_at_list(quote(1)),
+    }
+
+
+async def fill(journal: Journal, count: int) -> None:
+    """Make entries of the last months, as a busy machine has them: one as the journal writes it, then copies."""
+    await paid(journal)
+    database = cast(SqliteStore, journal._store)._database
+    if database is None:
+        raise SystemExit("the journal cannot be used")
+    copied = ", ".join(name for name in COLUMNS if name not in ("run_id", "claim", "started_at", "ticks"))
+    now, (_, ticks) = time.time(), SystemClock().since_boot()
+    ages = (KEPT_DAYS * DAY * part / count + 60 for part in range(count))
+    database.execute("BEGIN")
+    database.executemany(
+        f"INSERT INTO runs ({copied}, claim, started_at, ticks, checksum) "  # noqa: S608 - the names are ours
+        f"SELECT {copied}, ?, ?, ?, checksum FROM runs WHERE run_id = 1",
+        ((str(place), now - age, ticks - age) for place, age in enumerate(ages)),
     )
-    now = time.time()
-    entries = [(str(part), now - 60 * DAY * part / OLDER - DAY) for part in range(OLDER)]
-    with journal._transaction():
-        journal._db.executemany(
-            f"INSERT INTO runs ({copied}, claim, started_at, ticks, checksum) "  # noqa: S608 - the names are ours
-            f"SELECT {copied}, ?, ?, -1e9, checksum FROM runs WHERE run_id = 1",
-            entries,
-        )
-        journal._db.execute(
-            "INSERT INTO identifiers SELECT context, token || runs.run_id, runs.run_id FROM runs "
-            "JOIN identifiers USING (context) WHERE identifiers.run_id = 1 AND runs.run_id > 1"
-        )
+    database.execute(
+        "INSERT INTO identifiers SELECT context, token || runs.run_id, runs.run_id FROM runs "
+        "JOIN identifiers USING (context) WHERE identifiers.run_id = 1 AND runs.run_id > 1"
+    )
+    database.execute("COMMIT")
 
 
 def someone() -> Person:
-    """Somebody whom the journal does not know yet."""
+    """Return somebody whom the journal does not know yet."""
     number = secrets.token_hex(4)
     return Person(
         email=f"{number}@fable.example",
@@ -88,27 +141,25 @@ def someone() -> Person:
     )
 
 
-async def paid(journal: Journal, number: int) -> None:
-    """All that the journal does in one paid call, from the intent to the end of the run."""
-    decision = await journal.claim_person(
-        marks=marks_of(someone()),
-        into="",
-        scope="partial",
-        label="Ada Fable",
-        list_id="",
-        list_name="MCP Results",
-        again=False,
-        limits=LIMITS,
-        seconds=60,
-    )
-    run = cast(Run, decision.run)
+async def claimed(journal: Journal) -> int:
+    """Claim the run of somebody new, and return its number."""
+    work = PersonWork(marks_of(someone()), "partial", "Ada Fable", "", "", "MCP Results", again=False)
+    decision = await journal.claims.person(work, Terms(LIMITS, 60))
+    return decision.run.run_id
+
+
+async def paid(journal: Journal) -> None:
+    """Do all that the journal does in one paid call, from the intent to the end of the run."""
+    run = cast(Run, await journal.run(await claimed(journal)))
     name = f"enrich-{run.run_id}"
-    await journal.started(run, workflow_id=name, reserved=1, list_id="list_1", list_name="", status="pending")
-    await journal.finished(name, status="completed", charged=1, refunded=0, report=None)
+    await journal.outcomes.started(
+        run, workflow_id=name, reserved=1, list_id="list_1", list_name="MCP Results", status="pending"
+    )
+    await journal.outcomes.finished(name, status="completed", charged=1, refunded=0, report=None)
 
 
 async def read(journal: Journal) -> None:
-    """What credits_balance and workflow_status ask it."""
+    """Read what credits_balance and workflow_status ask for."""
     await journal.spent()
     await journal.recent(11)
 
@@ -118,15 +169,15 @@ def quote(number: int) -> Quote:
 
 
 async def synced(path: Path) -> None:
-    """A small write that waits for the disk."""
+    """Make a small write that waits for the disk."""
     descriptor = os.open(path.with_name("fsync"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(descriptor, b"x" * 4096)
     os.fsync(descriptor)
     os.close(descriptor)
 
 
-async def timed(step: Callable[[int], Awaitable[None]]) -> tuple[float, float]:
-    """Median and 95th percentile of one step over all rounds, in milliseconds."""
+async def timed(step: Callable[[int], Awaitable[object]]) -> tuple[float, float]:
+    """Return the median and the 95th percentile of one step over all rounds, in milliseconds."""
     times = []
     for number in range(ROUNDS):
         began = time.perf_counter()

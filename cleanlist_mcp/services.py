@@ -9,6 +9,7 @@ from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.money.limits import Limits
@@ -48,16 +49,11 @@ class Services:
 
         return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
 
-    @property
-    def journal(self) -> Journal:
-        self._journal.try_again()
-        return self._journal
-
     @cached_property
-    def _journal(self) -> Journal:
+    def journal(self) -> Journal:
         folder = None if self.settings.sandbox else self.settings.state_dir
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
-        return Journal.open(folder, self.clock, api_of(self.settings.base_url), key)
+        return open_journal(folder, self.clock, api_of(self.settings.base_url), key)
 
     @cached_property
     def watcher(self) -> Watcher:
@@ -93,5 +89,5 @@ class Services:
             await self.workflows.close()
         if "client" in made:
             await self.client.aclose()
-        if "_journal" in made:
-            await self._journal.close()
+        if "journal" in made:
+            await self.journal.close()

@@ -1,7 +1,7 @@
 """A server that waits seconds where others wait a minute, and may kill itself while it imports.
 
-`python -m tests.hasty_server` lives until it is ended; `… claim_import 2` is killed when its second import is
-written down and not sent yet, `… import_finished 1` when its first answer is there and not written down yet.
+`python -m tests.hasty_server` lives until it is ended; `… claim 2` is killed when its second import is
+written down and not sent yet, `… finished 1` when its first answer is there and not written down yet.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cleanlist_mcp.calls import importing
-from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.import_journal import ImportJournal
 from cleanlist_mcp.server import boundary
 from cleanlist_mcp.server.stdio import serve
 from cleanlist_mcp.settings import Settings
@@ -40,10 +40,10 @@ def doomed(method: Callable[..., Any], fatal: int, *, before: bool) -> Callable[
     """The method, at whose call of that number the process is killed, before or after its work."""
     calls = 0
 
-    def dying(*arguments: Any) -> Any:
+    async def dying(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
-        outcome = None if before and calls == fatal else method(*arguments)
+        outcome = None if before and calls == fatal else await method(*arguments)
         if calls == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         return outcome
@@ -55,5 +55,5 @@ if __name__ == "__main__":
     hurry(float(os.environ["CALL_SECONDS"]))
     if len(sys.argv) > 1:
         name, fatal = sys.argv[1], int(sys.argv[2])
-        setattr(Journal, name, doomed(getattr(Journal, name), fatal, before=name == "import_finished"))
+        setattr(ImportJournal, name, doomed(getattr(ImportJournal, name), fatal, before=name == "finished"))
     serve(Settings.from_environment())

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cleanlist_mcp import services
-from cleanlist_mcp.journal import journal
+from cleanlist_mcp.journal import opening
+from cleanlist_mcp.journal.sqlite.store import Rows, SqliteStore
 from cleanlist_mcp.server.stdio import serve
 from cleanlist_mcp.settings import Settings
 
 FATAL, MOMENT = int(sys.argv[1]), sys.argv[2]
 
 
-class KillingJournal(journal.Journal):
+class KillingStore(SqliteStore):
     """Ends the process just before or just after its fatal write is there for others to see.
 
     Looks for what is old are no such writes.
@@ -29,14 +29,14 @@ class KillingJournal(journal.Journal):
         self.is_looking = False
 
     @contextmanager
-    def _transaction(self, *, power_safe: bool = False) -> Iterator[None]:
+    def _transaction(self, *, power_safe: bool = False) -> Iterator[Rows]:
         if self.is_looking:
-            with super()._transaction(power_safe=power_safe):
-                yield
+            with super()._transaction(power_safe=power_safe) as rows:
+                yield rows
             return
         self.writes += 1
-        with super()._transaction(power_safe=power_safe):
-            yield
+        with super()._transaction(power_safe=power_safe) as rows:
+            yield rows
             self._die("before")
         self._die("after")
 
@@ -46,5 +46,5 @@ class KillingJournal(journal.Journal):
 
 
 if __name__ == "__main__":
-    setattr(services, "Journal", KillingJournal)  # noqa: B010 - where the server looks it up
+    setattr(opening, "SqliteStore", KillingStore)  # noqa: B010 - where the server looks it up
     serve(Settings.from_environment())

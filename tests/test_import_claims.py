@@ -3,10 +3,11 @@
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -19,20 +20,28 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cleanlist_mcp.journal import imports as import_rows
-from cleanlist_mcp.journal.imports import Claim, Import, Moment, decide
-from cleanlist_mcp.journal.schema import SCRIPT
+from cleanlist_mcp.journal.import_journal import ImportJournal
+from cleanlist_mcp.journal.imports import Claim, Import, decide
+from cleanlist_mcp.journal.late import LateWrites
+from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.journal.records import KEEP_SECONDS
+from cleanlist_mcp.journal.sqlite.forgetting import forget_old
+from cleanlist_mcp.journal.sqlite.imports import ImportRows
+from cleanlist_mcp.journal.sqlite.schema import STATEMENTS
+from cleanlist_mcp.money.limits import DAY
+from cleanlist_mcp.money.runs import Moment
+from tests.journals import at_once
 
 HOUR = 3600.0
 SETTLE = 30.0
 API_REMEMBERS = 24 * HOUR
-NOW = Moment(1_795_000_000.0, 5_000.0)
+NOW = Moment(1_795_000_000.0, "", 5_000.0)
 EVERYBODY = tuple("abcdefgh")
 
 
 def make_database(path: str = ":memory:") -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
-    for statement in SCRIPT.split(";"):
+    for statement in STATEMENTS:
         database.execute(statement)
     return database
 
@@ -44,7 +53,25 @@ def database() -> Iterator[sqlite3.Connection]:
 
 
 def after(seconds: float, start: Moment = NOW) -> Moment:
-    return Moment(start.time + seconds, start.steady + seconds)
+    return Moment(start.time + seconds, "", start.ticks + seconds)
+
+
+class OneMoment:
+    """A store that works on one database at one moment."""
+
+    def __init__(self, database: sqlite3.Connection, now: Moment) -> None:
+        self._rows = ImportRows(database, b"", now)
+
+    @asynccontextmanager
+    async def read(self, **_: object) -> AsyncIterator[ImportRows]:
+        yield self._rows
+
+    claim = record = read
+
+
+def journal_of(database: sqlite3.Connection, now: Moment = NOW) -> ImportJournal:
+    store = cast(Store, OneMoment(database, now))
+    return ImportJournal(store, LateWrites(store))
 
 
 def claim(
@@ -54,7 +81,7 @@ def claim(
 
     In most tests a person has one digest, a letter: "ab" are two people.
     """
-    return import_rows.claim(database, key_of(people, list_id), list_id, people, now, SETTLE)
+    return at_once(journal_of(database, now).claim(key_of(people, list_id), list_id, people, SETTLE))
 
 
 def key_of(people: Sequence[Sequence[str]], list_id: str = "L") -> str:
@@ -62,7 +89,7 @@ def key_of(people: Sequence[Sequence[str]], list_id: str = "L") -> str:
 
 
 def imports(database: sqlite3.Connection, now: Moment = NOW, list_id: str = "L") -> list[Import]:
-    return import_rows.imports_into(database, list_id, EVERYBODY, now)
+    return at_once(journal_of(database, now).into(list_id, EVERYBODY))
 
 
 def free(database: sqlite3.Connection, now: Moment = NOW) -> str:
@@ -72,17 +99,12 @@ def free(database: sqlite3.Connection, now: Moment = NOW) -> str:
 def answer(
     database: sqlite3.Connection, people: Sequence[Sequence[str]], rows: int, doubtful: Sequence[str] = ()
 ) -> None:
-    write(database, import_rows.finished(key_of(people), rows, doubtful))
+    at_once(journal_of(database).finished(key_of(people), rows, doubtful))
 
 
 def refuse(database: sqlite3.Connection, claimed: Claim | None) -> None:
     assert claimed is not None
-    write(database, import_rows.refused(claimed))
-
-
-def write(database: sqlite3.Connection, statements: Iterator[import_rows.Statement]) -> None:
-    for statement, values in statements:
-        database.execute(statement, values)
+    at_once(journal_of(database).refused(claimed))
 
 
 def test_whoever_was_sent_is_held_until_the_answer_and_is_there_after_it(
@@ -123,7 +145,7 @@ def test_only_a_lost_import_with_the_same_key_is_claimed_again_and_only_when_it_
 
 
 def test_an_import_is_under_way_for_as_long_as_its_sender_says(database: sqlite3.Connection) -> None:
-    import_rows.claim(database, key_of("ab"), "L", "ab", NOW, 130.0)
+    at_once(journal_of(database).claim(key_of("ab"), "L", "ab", 130.0))
 
     assert imports(database, after(SETTLE))[0].wait == 130 - SETTLE
     assert claim(database, "ab", after(129)) is None
@@ -228,7 +250,7 @@ def test_no_more_time_has_passed_than_both_clocks_say(
 ) -> None:
     claim(database, "ab")
 
-    assert imports(database, Moment(NOW.time + wall, NOW.steady + steady))[0].wait == SETTLE - age
+    assert imports(database, Moment(NOW.time + wall, "", NOW.ticks + steady))[0].wait == SETTLE - age
 
 
 @pytest.mark.parametrize(("wall", "steady"), [(-HOUR, 24 * HOUR), (24 * HOUR, 10), (24 * HOUR, -4_990)])
@@ -237,13 +259,14 @@ def test_a_key_that_either_clock_calls_old_is_not_relied_on(
 ) -> None:
     claim(database, "ab")
 
-    assert imports(database, Moment(NOW.time + wall, NOW.steady + steady))[0].expired
+    assert imports(database, Moment(NOW.time + wall, "", NOW.ticks + steady))[0].expired
 
 
 def test_old_imports_go_with_their_people_and_younger_ones_stay(database: sqlite3.Connection) -> None:
     claim(database, "ab")
-    claim(database, "cd", after(100))
-    import_rows.forget(database, NOW.time + 50)
+    claim(database, "cd", after(2 * DAY))
+    for days in (0, 1):  # a second look has to agree
+        forget_old(database, after(KEEP_SECONDS + 50 + days * DAY))
 
     assert free(database) == "abefgh"
     assert database.execute("SELECT COUNT(*) FROM import_people").fetchone() == (2,)
@@ -327,10 +350,10 @@ def test_a_person_is_recognised_by_each_of_their_digests(
     database: sqlite3.Connection, sent: str, asked: str
 ) -> None:
     claim(database, [sent])
-    held = decide([asked], import_rows.imports_into(database, "L", asked, NOW))
+    held = decide([asked], at_once(journal_of(database).into("L", asked)))
     taken = claim(database, [asked])
     answer(database, [sent], 1)
-    there = decide([asked], import_rows.imports_into(database, "L", asked, NOW))
+    there = decide([asked], at_once(journal_of(database).into("L", asked)))
 
     assert set(held.held) == set(there.there) == {asked[0]}
     assert taken is None
@@ -352,7 +375,7 @@ def test_who_may_have_been_left_out_may_be_so_by_each_of_their_digests(database:
     claim(database, ["aA", "b"])
     answer(database, ["aA", "b"], 1, "aA")
 
-    assert decide(["A"], import_rows.imports_into(database, "L", "A", NOW)).free == ("A",)
+    assert decide(["A"], at_once(journal_of(database).into("L", "A"))).free == ("A",)
 
 
 @dataclass
@@ -373,7 +396,7 @@ class Lists(RuleBasedStateMachine):
         self.database = make_database()
         self.real = 0.0
         self.wall = NOW.time
-        self.boot = -NOW.steady
+        self.boot = -NOW.ticks
         self.set_back = self.restarted = False
         self.under_way: list[Sending] = []
         self.landed: dict[str, float] = {}
@@ -384,12 +407,12 @@ class Lists(RuleBasedStateMachine):
         self.database.close()
 
     def now(self) -> Moment:
-        return Moment(self.wall + self.real, self.real - self.boot)
+        return Moment(self.wall + self.real, "", self.real - self.boot)
 
     @rule(wanted=people, size=st.integers(1, 4))
     def call(self, wanted: list[str], size: int) -> None:
         """What a call does in one step: repeat a lost import, or send some who are free."""
-        standing = decide(wanted, import_rows.imports_into(self.database, "L", wanted, self.now()))
+        standing = decide(wanted, at_once(journal_of(self.database, self.now()).into("L", wanted)))
         ripe = [one.people for one in standing.repeatable if one.wait <= 0 and one.people]
         chosen = ripe[0] if ripe else standing.free[:size]
         if not chosen:
@@ -466,7 +489,7 @@ def fill(path: Path) -> None:
             if number % 2:
                 left_out = [digest for one in crowd[:5] for digest in one] if number % 4 == 1 else []
                 key = key_of(crowd, f"list-{number % 3}")
-                write(database, import_rows.finished(key, 40 - len(left_out) // 2, left_out))
+                at_once(journal_of(database).finished(key, 40 - len(left_out) // 2, left_out))
 
 
 def free_in_file(path: Path) -> set[str] | None:
@@ -484,7 +507,7 @@ def free_in_file(path: Path) -> set[str] | None:
             for number in range(3):
                 here = [person for person in crowd if int(person[0][:2]) % 3 == number]
                 digests = [digest for person in here for digest in person]
-                known = import_rows.imports_into(database, f"list-{number}", digests, after(500))
+                known = at_once(journal_of(database, after(500)).into(f"list-{number}", digests))
                 found.update(decide(here, known).free)
     except (sqlite3.Error, UnicodeError):
         return None

@@ -202,7 +202,7 @@ async def house(folder: Path, **options: Any) -> AsyncIterator[House]:
             tasks.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("moment", ["claim_import", "import_finished"])
+@pytest.mark.parametrize("moment", ["claim", "finished"])
 async def test_wherever_a_server_is_killed_its_people_land_once(tmp_path: Path, moment: str) -> None:
     with anyio.fail_after(60):
         async with house(tmp_path, call_seconds=10.0) as made:
@@ -217,7 +217,7 @@ async def test_wherever_a_server_is_killed_its_people_land_once(tmp_path: Path, 
             again = await heir.add(list_id, [3, 4])
 
     sent = {name_of(person(number)): 1 for number in (1, 2, 3)}
-    assert landed == ({} if moment == "claim_import" else sent)
+    assert landed == ({} if moment == "claim" else sent)
     assert part is not None and (part["imported"], part["unknown"]) == (1, 1)
     assert early == {**landed, name_of(person(4)): 1}
     assert whole is not None and whole["imported"] == 3
@@ -314,9 +314,7 @@ class Life:
         """Kill a server with -9; the next in its place may kill itself in the middle of an import."""
         await anyio.sleep(pause)
         if len(self._house.servers) > 1:
-            self._house.kill(
-                place, *self._chance.choice(((), ("claim_import", "2"), ("import_finished", "1")))
-            )
+            self._house.kill(place, *self._chance.choice(((), ("claim", "2"), ("finished", "1"))))
 
     async def finish(self) -> None:
         """Repeat every call, without faults, until no answer leaves a doubt."""

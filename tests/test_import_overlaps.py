@@ -25,6 +25,7 @@ from cleanlist_mcp.imports import preparing
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
+from tests.journals import database_of
 from tests.support import Answering, VirtualNetwork, World
 
 HOUR = 3600.0
@@ -564,11 +565,11 @@ async def test_without_a_journal_that_can_be_written_nobody_is_sent_and_who_is_h
         await lose(listed, services, 1, 2, landed=False)
         await listed.clock.sleep(70)
         before = imports_sent(listed)
-        services.journal._db.execute("PRAGMA query_only = ON")
+        database_of(services.journal).execute("PRAGMA query_only = ON")
         answer = await add(listed, services, people(2, 3))
         with pytest.raises(JournalUnusable, match=r"(?i)nothing was sent"):
             await add(listed, services, people(3))
-        services.journal._db.execute("PRAGMA query_only = OFF")
+        database_of(services.journal).execute("PRAGMA query_only = OFF")
 
     assert (answer.unknown, answer.not_sent) == (1, 1)
     assert imports_sent(listed) == before
@@ -580,7 +581,7 @@ async def test_a_journal_that_cannot_be_read_stops_the_call_with_what_was_done_u
     monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
     async with listed.services() as services:
         looks = 0
-        look = services.journal.imports_into
+        look = services.journal.imports.into
 
         def fail_later(*arguments: Any) -> Any:
             nonlocal looks
@@ -589,7 +590,7 @@ async def test_a_journal_that_cannot_be_read_stops_the_call_with_what_was_done_u
                 raise JournalUnusable("The journal cannot be read; nothing was sent.", "Try again.")
             return look(*arguments)
 
-        monkeypatch.setattr(services.journal, "imports_into", fail_later)
+        monkeypatch.setattr(services.journal.imports, "into", fail_later)
         listed.sandbox.faults.next(ROUTE, "slow")
         listed.sandbox.faults.next(ROUTE, "reset_after")
         answer = await add(listed, services, people(1, 2, 4, 5, 7, 8))
@@ -603,14 +604,14 @@ async def test_rows_stay_unknown_where_a_repeat_was_refused_and_the_journal_cann
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with listed.services() as services:
-        look = services.journal.imports_into
+        look = services.journal.imports.into
 
         def fail_later(*arguments: Any) -> Any:
             if imports_sent(listed) < 2:
                 return look(*arguments)
             raise JournalUnusable("The journal cannot be read; nothing was sent.", "Try again.")
 
-        monkeypatch.setattr(services.journal, "imports_into", fail_later)
+        monkeypatch.setattr(services.journal.imports, "into", fail_later)
         listed.sandbox.faults.next(ROUTE, "reset_after")
         listed.sandbox.faults.next(ROUTE, "rate_limited", retry_after=60.0)
         answer = await add(listed, services, people(1, 2))
@@ -670,7 +671,7 @@ async def test_where_the_people_of_an_import_cannot_be_read_anybody_may_be_among
             if answered
             else lose(listed, services, 1, 2, 4, landed=True)
         )
-        services.journal._db.execute(damage)
+        database_of(services.journal).execute(damage)
         before = imports_sent(listed)
         await listed.clock.sleep(70)
         answer = await add(listed, services, people(2, 5))
@@ -682,7 +683,7 @@ async def test_where_the_people_of_an_import_cannot_be_read_anybody_may_be_among
 async def test_a_lost_import_whose_time_cannot_be_read_is_not_repeated(listed: World) -> None:
     async with listed.services() as services:
         await lose(listed, services, 1, 2, landed=True)
-        services.journal._db.execute("UPDATE imports SET last_time = 'x', first_steady = 'y'")
+        database_of(services.journal).execute("UPDATE imports SET last_time = 'x', first_steady = 'y'")
         await listed.clock.sleep(70)
         answer = await add(listed, services, people(1, 2, 4))
 
@@ -693,7 +694,7 @@ async def test_a_lost_import_whose_time_cannot_be_read_is_not_repeated(listed: W
 async def test_a_lost_import_whose_people_cannot_be_read_is_settled_by_the_same_call(listed: World) -> None:
     async with listed.services() as services:
         await lose(listed, services, 1, 2, 4, landed=True)
-        services.journal._db.execute("DELETE FROM import_people")
+        database_of(services.journal).execute("DELETE FROM import_people")
         await listed.clock.sleep(70)
         held = await add(listed, services, people(5))
         settled = await add(listed, services, people(1, 2, 4))

@@ -30,6 +30,7 @@ from cleanlist_mcp.imports import preparing
 from cleanlist_mcp.imports.preparing import all_details, prepare
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
+from tests.journals import database_of
 from tests.support import Answering, World
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
@@ -425,10 +426,10 @@ async def test_without_a_journal_that_can_be_written_nothing_is_sent(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with listed.services() as services:
-        services.journal._db.execute("PRAGMA query_only = ON")
+        database_of(services.journal).execute("PRAGMA query_only = ON")
         with pytest.raises(JournalUnusable, match="Nothing was sent"):
             await add(listed, services, addresses(2))
-        services.journal._db.execute("PRAGMA query_only = OFF")
+        database_of(services.journal).execute("PRAGMA query_only = OFF")
 
     assert sent(listed) == []
 

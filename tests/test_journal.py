@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import shutil
 import sqlite3
 import stat
@@ -14,56 +15,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cleanlist_mcp.errors import DailyLimit, HourlyUnquotedLimit, JournalUnusable
-from cleanlist_mcp.journal import journal as journal_module
-from cleanlist_mcp.journal import sqlite
 from cleanlist_mcp.journal.health import Usable, error_in
-from cleanlist_mcp.journal.journal import TRY_AGAIN_AFTER, Journal, label_list
-from cleanlist_mcp.journal.records import COLUMNS
-from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.records import COLUMNS, label_list
+from cleanlist_mcp.journal.sqlite import connection, file, held, opening, store
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
+from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
 from cleanlist_mcp.money import limits
-from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Decision
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Decision, Start, Wait
 from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
-from cleanlist_mcp.people.likeness import marks_of
-from tests.at_once import at_once
+from tests.journals import LIMITS, HandClock, at_once, claim_list, claim_person, database_of, word
 
-LIMITS = Limits(hourly_unquoted=100, daily=None)
 API, KEY = "api.example:443", "clapi_test_one"
-
-
-class HandClock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_795_000_000.0
-        self.set_by = 0.0
-        self.boot = "this start"
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def since_boot(self) -> tuple[str, float]:
-        return self.boot, self.now - self.set_by
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def wait(self, event: anyio.Event, seconds: float) -> bool:
-        self.now += 0 if event.is_set() else seconds
-        return event.is_set()
 
 
 @pytest.fixture
@@ -73,7 +47,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 async def journal(tmp_path: Path, clock: HandClock) -> AsyncIterator[Journal]:
-    opened = Journal.open(tmp_path / "state", clock, API, KEY)
+    opened = open_journal(tmp_path / "state", clock, API, KEY)
     yield opened
     await opened.close()
 
@@ -81,26 +55,15 @@ async def journal(tmp_path: Path, clock: HandClock) -> AsyncIterator[Journal]:
 async def claim(
     journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS
 ) -> Decision:
-    return await journal.claim_person(
-        marks=marks_of(Person(email=f"{who}@fable.example")),
-        into="",
-        scope="partial",
-        label="Ada Fable",
-        list_id="",
-        list_name="MCP Results",
-        again=again,
-        limits=limits,
-        seconds=60,
-    )
+    return await claim_person(journal, Person(email=f"{who}@fable.example"), again=again, limits=limits)
 
 
 def run_of(decision: Decision) -> Run:
-    assert decision.run is not None
     return decision.run
 
 
 async def accept(journal: Journal, run: Run, workflow_id: str = "enrich-1") -> Run:
-    return await journal.started(
+    return await journal.outcomes.started(
         run,
         workflow_id=workflow_id,
         reserved=None,
@@ -115,7 +78,9 @@ def quote_for(clock: HandClock, number: int = 1, cost: int = 40) -> Quote:
 
 
 async def finish(journal: Journal, workflow_id: str, charged: int | None, refunded: int | None = 0) -> None:
-    await journal.finished(workflow_id, status="completed", charged=charged, refunded=refunded, report=None)
+    await journal.outcomes.finished(
+        workflow_id, status="completed", charged=charged, refunded=refunded, report=None
+    )
 
 
 def remove_files(folder: Path) -> None:
@@ -124,14 +89,14 @@ def remove_files(folder: Path) -> None:
 
 
 def break_writes(journal: Journal, broken: bool = True) -> None:
-    journal._db.execute(f"PRAGMA query_only = {int(broken)}")
+    database_of(journal).execute(f"PRAGMA query_only = {int(broken)}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 async def test_the_files_are_for_their_owner_alone(tmp_path: Path, clock: HandClock) -> None:
     former = os.umask(0)
     try:
-        journal = Journal.open(tmp_path / "state", clock, API, KEY)
+        journal = open_journal(tmp_path / "state", clock, API, KEY)
         await claim(journal)
     finally:
         os.umask(former)
@@ -144,11 +109,11 @@ async def test_the_files_are_for_their_owner_alone(tmp_path: Path, clock: HandCl
 
 async def test_several_processes_can_write_at_once_because_the_file_is_in_wal_mode(journal: Journal) -> None:
     assert await journal.health() == Usable()
-    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database_of(journal).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await claim(journal, "ada@fable.example")
     await journal.close()
 
@@ -159,31 +124,31 @@ async def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path,
 
 
 async def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandClock) -> None:
-    before = Journal.open(tmp_path, clock, API, KEY)
+    before = open_journal(tmp_path, clock, API, KEY)
     await accept(before, run_of(await claim(before)))
     await before.close()
 
-    after = Journal.open(tmp_path, clock, API, KEY)
+    after = open_journal(tmp_path, clock, API, KEY)
     decision = await claim(after)
     found = await after.by_workflow("enrich-1")
     await after.close()
 
-    assert decision.action == "replay"
+    assert word(decision) == "replay"
     assert decision.run == found
     assert run_of(decision).workflow_id == "enrich-1"
 
 
 async def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock: HandClock) -> None:
-    one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+    one, other = (open_journal(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
     limits = Limits(hourly_unquoted=100, daily=41)
     await one.remember_quote(quote_for(clock))
-    await one.claim_list(quote_for(clock), limits=limits, seconds=60)
+    await claim_list(one, quote_for(clock), limits)
 
     assert await other.recent(10) == []
     assert await other.quote("qte_1") is None
     assert await other.run_of_quote("qte_1") is None
     assert (await other.spent()).last_day == 40
-    assert (await claim(other, limits=limits)).action == "start"
+    assert word(await claim(other, limits=limits)) == "start"
     with pytest.raises(DailyLimit):
         await claim(other, "grace", limits=limits)
     await one.close()
@@ -221,13 +186,14 @@ def put(journal: Journal, clock: HandClock, past: Past) -> None:
     """Write the row of a run as it would stand there by now."""
     row = dict.fromkeys(COLUMNS, "x") | {
         **dict.fromkeys(("run_id", "quote_id", "workflow_id")),
+        "claim": secrets.token_hex(),
         **{name: getattr(past, name) for name in ("kind", "state", "reserved", "charged")},
         "started_at": clock.time() - past.ago - (past.set_by or 0),
         "boot": "before" if past.set_by is None else clock.boot,
         "ticks": clock.since_boot()[1] - past.ago,
     }
     names = ", ".join(row)
-    journal._db.execute(
+    database_of(journal).execute(
         f"INSERT INTO runs ({names}, checksum) VALUES ({', '.join('?' * len(row))}, 'x')",  # noqa: S608 - ours
         tuple(row.values()),
     )
@@ -236,7 +202,7 @@ def put(journal: Journal, clock: HandClock, past: Past) -> None:
 @given(st.lists(PASTS, max_size=8))
 async def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(pasts: list[Past]) -> None:
     clock = HandClock()
-    journal = Journal.open(None, clock, API, KEY)
+    journal = open_journal(None, clock, API, KEY)
     for past in pasts:
         put(journal, clock, past)
     spent = await journal.spent()
@@ -255,11 +221,11 @@ async def test_the_allowance_is_kept_for_people_and_frees_up_with_the_hour(
 ) -> None:
     limits = Limits(hourly_unquoted=2, daily=None)
     for who in ("ada", "grace"):
-        assert (await claim(journal, who, limits=limits)).action == "start"
+        assert word(await claim(journal, who, limits=limits)) == "start"
     with pytest.raises(HourlyUnquotedLimit):
         await claim(journal, "edsger", limits=limits)
     clock.now += HOUR + 1
-    assert (await claim(journal, "edsger", limits=limits)).action == "start"
+    assert word(await claim(journal, "edsger", limits=limits)) == "start"
 
 
 async def test_what_was_refunded_does_not_count(journal: Journal) -> None:
@@ -277,17 +243,17 @@ async def test_a_refund_under_review_still_counts_in_full(journal: Journal) -> N
 
 async def test_a_refusal_frees_the_claim_and_an_unknown_outcome_does_not(journal: Journal) -> None:
     first = run_of(await claim(journal))
-    assert await journal.refused(first)
+    assert await journal.outcomes.refused(first)
     second = run_of(await claim(journal))
     assert second.run_id != first.run_id
-    await journal.uncertain(second)
-    assert (await claim(journal)).action == "unknown"
+    await journal.outcomes.uncertain(second)
+    assert word(await claim(journal)) == "unknown"
     assert (await journal.spent()).last_day == 1
 
 
 async def test_a_late_answer_is_proof_whatever_was_thought_before(journal: Journal, clock: HandClock) -> None:
     run = run_of(await claim(journal))
-    await journal.uncertain(run)
+    await journal.outcomes.uncertain(run)
     clock.now += HOUR
     await accept(journal, run)
 
@@ -297,18 +263,16 @@ async def test_a_late_answer_is_proof_whatever_was_thought_before(journal: Journ
 async def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing_any_more(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    one, other = (Journal.open(tmp_path, clock, API, KEY) for _ in range(2))
-    mine = run_of(await one.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    one, other = (open_journal(tmp_path, clock, API, KEY) for _ in range(2))
+    mine = run_of(await claim_list(one, quote_for(clock)))
     clock.now += 61
-    decision = await other.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
-    assert decision.action == "resend"
-    taken = await other.reclaim(run_of(decision), seconds=60)
-    assert taken is not None
-    assert await one.reclaim(run_of(decision), seconds=60) is None
+    decision = await claim_list(other, quote_for(clock), may_resend=True)
+    assert word(decision) == "resend"
+    assert word(await claim_list(one, quote_for(clock), may_resend=True)) == "wait"
 
-    await accept(other, taken, "bulk-1")
-    assert not await one.refused(mine)
-    await one.uncertain(mine)
+    await accept(other, run_of(decision), "bulk-1")
+    assert not await one.outcomes.refused(mine)
+    await one.outcomes.uncertain(mine)
 
     found = await one.by_workflow("bulk-1")
     assert found is not None
@@ -321,29 +285,28 @@ async def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing
 async def test_the_end_of_an_attempt_says_nothing_about_the_one_that_took_its_run_over(
     journal: Journal, clock: HandClock, end: str
 ) -> None:
-    earlier = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    earlier = run_of(await claim_list(journal, quote_for(clock)))
     clock.now += 61
-    lost = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    assert await journal.reclaim(lost, seconds=60) is not None
+    taken = await claim_list(journal, quote_for(clock), may_resend=True)
+    assert run_of(taken).attempt == earlier.attempt + 1
 
     if end == "refused":
-        assert not await journal.refused(earlier)
+        assert not await journal.outcomes.refused(earlier)
     else:
-        await journal.uncertain(earlier)
+        await journal.outcomes.uncertain(earlier)
 
-    assert (await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60)).action == "wait"
+    assert word(await claim_list(journal, quote_for(clock))) == "wait"
 
 
 async def test_a_run_whose_answer_came_after_all_is_not_taken_up_again(
     journal: Journal, clock: HandClock
 ) -> None:
-    run = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    run = run_of(await claim_list(journal, quote_for(clock)))
     clock.now += 61
-    lost = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    assert word(await claim_list(journal, quote_for(clock))) == "unknown"
     await accept(journal, run, "bulk-1")
 
-    assert await journal.reclaim(lost, seconds=60) is None
-    assert (await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60)).action == "replay"
+    assert word(await claim_list(journal, quote_for(clock), may_resend=True)) == "replay"
 
 
 async def test_a_refusal_that_could_not_be_written_frees_the_claim_once_it_can(
@@ -351,10 +314,10 @@ async def test_a_refusal_that_could_not_be_written_frees_the_claim_once_it_can(
 ) -> None:
     run = run_of(await claim(journal))
     break_writes(journal)
-    await journal.refused(run)
+    await journal.outcomes.refused(run)
     break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
-    assert (await claim(journal)).action == "start"
+    assert word(await claim(journal)) == "start"
 
 
 async def test_a_run_that_goes_on_stays_reserved_however_long_ago_it_began(
@@ -377,15 +340,15 @@ async def test_a_later_look_corrects_the_charge_and_does_not_move_the_end(
     assert found is not None and (found.charged, found.refunded) == (0, 1)
     assert (await journal.spent()).last_day == 0
     clock.now += DAY / 2 + 1
-    assert (await claim(journal)).action == "start"  # a day after the end that was seen first
+    assert word(await claim(journal)) == "start"  # a day after the end that was seen first
 
 
 async def test_what_a_later_look_does_not_find_undoes_no_end(journal: Journal, clock: HandClock) -> None:
     await accept(journal, run_of(await claim(journal)))
     await finish(journal, "enrich-1", charged=1)
-    await journal.observed("enrich-1", status="running")
+    await journal.outcomes.observed("enrich-1", status="running")
     clock.now += 2 * DAY
-    await journal.vanished("enrich-1")
+    await journal.outcomes.vanished("enrich-1")
 
     found = await journal.by_workflow("enrich-1")
     assert found is not None and found.status == "completed"
@@ -394,17 +357,17 @@ async def test_what_a_later_look_does_not_find_undoes_no_end(journal: Journal, c
 async def test_an_intent_waits_for_the_disk_and_an_outcome_does_not(journal: Journal) -> None:
     full, normal = (2,), (1,)
     run = run_of(await claim(journal))
-    assert journal._db.execute("PRAGMA synchronous").fetchone() == full
+    assert database_of(journal).execute("PRAGMA synchronous").fetchone() == full
     await accept(journal, run)
-    assert journal._db.execute("PRAGMA synchronous").fetchone() == normal
+    assert database_of(journal).execute("PRAGMA synchronous").fetchone() == normal
 
 
 async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
     journal: Journal, clock: HandClock
 ) -> None:
-    first = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
-    await journal.refused(first)
-    second = run_of(await journal.claim_list(quote_for(clock), limits=LIMITS, seconds=60))
+    first = run_of(await claim_list(journal, quote_for(clock)))
+    await journal.outcomes.refused(first)
+    second = run_of(await claim_list(journal, quote_for(clock)))
     await accept(journal, first, "bulk-1")  # of one quote two runs cannot be
     await accept(journal, second, "bulk-2")
 
@@ -414,7 +377,7 @@ async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
 async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await journal.remember_quote(quote_for(clock))
     await accept(journal, run_of(await claim(journal)))
     clock.now += 89 * DAY
@@ -428,12 +391,12 @@ async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
 
     for _ in range(3):
         clock.now += DAY
-        journal = Journal.open(tmp_path, clock, API, KEY)
+        journal = open_journal(tmp_path, clock, API, KEY)
         await journal.close()
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     assert await journal.by_workflow("enrich-1") is None
     assert await journal.recent(10) == []
-    assert journal._db.execute("SELECT COUNT(*) FROM identifiers").fetchone() == (0,)
+    assert database_of(journal).execute("SELECT COUNT(*) FROM identifiers").fetchone() == (0,)
     await journal.close()
 
 
@@ -441,17 +404,17 @@ async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
 async def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
     tmp_path: Path, clock: HandClock, look: str
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
     set_clock(clock, 100 * DAY)
     if look == "a quote":
         await journal.remember_quote(quote_for(clock))
     await journal.close()
-    await Journal.open(tmp_path, clock, API, KEY).close()
+    await open_journal(tmp_path, clock, API, KEY).close()
     set_clock(clock, -100 * DAY)
 
-    journal = Journal.open(tmp_path, clock, API, KEY)
-    assert (await claim(journal)).action == "replay"
+    journal = open_journal(tmp_path, clock, API, KEY)
+    assert word(await claim(journal)) == "replay"
     await journal.close()
 
 
@@ -464,41 +427,41 @@ def set_clock(clock: HandClock, seconds: float) -> None:
 @pytest.mark.parametrize("jump", [UNCERTAIN_HOLD + 61, 2 * DAY, 100 * DAY, -2 * DAY])
 async def test_a_hold_survives_a_clock_that_is_set(journal: Journal, clock: HandClock, jump: float) -> None:
     quote = quote_for(clock)
-    await journal.claim_list(quote, limits=LIMITS, seconds=60)
+    await claim_list(journal, quote)
     person = run_of(await claim(journal))
-    await journal.uncertain(person)
+    await journal.outcomes.uncertain(person)
     await accept(journal, run_of(await claim(journal, "grace")), "enrich-grace")
     await finish(journal, "enrich-grace", charged=1)
     set_clock(clock, jump)
 
-    assert (await journal.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60)).action == "busy"
-    assert (await claim(journal, again=True)).action == "unknown"
-    assert (await claim(journal, "grace")).action == "replay"
+    assert word(await claim_list(journal, quote_for(clock, 2))) == "busy"
+    assert word(await claim(journal, again=True)) == "unknown"
+    assert word(await claim(journal, "grace")) == "replay"
     assert (await journal.spent()).last_day == 42
 
     clock.now += UNCERTAIN_HOLD
-    assert (await claim(journal, again=True)).action == "start"
+    assert word(await claim(journal, again=True)) == "start"
 
 
 async def test_after_a_restart_of_the_machine_only_the_clock_is_left(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
-    await journal.uncertain(run_of(await claim(journal)))
+    journal = open_journal(tmp_path, clock, API, KEY)
+    await journal.outcomes.uncertain(run_of(await claim(journal)))
     clock.boot = "the next start"
     clock.now += UNCERTAIN_HOLD
-    assert (await claim(journal, again=True)).action == "start"
+    assert word(await claim(journal, again=True)) == "start"
     await journal.close()
 
 
 async def test_a_run_that_the_api_has_forgotten_no_longer_blocks(journal: Journal, clock: HandClock) -> None:
     run = await accept(journal, run_of(await claim(journal)))
     clock.now += DAY / 2
-    await journal.vanished(run.workflow_id or "")
-    assert (await claim(journal)).action == "replay"
+    await journal.outcomes.vanished(run.workflow_id or "")
+    assert word(await claim(journal)) == "replay"
     clock.now += DAY
-    await journal.vanished(run.workflow_id or "")
-    assert (await claim(journal)).action == "start"
+    await journal.outcomes.vanished(run.workflow_id or "")
+    assert word(await claim(journal)) == "start"
 
 
 async def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_says_so(
@@ -506,11 +469,11 @@ async def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_s
 ) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
 
-    journal = Journal.open(tmp_path / "state", clock, API, KEY)
+    journal = open_journal(tmp_path / "state", clock, API, KEY)
 
     assert await journal.health() == Usable(durable=False)
-    assert (await claim(journal)).action == "start"
-    assert (await claim(journal)).action == "wait"
+    assert word(await claim(journal)) == "start"
+    assert word(await claim(journal)) == "wait"
     assert "CLEANLIST_STATE_DIR" in caplog.text
     await journal.close()
 
@@ -521,7 +484,7 @@ async def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
 
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     with pytest.raises(JournalUnusable, match="is damaged"):
         await claim(journal)
     await journal.close()
@@ -534,12 +497,12 @@ async def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
 async def test_a_journal_of_another_version_is_left_alone_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, version: int, words: str
 ) -> None:
-    await Journal.open(tmp_path, clock, API, KEY).close()
+    await open_journal(tmp_path, clock, API, KEY).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as database:
         database.execute(f"PRAGMA user_version = {version}")
     database.close()
 
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match=words):
         await claim(journal)
@@ -557,28 +520,28 @@ async def test_no_intent_means_no_request(journal: Journal, caplog: pytest.LogCa
 
     assert caught.value.charged == "no"
     assert "Nothing was sent" in caught.value.message
-    assert (await claim(journal)).action == "start"
+    assert word(await claim(journal)) == "start"
 
 
 async def test_a_full_disk_refuses_the_intent_and_leaves_the_journal_usable(
     journal: Journal, clock: HandClock
 ) -> None:
-    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = database_of(journal).execute("PRAGMA page_count").fetchone()[0]
+    database_of(journal).execute(f"PRAGMA max_page_count = {pages}")
     written = 0
     while written < 2000 and await claims_long_entry(journal, written):
         written += 1
-    journal._db.execute(f"PRAGMA max_page_count = {pages * 100}")
+    database_of(journal).execute(f"PRAGMA max_page_count = {pages * 100}")
 
     assert 0 < written < 2000
     assert (await journal.spent()).last_day == written
-    assert (await claim(journal)).action == "start"
+    assert word(await claim(journal)) == "start"
 
 
 async def claims_long_entry(journal: Journal, number: int) -> bool:
     quote = Quote(f"qte_{number:0300}", f"list_{number}", "", "partial", 1, 1, 1, 2e9)
     try:
-        return (await journal.claim_list(quote, limits=LIMITS, seconds=60)).action == "start"
+        return word(await claim_list(journal, quote)) == "start"
     except JournalUnusable:
         return False
 
@@ -586,7 +549,7 @@ async def claims_long_entry(journal: Journal, number: int) -> bool:
 async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     run = run_of(await claim(journal))
     break_writes(journal)
     accepted = await accept(journal, run)
@@ -597,7 +560,7 @@ async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
     assert accepted.workflow_id == "enrich-1"
     assert "cannot be written" in caplog.text
     await journal.close()
-    after = Journal.open(tmp_path, clock, API, KEY)
+    after = open_journal(tmp_path, clock, API, KEY)
     found = await after.by_workflow("enrich-1")
     await after.close()
     assert found is not None
@@ -607,9 +570,9 @@ async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
 async def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_reading(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
-    journal._db.execute("PRAGMA busy_timeout = 10")
+    database_of(journal).execute("PRAGMA busy_timeout = 10")
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
@@ -618,20 +581,20 @@ async def test_a_file_that_another_program_holds_locked_refuses_spending_but_not
     assert [run.workflow_id for run in await journal.recent(10)] == ["enrich-1"]
     assert (await journal.spent()).last_day == 1
 
-    assert (await claim(journal)).action == "replay"  # what needs no writing is answered
+    assert word(await claim(journal)) == "replay"  # what needs no writing is answered
     holder.close()
     clock.now += TRY_AGAIN_AFTER
-    assert (await claim(journal, "grace")).action == "start"
+    assert word(await claim(journal, "grace")) == "start"
     await journal.close()
 
 
 async def test_a_locked_file_is_waited_for_once_and_not_by_each_call(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
-    journal._db.execute("PRAGMA busy_timeout = 10")
+    journal = open_journal(tmp_path, clock, API, KEY)
+    database_of(journal).execute("PRAGMA busy_timeout = 10")
     tries: list[str] = []
-    journal._db.set_trace_callback(tries.append)
+    database_of(journal).set_trace_callback(tries.append)
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
@@ -646,11 +609,11 @@ async def test_a_locked_file_is_waited_for_once_and_not_by_each_call(
 
 
 async def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
     # As on a disk without shared memory, where SQLite cannot use its WAL.
-    journal._db.execute("PRAGMA journal_mode = DELETE")
-    journal._db.execute("PRAGMA busy_timeout = 10")
+    database_of(journal).execute("PRAGMA journal_mode = DELETE")
+    database_of(journal).execute("PRAGMA busy_timeout = 10")
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
@@ -667,12 +630,12 @@ async def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, 
 async def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    before = Journal.open(tmp_path, clock, API, KEY)
+    before = open_journal(tmp_path, clock, API, KEY)
     await accept(before, run_of(await claim(before)))
     await before.close()
     block_sharing(tmp_path)
 
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
 
     assert error_in(await journal.health()) is not None
     for who in ("ada", "grace"):
@@ -680,8 +643,7 @@ async def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
             await claim(journal, who)
     (tmp_path / f"{FILE_NAME}-shm").unlink()
     clock.now += TRY_AGAIN_AFTER
-    journal.try_again()
-    assert (await claim(journal)).action == "replay"
+    assert word(await claim(journal)) == "replay"
     await journal.close()
 
 
@@ -696,9 +658,9 @@ def block_sharing(folder: Path) -> None:
 async def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     root, size = (
-        journal._db.execute(query).fetchone()[0]
+        database_of(journal).execute(query).fetchone()[0]
         for query in ("SELECT rootpage FROM sqlite_master WHERE name = 'runs_by_list'", "PRAGMA page_size")
     )
     await journal.close()
@@ -706,7 +668,7 @@ async def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
     content[(root - 1) * size : (root - 1) * size + 64] = b"\xff" * 64
     (tmp_path / FILE_NAME).write_bytes(content)
 
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match="is damaged") as caught:
         await claim(journal)
@@ -718,9 +680,9 @@ async def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
 async def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    await Journal.open(tmp_path, clock, API, KEY).close()
+    await open_journal(tmp_path, clock, API, KEY).close()
     older = (tmp_path / FILE_NAME).read_bytes()
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
     remove_files(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(older)
@@ -735,30 +697,30 @@ async def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
 async def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
     tmp_path: Path, clock: HandClock, replaced: bool
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
     remove_files(tmp_path)
     if replaced:
-        await Journal.open(tmp_path, clock, API, KEY).close()
+        await open_journal(tmp_path, clock, API, KEY).close()
 
     with pytest.raises(JournalUnusable, match="was removed or replaced"):
         await claim(journal, "grace")
-    assert (await claim(journal)).action == "replay"
+    assert word(await claim(journal)) == "replay"
     await journal.close()
 
 
 async def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = Journal.open(tmp_path, clock, API, KEY)
+    before = open_journal(tmp_path, clock, API, KEY)
     await accept(before, run_of(await claim(before)))
     await before.close()
     quote = Quote("qte_1", "list_1", "Prospects", "partial", 4, 4, 500, clock.time() + 300)
-    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.0)
     holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     assert error_in(await journal.health()) is not None
     assert await journal.by_workflow("enrich-1") is None
     with pytest.raises(JournalUnusable, match="locked by another program"):
@@ -766,7 +728,7 @@ async def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_th
     with pytest.raises(JournalUnusable, match="locked by another program"):
         await journal.digester()
     with pytest.raises(JournalUnusable, match="locked by another program"):
-        await journal.claim_list(quote, limits=LIMITS, seconds=60)
+        await claim_list(journal, quote)
 
     clock.now += TRY_AGAIN_AFTER
     assert error_in(await journal.health()) is not None
@@ -775,17 +737,17 @@ async def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_th
     clock.now += TRY_AGAIN_AFTER
     assert await journal.health() == Usable()
     assert (await journal.spent()).last_day == 1
-    assert (await journal.claim_list(quote, limits=LIMITS, seconds=60)).action == "start"
+    assert word(await claim_list(journal, quote)) == "start"
     await journal.close()
 
 
 async def test_an_uncertain_run_stays_unknown_where_nothing_can_be_written(
     journal: Journal, clock: HandClock
 ) -> None:
-    await journal.uncertain(run_of(await claim(journal)))
-    journal._db.execute("PRAGMA query_only = ON")
+    await journal.outcomes.uncertain(run_of(await claim(journal)))
+    database_of(journal).execute("PRAGMA query_only = ON")
 
-    assert (await claim(journal)).action == "unknown"
+    assert word(await claim(journal)) == "unknown"
     with pytest.raises(JournalUnusable):
         await claim(journal, "grace")
 
@@ -797,12 +759,12 @@ async def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
         await accept(journal, run_of(await claim(journal, name)), f"enrich-{name}")
         for name in ("ada", "grace", "kim")
     ]
-    journal._db.execute("PRAGMA query_only = ON")
+    database_of(journal).execute("PRAGMA query_only = ON")
     for run in runs:
-        await journal.observed(run.workflow_id or "", status="running")
+        await journal.outcomes.observed(run.workflow_id or "", status="running")
     assert caplog.text.count("cannot be written") == 1
 
-    journal._db.execute("PRAGMA query_only = OFF")
+    database_of(journal).execute("PRAGMA query_only = OFF")
     clock.now += TRY_AGAIN_AFTER
     assert [run.status for run in await journal.recent(3)] == ["running"] * 3
 
@@ -810,12 +772,12 @@ async def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
 async def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(
     journal: Journal,
 ) -> None:
-    journal._db.execute("ALTER TABLE runs RENAME TO gone")
+    database_of(journal).execute("ALTER TABLE runs RENAME TO gone")
     with pytest.raises(JournalUnusable, match="cannot be read"):
         await journal.recent(1)
     assert await journal.by_workflow("enrich-1") is None
     assert await journal.run(1) is None
-    journal._db.execute("ALTER TABLE gone RENAME TO runs")
+    database_of(journal).execute("ALTER TABLE gone RENAME TO runs")
     assert await journal.recent(1) == []  # at once: only a lock is given time
 
 
@@ -828,15 +790,15 @@ OPENER = """
 import sys
 from pathlib import Path
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.quotes import Quote
-from tests.at_once import at_once
+from tests.journals import at_once, claim_list, word
 sys.stdin.readline()
-journal = Journal.open(Path(sys.argv[1]), SystemClock(), "api", "key")
+journal = open_journal(Path(sys.argv[1]), SystemClock(), "api", "key")
 quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
 health = at_once(journal.health())
-print(health.durable, at_once(journal.claim_list(quote, limits=Limits(1, None), seconds=60)).action)
+print(health.durable, word(at_once(claim_list(journal, quote, Limits(1, None)))))
 """
 
 
@@ -902,7 +864,7 @@ class Money(RuleBasedStateMachine):
     def begin(self) -> None:
         self.clock = HandClock()
         self.folder = Path(tempfile.mkdtemp())
-        self.servers = [Journal.open(self.folder, self.clock, API, key) for key in KEYS]
+        self.servers = [open_journal(self.folder, self.clock, API, key) for key in KEYS]
         self.reader = sqlite3.connect(self.folder / FILE_NAME)
         self.quotes: list[tuple[str, Quote]] = []
         self.used: set[str] = set()
@@ -935,25 +897,21 @@ class Money(RuleBasedStateMachine):
         if at_once(journal.run_of_quote(quote.quote_id)) is None and self.clock.now > quote.expires_at + 5:
             return
         try:
-            decision = at_once(journal.claim_list(quote, limits=BUDGET, seconds=60))
+            decision = at_once(claim_list(journal, quote, BUDGET, may_resend=True))
         except (DailyLimit, JournalUnusable):
             return
         run = run_of(decision)
-        if decision.action == "start":
+        if word(decision) == "start":
             assert quote.quote_id not in {row["quote_id"] for row in before}
             assert not any(self.goes_on(row) for row in before)
             self.begin_run(server, run, Truth(work, "list", quote.cost, self.clock.now))
-        elif decision.action == "resend" and self.clock.now <= quote.expires_at:
-            try:
-                taken = at_once(journal.reclaim(run, seconds=60))
-            except JournalUnusable:
-                return
-            if taken is not None:
-                self.attempts.append(Attempt(server, taken, resent=True))
-        elif decision.action == "replay":
+        elif word(decision) == "resend":
+            assert self.clock.now <= quote.expires_at + 5
+            self.attempts.append(Attempt(server, run, resent=True))
+        elif word(decision) == "replay":
             assert run.quote_id == quote.quote_id
             assert run.workflow_id == self.truths[run.run_id].accepted
-        elif decision.action == "busy":
+        elif word(decision) == "busy":
             assert any(self.goes_on(row) for row in before)
 
     @rule(server=SERVERS, who=st.sampled_from(["ada", "ada", "grace"]), again=st.booleans())
@@ -966,13 +924,13 @@ class Money(RuleBasedStateMachine):
         except (DailyLimit, HourlyUnquotedLimit, JournalUnusable):
             return
         run = run_of(decision)
-        if decision.action == "start":
+        if word(decision) == "start":
             assert not any(self.goes_on(row) for row in before)
             if before and before[0]["state"] != "finished":
                 assert again
                 assert self.clock.now - before[0]["started_at"] >= UNCERTAIN_HOLD
             self.begin_run(server, run, Truth(work, "person", 1, self.clock.now))
-        elif decision.action == "replay":
+        elif word(decision) == "replay":
             assert run.workflow_id == self.truths[run.run_id].accepted
 
     @precondition(lambda self: self.attempts)
@@ -984,10 +942,10 @@ class Money(RuleBasedStateMachine):
         if fate == "accept" and accepted:
             at_once(accept(journal, run, f"workflow-{run.run_id}"))
         elif fate in ("accept", "refuse") and not attempt.resent:
-            if at_once(journal.refused(run)) and self.truths[run.run_id].accepted is None:
+            if at_once(journal.outcomes.refused(run)) and self.truths[run.run_id].accepted is None:
                 self.truths[run.run_id].refused = True
         else:
-            at_once(journal.uncertain(run))
+            at_once(journal.outcomes.uncertain(run))
 
     @rule(server=SERVERS, works=st.booleans())
     def crash(self, server: int, works: bool) -> None:
@@ -996,10 +954,10 @@ class Money(RuleBasedStateMachine):
         for attempt in lost:
             if works:
                 self.api_accepts(attempt.run)
-        self.servers[server]._unwritten.clear()
+        self.servers[server]._late._waiting.clear()
         break_writes(self.servers[server], False)
         at_once(self.servers[server].close())
-        self.servers[server] = Journal.open(self.folder, self.clock, API, KEYS[server])
+        self.servers[server] = open_journal(self.folder, self.clock, API, KEYS[server])
         assert at_once(self.servers[server].health()) == Usable()
 
     @precondition(lambda self: any(truth.accepted for truth in self.truths.values()))
@@ -1096,23 +1054,24 @@ def test_no_interleaving_does_in_ten_thousand_operations(caplog: pytest.LogCaptu
 async def test_a_folder_that_numbers_its_files_anew_stops_nothing(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     number = 10**6
-    really = sqlite._id_of
+    really = held.id_of
 
     def renumbered(found: os.stat_result) -> tuple[int, int]:
         device, inode = really(found)
         return device, inode + number
 
-    monkeypatch.setattr(sqlite, "_id_of", renumbered)
-    assert (await claim(journal)).action == "start"
+    for module in (held, file):
+        monkeypatch.setattr(module, "id_of", renumbered)
+    assert word(await claim(journal)) == "start"
     await journal.close()
 
 
 async def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
     tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await Journal.open(tmp_path, clock, API, KEY).close()
+    await open_journal(tmp_path, clock, API, KEY).close()
 
     def busy(*args: object) -> None:
         error = sqlite3.OperationalError("database is locked")
@@ -1122,11 +1081,11 @@ async def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
     def gone(*args: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(journal_module, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite, "_connection", only_for_files(busy))
-        journal = Journal.open(tmp_path, clock, API, KEY)
-        patch.setattr(sqlite, "_connection", only_for_files(gone))
+        patch.setattr(opening, "connect", only_for_files(busy))
+        journal = open_journal(tmp_path, clock, API, KEY)
+        patch.setattr(opening, "connect", only_for_files(gone))
         clock.now += TRY_AGAIN_AFTER
         assert error_in(await journal.health()) is not None
     clock.now += TRY_AGAIN_AFTER
@@ -1137,14 +1096,14 @@ async def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
 
 def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connection]:
     """Open databases in memory as ever, and fail for those on disk."""
-    really = sqlite._connection
+    really = connection.connect
 
-    def connection(path: Path | str, *args: Any, **options: Any) -> sqlite3.Connection:
+    def connect(path: Path | str, *args: Any, **options: Any) -> sqlite3.Connection:
         if path != ":memory:":
             fails()
         return really(path, *args, **options)
 
-    return connection
+    return connect
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
@@ -1152,14 +1111,14 @@ def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connecti
 async def test_a_journal_that_loses_one_of_its_files_stops_spending_and_forgets_nobody(
     tmp_path: Path, clock: HandClock, suffix: str
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
     (tmp_path / f"{FILE_NAME}{suffix}").rename(tmp_path / "elsewhere")
 
     with pytest.raises(JournalUnusable, match="was removed or replaced") as caught:
         await claim(journal, "grace")
     assert (caught.value.code, caught.value.charged) == ("journal_unavailable", "no")
-    assert (await claim(journal)).action == "replay"
+    assert word(await claim(journal)) == "replay"
     await journal.close()
 
 
@@ -1168,7 +1127,7 @@ async def test_a_journal_that_loses_one_of_its_files_stops_spending_and_forgets_
 async def test_a_journal_that_was_replaced_by_a_copy_stops_spending(
     tmp_path: Path, clock: HandClock, copy_is_older: bool
 ) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     if copy_is_older:
         wait_for_main_file(tmp_path)
         shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
@@ -1182,12 +1141,12 @@ async def test_a_journal_that_was_replaced_by_a_copy_stops_spending(
         await claim(journal, "grace")
     await journal.close()
 
-    after = Journal.open(tmp_path, clock, API, KEY)
+    after = open_journal(tmp_path, clock, API, KEY)
     if copy_is_older:
         with pytest.raises(JournalUnusable, match="lacks entries"):
             await claim(after)
     else:
-        assert (await claim(after)).action == "replay"
+        assert word(await claim(after)) == "replay"
     await after.close()
 
 
@@ -1201,15 +1160,15 @@ def wait_for_main_file(folder: Path) -> None:
 
 
 async def test_what_was_written_lies_in_the_main_file_soon_after(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
+    journal = open_journal(tmp_path, clock, API, KEY)
     await accept(journal, run_of(await claim(journal)))
     wait_for_main_file(tmp_path)
     (tmp_path / "copies").mkdir()
     shutil.copy(tmp_path / FILE_NAME, tmp_path / "copies" / FILE_NAME)
     await journal.close()
 
-    copy = Journal.open(tmp_path / "copies", clock, API, KEY)
-    assert (await claim(copy)).action == "replay"
+    copy = open_journal(tmp_path / "copies", clock, API, KEY)
+    assert word(await claim(copy)) == "replay"
     await copy.close()
 
 
@@ -1221,7 +1180,7 @@ async def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, cl
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / FILE_NAME).symlink_to(target)
 
-    journal = Journal.open(tmp_path / "state", clock, API, KEY)
+    journal = open_journal(tmp_path / "state", clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match="a link or a folder"):
         await claim(journal)
@@ -1237,7 +1196,7 @@ async def test_a_folder_that_others_can_write_to_is_warned_about(
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
 
-    await Journal.open(tmp_path / "state", clock, API, KEY).close()
+    await open_journal(tmp_path / "state", clock, API, KEY).close()
 
     assert "Other users of this machine can write to the state folder" in caplog.text
 
@@ -1247,10 +1206,10 @@ async def test_a_server_without_a_journal_stops_spending_once_another_has_made_o
 ) -> None:
     folder = tmp_path / "state"
     folder.write_text("a file where the folder should be")
-    journal = Journal.open(folder, clock, API, KEY)
-    assert (await claim(journal)).action == "start"
+    journal = open_journal(folder, clock, API, KEY)
+    assert word(await claim(journal)) == "start"
     folder.unlink()
-    other = Journal.open(folder, clock, API, KEY)
+    other = open_journal(folder, clock, API, KEY)
 
     with pytest.raises(JournalUnusable, match="has appeared"):
         await claim(journal, "grace")
@@ -1276,41 +1235,41 @@ async def test_a_row_that_is_not_as_it_was_written_is_an_uncertain_run(
 ) -> None:
     await accept(journal, run_of(await claim(journal)))
     await finish(journal, "enrich-1", charged=1)
-    journal._db.execute(f"UPDATE runs SET {column} = ?", (value,))  # noqa: S608 - the column is ours
+    database_of(journal).execute(f"UPDATE runs SET {column} = ?", (value,))  # noqa: S608 - the column is ours
 
     decision = await claim(journal)
-    assert decision.action == "unknown"
+    assert word(decision) == "unknown"
     assert run_of(decision).state == "uncertain"
     assert [run.state for run in await journal.recent(5)] == ["uncertain"]
     clock.now += UNCERTAIN_HOLD
-    assert (await claim(journal)).action == "unknown"
-    assert (await claim(journal, again=True)).action == "start"
+    assert word(await claim(journal)) == "unknown"
+    assert word(await claim(journal, again=True)) == "start"
 
 
 async def test_a_quote_that_is_not_as_it_was_written_is_unknown(journal: Journal, clock: HandClock) -> None:
     await journal.remember_quote(quote_for(clock))
-    journal._db.execute("UPDATE quotes SET cost = 1")
+    database_of(journal).execute("UPDATE quotes SET cost = 1")
     assert await journal.quote("qte_1") is None
 
 
 async def test_the_key_of_the_digests_is_held_by_a_checksum(tmp_path: Path, clock: HandClock) -> None:
-    journal = Journal.open(tmp_path, clock, API, KEY)
-    journal._db.execute("UPDATE secret SET value = zeroblob(32)")
+    journal = open_journal(tmp_path, clock, API, KEY)
+    database_of(journal).execute("UPDATE secret SET value = zeroblob(32)")
     await journal.close()
 
-    after = Journal.open(tmp_path, clock, API, KEY)
+    after = open_journal(tmp_path, clock, API, KEY)
     with pytest.raises(JournalUnusable, match="is damaged"):
         await claim(after)
     await after.close()
 
 
 async def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clock: HandClock) -> None:
-    one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
-    await one.claim_list(quote_for(clock), limits=LIMITS, seconds=60)
+    one, other = (open_journal(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+    await claim_list(one, quote_for(clock))
 
-    decision = await other.claim_list(quote_for(clock, 2), limits=LIMITS, seconds=60)
+    decision = await claim_list(other, quote_for(clock, 2))
 
-    assert decision.action == "busy"
+    assert word(decision) == "busy"
     await one.close()
     await other.close()
 
@@ -1318,17 +1277,17 @@ async def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clo
 async def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    one, other = (Journal.open(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
-    assert not (await claim(one)).first_of_key
-    assert (await claim(other)).first_of_key
-    assert not (await claim(other, "grace")).first_of_key
+    one, other = (open_journal(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+    firsts = [await claim(one), await claim(other), await claim(other, "grace")]
+
+    assert [isinstance(first, Start) and first.first_of_key for first in firsts] == [False, True, False]
     await one.close()
     await other.close()
 
 
 async def test_a_reservation_below_the_price_frees_nothing(journal: Journal) -> None:
     run = run_of(await claim(journal))
-    started = await journal.started(
+    started = await journal.outcomes.started(
         run, workflow_id="enrich-1", reserved=0, list_id="", list_name="", status="pending"
     )
     assert started.reserved == 1
@@ -1336,56 +1295,44 @@ async def test_a_reservation_below_the_price_frees_nothing(journal: Journal) -> 
 
 
 async def test_what_a_repeat_gives_in_addition_is_remembered_with_the_run(journal: Journal) -> None:
-    claimed = run_of(await claim_by(journal, email="ada@fable.example"))
+    claimed = run_of(await claim_person(journal, Person(email="ada@fable.example")))
     both = {"email": "ada@fable.example", "linkedin_url": "https://www.linkedin.com/in/ada-fable"}
 
-    decision = await claim_by(journal, **both)
-    assert (run_of(decision).run_id, decision.basis) == (claimed.run_id, "e-mail address")
-    decision = await claim_by(journal, linkedin_url=both["linkedin_url"])
-    assert (run_of(decision).run_id, decision.basis) == (claimed.run_id, "LinkedIn profile")
+    decision = await claim_person(journal, Person(**both))
+    assert isinstance(decision, Wait)
+    assert (decision.run.run_id, decision.basis) == (claimed.run_id, "e-mail address")
+    decision = await claim_person(journal, Person(linkedin_url=both["linkedin_url"]))
+    assert isinstance(decision, Wait)
+    assert (decision.run.run_id, decision.basis) == (claimed.run_id, "LinkedIn profile")
 
 
 async def test_a_repeat_that_says_more_than_can_be_written_is_refused(
     journal: Journal, clock: HandClock
 ) -> None:
-    await accept(journal, run_of(await claim_by(journal, email="ada@fable.example")))
+    await accept(journal, run_of(await claim_person(journal, Person(email="ada@fable.example"))))
     break_writes(journal)
     with pytest.raises(JournalUnusable):
-        await claim_by(
-            journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable"
+        await claim_person(
+            journal, Person(email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
         )
-    assert (await claim_by(journal, email="ada@fable.example")).action == "replay"
+    assert word(await claim_person(journal, Person(email="ada@fable.example"))) == "replay"
     break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
 
-    both = await claim_by(
-        journal, email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable"
+    both = await claim_person(
+        journal, Person(email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
     )
-    assert both.action == "replay"
-
-
-async def claim_by(journal: Journal, **fields: str) -> Decision:
-    return await journal.claim_person(
-        marks=marks_of(Person(**fields)),
-        into="",
-        scope="partial",
-        label="Ada Fable",
-        list_id="",
-        list_name="MCP Results",
-        again=False,
-        limits=LIMITS,
-        seconds=60,
-    )
+    assert word(both) == "replay"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 async def test_a_journal_that_others_could_read_is_closed_to_them_again(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    await Journal.open(tmp_path, clock, API, KEY).close()
+    await open_journal(tmp_path, clock, API, KEY).close()
     (tmp_path / FILE_NAME).chmod(0o644)
 
-    await Journal.open(tmp_path, clock, API, KEY).close()
+    await open_journal(tmp_path, clock, API, KEY).close()
 
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
 
@@ -1393,7 +1340,7 @@ async def test_a_journal_that_others_could_read_is_closed_to_them_again(
 async def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal: Journal) -> None:
     for number, who in enumerate(("ada", "grace"), 1):
         run = run_of(await claim(journal, who))
-        await journal.started(
+        await journal.outcomes.started(
             run,
             workflow_id=f"enrich-{number}",
             reserved=1,

@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequestParams, ElicitResult, ResourceTemplateReference
 
 from cleanlist_mcp.cli import doctor
-from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.server.stdio import log_to_stderr
 from tests.spellings import SPELLINGS, left_of
 from tests.support import Session, World

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cleanlist_mcp import text
 from cleanlist_mcp.errors import DailyLimit, HourlyUnquotedLimit, OverMaxCredits, QuoteExpired, QuoteMismatch
 from cleanlist_mcp.money import decisions, limits, quotes
-from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Busy, Replay, Resend, Unknown, Wait
 from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run, state_at
@@ -88,10 +88,9 @@ def test_a_person_whose_run_goes_on_is_never_started_again(entries: list[Run], a
 
     states = [state_at(run, NOW) for run in entries]
     if "running" in states or "starting" in states:
-        assert decision.action in ("replay", "wait")
-        assert decision.run is not None
+        assert isinstance(decision, Replay | Wait)
         assert state_at(decision.run, NOW) in ("running", "starting")
-    elif decision.action == "start" and entries:
+    elif decision is None and entries:
         newest = entries[0]
         assert again or (newest.state == "finished" and NOW - (newest.finished_at or newest.started_at) > DAY)
         assert states[0] == "finished" or NOW - newest.started_at >= UNCERTAIN_HOLD
@@ -104,35 +103,37 @@ def test_a_quote_starts_once_and_a_list_is_run_once_at_a_time(
     decision = decisions.decide_list(same_quote, same_work, now=NOW)
 
     if same_quote is not None:
-        assert decision.action in ("wait", "resend", "replay")
+        assert isinstance(decision, Wait | Resend | Replay)
         assert decision.run is same_quote
     elif any(state_at(run, NOW) in ("running", "starting") for run in same_work):
-        assert decision.action == "busy"
-    elif decision.action == "start" and same_work and state_at(same_work[0], NOW) == "uncertain":
+        assert isinstance(decision, Busy)
+    elif decision is None and same_work and state_at(same_work[0], NOW) == "uncertain":
         assert NOW - same_work[0].started_at >= UNCERTAIN_HOLD
 
 
 @pytest.mark.parametrize(
-    ("entries", "again", "action"),
+    ("entries", "again", "decided"),
     [
-        ([], False, "start"),
-        ([RUN], False, "replay"),
-        ([RUN], True, "replay"),
-        ([replace(RUN, state="finished", finished_at=NOW - 60)], False, "replay"),
-        ([replace(RUN, state="finished", finished_at=NOW - 60)], True, "start"),
-        ([replace(RUN, state="finished", finished_at=NOW - DAY - 1)], False, "start"),
-        ([replace(RUN, state="starting")], True, "wait"),
-        ([replace(RUN, state="uncertain")], True, "unknown"),
-        ([replace(RUN, state="uncertain", started_at=NOW - UNCERTAIN_HOLD)], False, "unknown"),
-        ([replace(RUN, state="uncertain", started_at=NOW - UNCERTAIN_HOLD)], True, "start"),
-        ([replace(RUN, state="starting", in_flight_until=NOW - 1)], False, "unknown"),
-        ([replace(RUN, run_id=2, state="finished", finished_at=NOW - 1), RUN], True, "replay"),
+        ([], False, None),
+        ([RUN], False, Replay),
+        ([RUN], True, Replay),
+        ([replace(RUN, state="finished", finished_at=NOW - 60)], False, Replay),
+        ([replace(RUN, state="finished", finished_at=NOW - 60)], True, None),
+        ([replace(RUN, state="finished", finished_at=NOW - DAY - 1)], False, None),
+        ([replace(RUN, state="starting")], True, Wait),
+        ([replace(RUN, state="uncertain")], True, Unknown),
+        ([replace(RUN, state="uncertain", started_at=NOW - UNCERTAIN_HOLD)], False, Unknown),
+        ([replace(RUN, state="uncertain", started_at=NOW - UNCERTAIN_HOLD)], True, None),
+        ([replace(RUN, state="starting", in_flight_until=NOW - 1)], False, Unknown),
+        ([replace(RUN, run_id=2, state="finished", finished_at=NOW - 1), RUN], True, Replay),
     ],
 )
 def test_the_same_person_is_decided_by_what_became_of_the_runs_before(
-    entries: Sequence[Run], again: bool, action: str
+    entries: Sequence[Run], again: bool, decided: type | None
 ) -> None:
-    assert decisions.decide_person(entries, again=again, now=NOW).action == action
+    decision = decisions.decide_person(entries, again=again, now=NOW)
+
+    assert decision == (None if decided is None else decided(entries[-1]))
 
 
 def test_a_request_counts_as_lost_once_its_time_is_over_or_its_clock_was_set_back() -> None:

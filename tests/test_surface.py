@@ -234,7 +234,7 @@ async def played(world: World) -> AsyncIterator[tuple[Session, dict[str, int]]]:
         sizes: dict[str, int] = {}
         plain = session.call
 
-        async def measured(tool: str, **arguments: Any) -> dict[str, Any]:
+        async def measured(tool: str, /, **arguments: Any) -> dict[str, Any]:
             answer = await plain(tool, **arguments)
             sizes[tool] = max(sizes.get(tool, 0), size(answer))
             return answer

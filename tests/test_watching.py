@@ -15,6 +15,8 @@ from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import NotFound
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.outcomes import Outcomes
 from cleanlist_mcp.runs.watching import REMEMBERED_RUNS, Watched, Watcher
 from tests.support import Edited, Session, VirtualClock, VirtualNetwork, World, said
 
@@ -413,7 +415,7 @@ async def test_a_defect_in_a_look_leaves_the_server_serving(
         raise RuntimeError("ada@fable.example")
 
     async with world.connect() as session:
-        monkeypatch.setattr(Journal, "observed", broken)
+        monkeypatch.setattr(Outcomes, "observed", broken)
         report = await session.call("enrich_person", **ADA, wait_seconds=25)
         assert not report["finished"]
         assert "ada@" not in report["summary"]
@@ -464,7 +466,7 @@ async def journals_closed() -> AsyncIterator[None]:
 
 
 def watcher_of(slate: Slate, clock: Clock, tasks: TaskGroup) -> Watcher:
-    journal = Journal.open(None, clock, "api", "key")
+    journal = open_journal(None, clock, "api", "key")
     OPENED.append(journal)
     return Watcher(cast(CleanlistClient, slate), journal, clock, slate.budget, tasks)
 

@@ -14,16 +14,19 @@ from mcp import Client
 from mcp.types import ElicitResult
 from pydantic import SecretStr
 
+from cleanlist_mcp import services
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal import journal
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.sqlite import FILE_NAME
+from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.sqlite import store
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.runs import starting
 from cleanlist_mcp.runs.starting import Workflows
 from cleanlist_mcp.server import build
 from cleanlist_mcp.settings import Settings
+from tests.journals import database_of
 from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, said
 from tests.support import World as EveryWorld
 
@@ -517,7 +520,7 @@ async def test_while_the_journal_is_locked_everything_but_spending_works(
 ) -> None:
     async with world.connect() as session:
         first = await session.call("enrich_person", **ADA)
-    monkeypatch.setattr(journal, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.0)
     holder = sqlite3.connect(world.folder / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     async with world.connect() as session:
@@ -526,7 +529,7 @@ async def test_while_the_journal_is_locked_everything_but_spending_works(
         quote = await world.quote(session)
         refused = [await session.error("enrich_person", **ADA), await session.error("enrich_list", **quote)]
         holder.close()
-        world.clock.now += journal.TRY_AGAIN_AFTER
+        world.clock.now += store.TRY_AGAIN_AFTER
         repeated = await session.call("enrich_person", **ADA)
 
     assert who["remembers_runs"] == "on_disk"
@@ -542,7 +545,7 @@ async def test_an_end_that_was_seen_while_the_journal_was_locked_is_written_down
 ) -> None:
     async with world.connect() as session:
         first = await session.call("enrich_list", **await world.quote(session))
-    monkeypatch.setattr(journal, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.0)
     holder = sqlite3.connect(world.folder / FILE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     async with world.connect() as session:
@@ -550,7 +553,7 @@ async def test_an_end_that_was_seen_while_the_journal_was_locked_is_written_down
         balance = await session.call("credits_balance")
         newest = await session.error("workflow_status")
         holder.close()
-        world.clock.now += journal.TRY_AGAIN_AFTER
+        world.clock.now += store.TRY_AGAIN_AFTER
         await session.call("workflow_status", workflow_id=first["workflow_id"])
         second = await session.call("enrich_list", **await world.quote(session))
 
@@ -700,13 +703,12 @@ async def test_what_the_api_says_it_reserved_counts_and_never_less_than_the_pric
 def journals(monkeypatch: pytest.MonkeyPatch) -> list[Journal]:
     """The journals that servers open from now on."""
     opened: list[Journal] = []
-    real = Journal.open
 
     def remember(*args: Any) -> Journal:
-        opened.append(real(*args))
+        opened.append(open_journal(*args))
         return opened[-1]
 
-    monkeypatch.setattr(Journal, "open", remember)
+    monkeypatch.setattr(services, "open_journal", remember)
     return opened
 
 
@@ -714,12 +716,12 @@ async def test_an_answer_that_cannot_be_written_down_is_not_lost(
     world: World, journals: list[Journal]
 ) -> None:
     def no_more_writes(data: dict[str, Any]) -> None:
-        journals[0]._db.execute("PRAGMA query_only = 1")
+        database_of(journals[0]).execute("PRAGMA query_only = 1")
 
     world.transport = Edited(world.transport, no_more_writes)
     async with world.connect() as session:
         report = await session.call("enrich_person", **ADA)
-        journals[0]._db.execute("PRAGMA query_only = 0")
+        database_of(journals[0]).execute("PRAGMA query_only = 0")
         repeated = await session.call("enrich_person", **ADA)
     async with world.connect() as session:
         found = await session.call("workflow_status")
@@ -733,7 +735,7 @@ async def test_an_answer_that_cannot_be_written_down_is_not_lost(
 async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Journal]) -> None:
     async with world.connect() as session:
         arguments = await world.quote(session)
-        journals[0]._db.execute("PRAGMA query_only = 1")
+        database_of(journals[0]).execute("PRAGMA query_only = 1")
         errors = [
             await session.error("enrich_person", **ADA),
             await session.error("enrich_list", **arguments),
@@ -1005,7 +1007,7 @@ async def test_a_lost_spend_stays_unknown_where_its_repeat_cannot_be_written_dow
     async with world.connect() as session:
         arguments = await world.quote(session)
         await session.error("enrich_list", **arguments)
-        journals[0]._db.execute("PRAGMA query_only = 1")
+        database_of(journals[0]).execute("PRAGMA query_only = 1")
         error = await session.error("enrich_list", **arguments)
 
     assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
@@ -1018,7 +1020,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_told_all_the_same(
     refused = Answering(
         world.transport, LIST_PATH, httpx.Response(403, json={"error": {"code": "insufficient_scope"}})
     )
-    world.transport = Edited(refused, lambda _: journals[0]._db.execute("PRAGMA query_only = 1"))
+    world.transport = Edited(refused, lambda _: database_of(journals[0]).execute("PRAGMA query_only = 1"))
     async with world.connect() as session:
         error = await session.error("enrich_list", **await world.quote(session))
 

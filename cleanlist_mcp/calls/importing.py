@@ -31,7 +31,7 @@ from cleanlist_mcp.errors import (
 from cleanlist_mcp.imports import csv_file, preparing
 from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
 from cleanlist_mcp.journal.imports import Import, Standing, decide
-from cleanlist_mcp.journal.journal import Digester
+from cleanlist_mcp.journal.names import Digester
 from cleanlist_mcp.people.identity import Person, folded, identity
 
 SETTLE_SECONDS = 30.0
@@ -160,7 +160,7 @@ class _Adding:
         self._digester = digest
         self._clock = call.services.clock
         self._client = call.services.client
-        self._journal = call.services.journal
+        self._journal = call.services.journal.imports
         self._list_id = list_id
         self._tally = tally
         self._deadline = call.deadline
@@ -210,7 +210,7 @@ class _Adding:
     async def _look(self) -> Standing:
         people = list(self._people.values())
         digests = [digest for one in people for digest in one]
-        imports = await self._journal.imports_into(self._list_id, digests)
+        imports = await self._journal.into(self._list_id, digests)
         self._standing = standing = decide(people, imports)
         self._lost &= {one.key for one in imports if one.rows_imported is None}
         return standing
@@ -287,7 +287,7 @@ class _Adding:
             CleanlistError: if it was refused, and is not to be tried again in this call.
         """
         key, people = chunk.idempotency_key, [self._recognised_by(lead) for lead in chunk.leads]
-        claim = await self._journal.claim_import(key, self._list_id, people, self._settle)
+        claim = await self._journal.claim(key, self._list_id, people, self._settle)
         if claim is None:
             await self._clock.sleep(LOOK_AGAIN)
             return
@@ -301,7 +301,7 @@ class _Adding:
             if _is_lost(exc):
                 self._lost.add(key)
                 return
-            await self._journal.import_refused(claim)
+            await self._journal.refused(claim)
             self._unanswered.difference_update(self._first_digests(chunk))
             await self._pause(key, exc)
         else:
@@ -349,7 +349,7 @@ class _Adding:
         sure = {lead.row for lead in surely_imported(chunk, answer)}
         unsure = [lead for lead in chunk.leads if lead.row not in sure]
         doubtful = [digest for lead in unsure for digest in self._recognised_by(lead)]
-        await self._journal.import_finished(key, answer.rows_imported, doubtful)
+        await self._journal.finished(key, answer.rows_imported, doubtful)
         # An answer that the API had ready belongs to an earlier sending, which was another call's or this one's.
         earlier = bool(answer.idempotency_replayed) and key not in self._begun
         self._tally.count_answer(chunk, answer, earlier=earlier)

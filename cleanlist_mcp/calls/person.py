@@ -7,7 +7,7 @@ from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.people import identity
-from cleanlist_mcp.runs.starting import DEFAULT_LIST
+from cleanlist_mcp.runs.refusals import DEFAULT_LIST
 from cleanlist_mcp.text import has_contact_data
 
 _LABEL_LENGTH = 60

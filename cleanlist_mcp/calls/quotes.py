@@ -6,6 +6,7 @@ from cleanlist_mcp.api.wire import LIST_SCOPES, EstimateRequest, is_id, is_quote
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments, JournalUnusable, QuoteUnknown
 from cleanlist_mcp.journal.health import error_in, is_durable
+from cleanlist_mcp.money.decisions import Busy, Unknown
 from cleanlist_mcp.money.limits import check_limits, limit_error
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import (
@@ -143,16 +144,15 @@ class Quotes:
 
     async def _blocked(self, quote: Quote) -> str | None:
         """Return what to do if another run of the same list and scope would make the spend fail."""
-        decision = await self._journal.list_decision(quote)
-        run = decision.run
-        if run is not None and decision.action == "busy":
-            which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
+        found = await self._journal.claims.look_at_list(quote)
+        if isinstance(found, Busy):
+            which = f'workflow_id="{found.run.workflow_id}"' if found.run.workflow_id else ""
             return (
                 "This list is being enriched in this scope already: call "
                 f"workflow_status({which}) before anything is spent."
             )
-        if run is not None and decision.action == "unknown":
-            error = self._services.workflows.unknown(run)
+        if isinstance(found, Unknown):
+            error = self._services.workflows.unknown(found.run)
             return f"An earlier run of this list in this scope stands in the way. {error.message} {error.next_step}"
         return None
 

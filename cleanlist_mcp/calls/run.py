@@ -165,8 +165,8 @@ class RunFollower:
             return run
         if run.workflow_id is None or run.list_now is not None:
             return run
-        await self._journal.counted(run.workflow_id, {})
-        await self._journal.counted(run.workflow_id, await self._list_now(run.list_id))
+        await self._journal.outcomes.counted(run.workflow_id, {})
+        await self._journal.outcomes.counted(run.workflow_id, await self._list_now(run.list_id))
         return await self._journal.run(run.run_id) or run
 
     async def _list_now(self, list_id: str) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
 async def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
     """Whether runs can be remembered, and what was spent as far as they were."""
     from cleanlist_mcp.journal.health import error_in, is_durable
-    from cleanlist_mcp.journal.journal import Journal
+    from cleanlist_mcp.journal.opening import open_journal
 
     folder = settings.state_dir
     remedy = f"Set CLEANLIST_STATE_DIR to a folder that can be written, {_RESTART}."
@@ -233,7 +233,7 @@ async def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spen
     except OSError as exc:
         text = f"{name} cannot be written ({exc.strerror or type(exc).__name__}). {consequence}"
         return Finding("fault", "state folder", text, remedy), None
-    journal = Journal.open(folder, clock, "doctor", "")
+    journal = open_journal(folder, clock, "doctor", "")
     try:
         health = await journal.inspect()
         unusable = error_in(health)

@@ -1,21 +1,17 @@
-"""A run as a row of the journal: with its checksum, and as an uncertain run if that does not fit. Pure."""
+"""A run as a row of the journal, and what is kept of the words in it. Pure."""
 
-import hashlib
-import hmac
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from cleanlist_mcp.money.limits import DAY
-from cleanlist_mcp.money.prices import PRICES, Scope
-from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Moment, Run, Stamps, on_this_clock
 from cleanlist_mcp.people.likeness import Marks
-from cleanlist_mcp.text import clean
+from cleanlist_mcp.secrecy import blot
+from cleanlist_mcp.text import clean, has_address, has_contact_data
 
 KEEP_SECONDS = 90 * DAY
-"""How long an entry is kept."""
+"""Seconds for which an entry is kept."""
 
 COLUMNS = (
     *("run_id", "claim", "api", "account", "context", "kind", "state", "scope", "label", "reserved"),
@@ -23,7 +19,7 @@ COLUMNS = (
     *("attempt", "workflow_id", "status", "charged", "refunded", "finished_at", "finished_ticks", "report"),
     *("list_now", "marks"),
 )
-"""The columns of `runs`, all but the checksum."""
+"""The columns of a run."""
 
 _RUN_FIELDS = (
     *("run_id", "kind", "state", "scope", "label", "reserved", "started_at", "in_flight_until", "list_id"),
@@ -32,50 +28,6 @@ _RUN_FIELDS = (
 )
 
 Row = dict[str, Any]
-
-
-def checksum(secret: bytes, values: list[Any]) -> str:
-    """Return what shows that the columns of a row are those that were written."""
-    return hmac.digest(secret, json.dumps(values, default=repr).encode(), hashlib.sha256).hex()[:16]
-
-
-def run_checksum(secret: bytes, row: Row) -> str:
-    """Return the checksum of a run's row: of all columns but its number, which stands in each index too."""
-    return checksum(secret, [row[name] for name in COLUMNS[1:]])
-
-
-def as_written(values: Sequence[Any], secret: bytes, now: float) -> Row:
-    """Return a row as it was written; if its checksum does not fit, what is left of it, as an uncertain run.
-
-    `values` are the columns and the checksum. What cannot be believed is replaced by what is safe: the highest
-    price, and a start just now.
-    """
-    row: Row = dict(zip(COLUMNS, values, strict=False))
-    if run_checksum(secret, row) == values[-1]:
-        return row
-    scope: Scope = next((scope for scope in PRICES if scope == row["scope"]), "full")
-    started_at = row["started_at"]
-    if not isinstance(started_at, float) or not now - KEEP_SECONDS < started_at <= now:
-        started_at = now
-    amounts = [row[name] for name in ("reserved", "quoted", "charged")]
-    return row | {
-        "kind": "list" if row["kind"] == "list" else "person",
-        "state": "uncertain",
-        "scope": scope,
-        "label": clean(row["label"], 60) if isinstance(row["label"], str) else "a run",
-        "list_id": _pattern(row["list_id"], r"[A-Za-z0-9_-]{1,128}") or "",
-        "list_name": clean(row["list_name"], 200) if isinstance(row["list_name"], str) else "",
-        "quote_id": _pattern(row["quote_id"], r"[\x21-\x7e]{1,512}"),
-        "reserved": max([PRICES[scope], *(n for n in amounts if isinstance(n, int) and n < 10**6)]),
-        "started_at": started_at,
-        "in_flight_until": started_at,
-        "boot": "",
-        "ticks": 0.0,
-        "attempt": row["attempt"] if isinstance(row["attempt"], int) else 1,
-        "status": "unknown",
-        **dict.fromkeys(("workflow_id", "charged", "refunded", "finished_at", "finished_ticks")),
-        **dict.fromkeys(("report", "list_now", "marks", "quoted")),
-    }
 
 
 def run_of(row: Row, now: Moment) -> Run:
@@ -89,18 +41,31 @@ def run_of(row: Row, now: Moment) -> Run:
 
 
 def marks_in(row: Row) -> Marks | None:
-    """Return what the person of a run is recognised by; None for a list, and where it cannot be read."""
+    """Return what the person of a run is recognised by; None for a list, and if it cannot be read."""
     return None if row["marks"] is None else Marks.from_json(row["marks"])
 
 
-def quote_checksum(secret: bytes, account: str, quote: Quote) -> str:
-    """The checksum of a quote's row."""
-    values = [quote.list_id, quote.list_name, quote.scope, quote.row_count, quote.cost, quote.available]
-    return checksum(secret, [account, quote.quote_id, *values, quote.expires_at])
+def label_list(name: str) -> str:
+    """Return the label of a list run in `recent`."""
+    return "a lead list" if not name or has_contact_data(name) else clean(name, 60)
 
 
-def _pattern(value: object, pattern: str) -> str | None:
-    return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
+def kept_name(list_name: str) -> str:
+    """Return a list's name as it is kept: nothing of it, if it holds somebody's address."""
+    return "" if has_address(list_name) else blot(list_name)
+
+
+def kept_status(word: str) -> str:
+    """Return the API's word for a state as it is kept."""
+    return word if re.fullmatch(r"[A-Za-z_-]{1,40}", word) else "unknown"
+
+
+def kept_report(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures at the end of a list run, without remarks that may speak of a person."""
+    return {
+        name: "" if isinstance(value, str) and has_contact_data(value) else value
+        for name, value in report.items()
+    }
 
 
 def _json(text: str | None) -> dict[str, Any] | None:

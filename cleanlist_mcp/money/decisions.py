@@ -1,78 +1,125 @@
 """Decisions: does a call start a run, return a known one, or wait? Pure, the clock an argument.
 
-The journal calls these rules inside the transaction that writes the intent.
+The journal asks these rules inside the claim that writes the intent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from cleanlist_mcp.money.limits import DAY
-from cleanlist_mcp.money.runs import Run, State, state_at
+from cleanlist_mcp.money.runs import Run, state_at
 from cleanlist_mcp.people.likeness import Basis
 
 UNCERTAIN_HOLD = 900.0
 """Seconds that an uncertain run blocks the same work: by then the API has long finished or never began."""
 
-Action = Literal["start", "replay", "wait", "resend", "unknown", "busy"]
-
 
 @dataclass(frozen=True)
-class Decision:
-    """What to do about a request to spend.
+class Start:
+    """A new run, whose intent is written. `first_of_key` is true if only other API keys started runs here before."""
 
-    `start` a new run; `replay` the run that is known; `wait` for one that is being started right now;
-    `resend` the same single-use quote of an uncertain list run; `unknown`, because its outcome is; `busy`,
-    because the same list and scope is being run under another quote. `basis` says by what a person was recognised,
-    `teaches` that the request says more about the person than was known, and `first_of_key` that runs were started
-    here before, with other API keys alone.
-    """
-
-    action: Action
-    run: Run | None = None
-    basis: Basis | None = None
-    teaches: bool = False
+    run: Run
     first_of_key: bool = False
 
 
-def decide_person(runs: Sequence[Run], *, again: bool, now: float) -> Decision:
-    """What to do about a person, given the unrefused runs of the same person, type and list, newest first."""
+@dataclass(frozen=True)
+class Replay:
+    """A known run to return; `basis` names what its person was recognised by."""
+
+    run: Run
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A run that another call is starting right now."""
+
+    run: Run
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True)
+class Resend:
+    """An uncertain list run whose single-use quote may be sent once more: it cannot start twice."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A run whose outcome nobody here knows, so that nothing more is sent."""
+
+    run: Run
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A run of the same list and scope that goes on under another quote."""
+
+    run: Run
+
+
+PersonDecision = Start | Replay | Wait | Unknown
+ListDecision = Start | Replay | Wait | Resend | Unknown | Busy
+Decision = ListDecision
+
+
+def decide_person(runs: Sequence[Run], *, again: bool, now: float) -> Replay | Wait | Unknown | None:
+    """Return what to do about a person; None if nothing known stands in the way of a new run.
+
+    `runs` are the unrefused runs of the same person, scope and list, newest first.
+    """
     run = _foremost(runs, now)
     if run is None:
-        return Decision("start")
-    state = state_at(run, now)
-    if state == "starting":
-        return Decision("wait", run)
-    if state == "uncertain":
-        held = now - run.started_at < UNCERTAIN_HOLD
-        return Decision("start") if again and not held else Decision("unknown", run)
-    if state == "running":
-        return Decision("replay", run)
-    recent = now - (run.finished_at or run.started_at) <= DAY
-    return Decision("replay", run) if recent and not again else Decision("start")
+        return None
+    match state_at(run, now):
+        case "starting":
+            return Wait(run)
+        case "running":
+            return Replay(run)
+        case "uncertain":
+            held = now - run.started_at < UNCERTAIN_HOLD
+            return None if again and not held else Unknown(run)
+        case "finished" | "refused":
+            recent = now - (run.finished_at or run.started_at) <= DAY
+            return Replay(run) if recent and not again else None
 
 
-def decide_list(same_quote: Run | None, same_work: Sequence[Run], *, now: float) -> Decision:
-    """What to do about a list, given the run of this very quote and those of the same list and scope, newest
-    first."""
+def decide_list(
+    same_quote: Run | None, same_work: Sequence[Run], *, now: float
+) -> Replay | Wait | Resend | Unknown | Busy | None:
+    """Return what to do about a list; None if nothing known stands in the way of a new run.
+
+    `same_quote` is the run of this very quote. `same_work` are runs of the same list and scope, newest first: the
+    newest and all that go on, at least.
+    """
     if same_quote is not None:
-        return Decision(_OF_SAME_QUOTE.get(state_at(same_quote, now), "replay"), same_quote)
+        return _of_same_quote(same_quote, now)
     run = _foremost(same_work, now)
     if run is None:
-        return Decision("start")
-    state = state_at(run, now)
-    if state in ("starting", "running"):
-        return Decision("busy", run)
-    if state == "uncertain" and now - run.started_at < UNCERTAIN_HOLD:
-        return Decision("unknown", run)
-    return Decision("start")
+        return None
+    match state_at(run, now):
+        case "starting" | "running":
+            return Busy(run)
+        case "uncertain":
+            return Unknown(run) if now - run.started_at < UNCERTAIN_HOLD else None
+        case "finished" | "refused":
+            return None
 
 
-_OF_SAME_QUOTE: Mapping[State, Action] = {"starting": "wait", "uncertain": "resend"}
+def _of_same_quote(run: Run, now: float) -> Replay | Wait | Resend:
+    match state_at(run, now):
+        case "starting":
+            return Wait(run)
+        case "uncertain":
+            return Resend(run)
+        case "running" | "finished" | "refused":
+            return Replay(run)
 
 
 def _foremost(runs: Sequence[Run], now: float) -> Run | None:
-    """The run that decides: one that goes on, or else the newest. A late answer can wake an older one."""
+    """Return the run that decides: one that goes on, or else the newest. A late answer can wake an older one."""
     for state in ("running", "starting"):
         for run in runs:
             if state_at(run, now) == state:

@@ -13,10 +13,10 @@ State = Literal["starting", "uncertain", "running", "finished", "refused"]
 class Run:
     """One entry of the journal. `reserved` is the most it can cost; the settled figures are None until known.
 
-    `state` is what is known here: `starting` (the request may be under way until `in_flight_until`),
+    `state` is as far as it is known here: `starting` (the request may be under way until `in_flight_until`),
     `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started). `attempt`
-    numbers the requests that were sent for it: only the newest one may settle it. `report` is how a list run ended,
-    `list_now` what its list held then: empty where that could not be counted.
+    numbers the requests that were sent for it: only the newest one may settle it. `report` holds the figures at the
+    end of a list run, `list_now` those of its list then: empty if that could not be counted.
     """
 
     run_id: int
@@ -52,7 +52,7 @@ class Moment:
 
 
 class Stamps(NamedTuple):
-    """When a run began and ended, by the seconds since the start of the machine that `boot` names."""
+    """Begin and end of a run, in seconds since the start of the machine that `boot` names."""
 
     boot: str
     ticks: float
@@ -77,15 +77,15 @@ def on_this_clock(run: Run, seen: Stamps, now: Moment) -> Run:
 
 
 def state_at(run: Run, now: float) -> State:
-    """The run's state, where a request that should have ended long ago counts as uncertain.
+    """Return the run's state; a request that should have ended long ago counts as uncertain.
 
-    So does one that seems to have left in the future: the clock was set back, and nothing tells its age.
+    So does one that seems to have left in the future: the clock was set back, and its age is not known.
     """
     under_way = run.started_at - CLOCK_TOLERANCE <= now <= run.in_flight_until
     return "uncertain" if run.state == "starting" and not under_way else run.state
 
 
 def may_send(run: Run, quote: Quote, now: float) -> bool:
-    """Whether a call that names `quote` may send it although it started `run`: to tell what became of that, or
+    """Return whether a call that names `quote` may send it although it started `run`: to learn what became of that, or
     anew, if the request that is under way is refused."""
     return state_at(run, now) in ("starting", "uncertain") and now <= quote.expires_at + CLOCK_TOLERANCE

@@ -247,7 +247,7 @@ class Watcher:
             poller.error = exc
             poller.given_up = exc.nothing_started and not exc.retryable
             if isinstance(exc, NotFound) and poller.known:
-                await self._journal.vanished(poller.workflow_id)
+                await self._journal.outcomes.vanished(poller.workflow_id)
                 # Accepted a moment ago, it may not be known everywhere at the API yet.
                 poller.given_up = age > KNOWN_WITHIN
         except CleanlistError as exc:
@@ -263,7 +263,7 @@ class Watcher:
         if status.finished:
             run = await self._journal.by_workflow(poller.workflow_id)
             person = status.result is not None or run is None or run.kind == "person"
-            await self._journal.finished(
+            await self._journal.outcomes.finished(
                 poller.workflow_id,
                 status=status.status,
                 charged=None if status.under_review else status.credits_charged,
@@ -271,7 +271,7 @@ class Watcher:
                 report=None if person else status.model_dump(exclude={"result"}),
             )
         elif before is None or before.status != status.status:
-            await self._journal.observed(poller.workflow_id, status=status.status)
+            await self._journal.outcomes.observed(poller.workflow_id, status=status.status)
 
 
 _OWN_FAULT = InternalError(

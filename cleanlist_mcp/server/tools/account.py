@@ -6,8 +6,7 @@ from mcp.server.mcpserver import Context
 
 from cleanlist_mcp.answers.account import balance_result, whoami_result
 from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
-from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.health import error_in, is_durable
+from cleanlist_mcp.journal.health import is_durable
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.services import Services
@@ -41,14 +40,5 @@ async def describe(services: Services) -> WhoamiResult:
 async def balance(services: Services) -> BalanceResult:
     """The credits left, and what this machine knows about spending."""
     answer = await services.client.balance()
-    spent = await _spent(services)
+    spent = await services.journal.spent_if_readable()
     return balance_result(answer, spent or Spent(0, 0, 0), services.limits, known=spent is not None)
-
-
-async def _spent(services: Services) -> Spent | None:
-    """What counts against the limits; None if the journal cannot be used: the balance is shown all the same."""
-    journal = services.journal
-    try:
-        return await journal.spent() if error_in(await journal.health()) is None else None
-    except JournalUnusable:
-        return None

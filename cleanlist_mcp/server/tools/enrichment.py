@@ -13,6 +13,7 @@ from cleanlist_mcp.calls.person import aim, into, label, read_person
 from cleanlist_mcp.calls.quotes import KnownQuote, Quotes
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import within
 from cleanlist_mcp.people.likeness import marks_of
@@ -59,7 +60,7 @@ async def estimate(
             people_count,
             scope,
             balance.credits,
-            await services.journal.spent(),
+            await services.journal.spent_if_readable() or Spent(0, 0, 0),
             services.limits,
             read_only=call.settings.read_only,
         )
@@ -176,7 +177,6 @@ async def enrich_list(
     asked = call.settings.confirm != "always" or dialog.was_asked(approval)
     started = await call.services.workflows.start_list(
         known.quote,
-        known_here=True,
         may_resend=within(known.quote.cost, max_credits) and asked,
         deadline=call.deadline,
     )

@@ -1,0 +1,304 @@
+"""Claims: the rules decide inside the engine's claim, and the intent of a start is written in the same breath."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+from uuid import uuid4
+
+from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.journal.late import LateWrites
+from cleanlist_mcp.journal.names import Names
+from cleanlist_mcp.journal.port import CommitLost, Reader, Store, Writer
+from cleanlist_mcp.journal.records import COLUMNS, Row, kept_name, label_list, marks_in, run_of
+from cleanlist_mcp.money import decisions, prices, quotes
+from cleanlist_mcp.money.decisions import (
+    Busy,
+    ListDecision,
+    PersonDecision,
+    Replay,
+    Resend,
+    Start,
+    Unknown,
+    Wait,
+)
+from cleanlist_mcp.money.limits import Limits, check_limits
+from cleanlist_mcp.money.prices import Kind, Scope
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run, may_send
+from cleanlist_mcp.people.likeness import Marks, recognised, united, whose
+from cleanlist_mcp.secrecy import blot
+
+Found = TypeVar("Found")
+
+
+class CallGone(Exception):
+    """The call that wanted a run has ended before its intent was written: nothing is started for it."""
+
+
+@dataclass(frozen=True)
+class PersonWork:
+    """A person to enrich. `marks` are all their identifiers, `into` is what the list of the result is known by."""
+
+    marks: Marks
+    scope: Scope
+    label: str
+    into: str
+    list_id: str
+    list_name: str
+    again: bool
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a claim goes by: the limits, how many seconds its request may be under way, and if its call is still there.
+
+    `is_wanted` is asked once, when the claim holds the lock and is about to write.
+    """
+
+    limits: Limits
+    seconds: float
+    is_wanted: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A run that may be of the person who is asked for, and by what its person is recognised."""
+
+    row: Row
+    run: Run
+    marks: Marks | None
+
+
+class Claims:
+    """Decides about spends, for one account."""
+
+    def __init__(self, store: Store, names: Callable[[], Awaitable[Names]], late: LateWrites) -> None:
+        self._store = store
+        self._names = names
+        self._late = late
+
+    async def person(self, work: PersonWork, terms: Terms) -> PersonDecision:
+        """Decide about a single run and, if one may start, write its intent in the same claim.
+
+        A run that is recognised keeps the identifiers of this call too, so that the next call may give those alone.
+
+        Raises:
+            HourlyUnquotedLimit, DailyLimit: if a limit would be passed.
+            CallGone: if the call has ended; then nothing is written.
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
+        """
+        names = await self._names()
+        asked = names.marks(work.marks)
+        context = names.context(work.scope, work.into)
+        row = _new_row(names, work.scope, work.list_id, work.list_name) | {
+            "context": context,
+            "kind": "person",
+            "marks": asked.to_json(),
+            "label": blot(work.label),
+            "reserved": prices.PRICES[work.scope],
+        }
+
+        async def decide(writer: Writer) -> PersonDecision:
+            known, chosen = await _known_person(writer, context, asked, again=work.again)
+            if known is not None and chosen is not None:
+                await _learn(writer, context, asked, chosen)
+                return known
+            start = await self._begin(writer, row, terms)
+            await writer.identify(start.run.run_id, context, asked.keys)
+            return start
+
+        async def look(reader: Reader) -> PersonDecision | None:
+            known, chosen = await _known_person(reader, context, asked, again=work.again)
+            # What this call says about a person must not be lost: the next one may say that alone.
+            return None if chosen is None or _teaches(asked, chosen) else known
+
+        return await self._claim(decide, look, row["claim"])
+
+    async def list(self, quote: Quote, terms: Terms, *, may_resend: bool) -> ListDecision:
+        """Decide about a list run, which one quote can start once, and write its intent in the same claim.
+
+        `may_resend` allows to take an uncertain run up again, and to send its quote once more.
+
+        Raises:
+            QuoteExpired: if it would start one and is past its time.
+            DailyLimit: if the limit would be passed.
+            CallGone: if the call has ended; then nothing is written.
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
+        """
+        names = await self._names()
+        row = _new_row(names, quote.scope, quote.list_id, quote.list_name) | {
+            "context": "",
+            "kind": "list",
+            "quote_id": quote.quote_id,
+            "quoted": quote.cost,
+            "label": label_list(quote.list_name),
+            "reserved": quote.cost,
+        }
+
+        async def decide(writer: Writer) -> ListDecision:
+            known = await _known_list(writer, names, quote)
+            if isinstance(known, Resend):
+                return await _taken_up(writer, known.run, quote, terms) if may_resend else Unknown(known.run)
+            if known is not None:
+                return known
+            quotes.check_quote(quote, quote.list_id, quote.scope, writer.now.time)
+            return await self._begin(writer, row, terms)
+
+        async def look(reader: Reader) -> ListDecision | None:
+            known = await _known_list(reader, names, quote)
+            return Unknown(known.run) if isinstance(known, Resend) else known
+
+        return await self._claim(decide, look, row["claim"])
+
+    async def look_at_list(self, quote: Quote) -> Replay | Wait | Resend | Unknown | Busy | None:
+        """Return what a claim for `quote` would find; None if it would start a run. Nothing is written.
+
+        Raises:
+            JournalUnusable: if the runs cannot be read.
+        """
+        names = await self._names()
+        async with self._store.read() as reader:
+            return await _known_list(reader, names, quote)
+
+    async def _claim(
+        self,
+        decide: Callable[[Writer], Awaitable[Found | Start]],
+        look: Callable[[Reader], Awaitable[Found | None]],
+        claim: str,
+    ) -> Found | Start:
+        """Decide inside the engine's claim. If nothing can be written, what needs no writing is still answered."""
+        await self._late.catch_up()
+        try:
+            async with self._store.claim() as writer:
+                return await decide(writer)
+        except CommitLost:
+            return await self._looked_up(claim, look)
+        except JournalUnusable:
+            async with self._store.read() as reader:
+                known = await look(reader)
+            if known is None:
+                raise
+            return known
+
+    async def _looked_up(
+        self, claim: str, look: Callable[[Reader], Awaitable[Found | None]]
+    ) -> Found | Start:
+        """Return what a claim whose commit was not answered has come to.
+
+        Raises:
+            JournalUnusable: if it is not there; then nothing may be sent.
+        """
+        async with self._store.read() as reader:
+            row = await reader.run_of_claim(claim)
+            known = await look(reader) if row is None else None
+            now = reader.now
+        if row is not None:
+            return Start(run_of(row, now))
+        if known is None:
+            raise JournalUnusable(
+                "The journal of runs did not take the entry. Nothing was sent.", "Try again."
+            )
+        return known
+
+    async def _begin(self, writer: Writer, row: Row, terms: Terms) -> Start:
+        """Write the intent of a new run."""
+        check_limits(_kind_of(row), row["reserved"], await writer.spent(), terms.limits)
+        now = writer.now
+        row |= {
+            "started_at": now.time,
+            "in_flight_until": now.time + terms.seconds,
+            "boot": now.boot,
+            "ticks": now.ticks,
+        }
+        first_of_key = await writer.is_first_of_key(row["api"], row["account"])
+        _require_wanted(terms)
+        row["run_id"] = await writer.add_run(row)
+        return Start(run_of(row, now), first_of_key)
+
+
+def _kind_of(row: Row) -> Kind:
+    return "list" if row["kind"] == "list" else "person"
+
+
+def _new_row(names: Names, scope: Scope, list_id: str, list_name: str) -> Row:
+    return dict.fromkeys(COLUMNS) | {
+        "claim": uuid4().hex,
+        "api": names.api,
+        "account": names.account,
+        "state": "starting",
+        "status": "pending",
+        "attempt": 1,
+        "scope": scope,
+        "list_id": list_id,
+        "list_name": kept_name(list_name),
+    }
+
+
+def _require_wanted(terms: Terms) -> None:
+    if not terms.is_wanted():
+        raise CallGone
+
+
+async def _known_person(
+    reader: Reader, context: str, asked: Marks, *, again: bool
+) -> tuple[Replay | Wait | Unknown | None, _Person | None]:
+    """Return what to do about a person, and the run that decides it; None for both if one may start."""
+    found = await _runs_of(reader, context, asked)
+    decision = decisions.decide_person([one.run for one in found], again=again, now=reader.now.time)
+    if decision is None:
+        return None, None
+    chosen = next(one for one in found if one.run is decision.run)
+    basis = None if chosen.marks is None else recognised(asked, chosen.marks)
+    return replace(decision, basis=basis), chosen
+
+
+async def _runs_of(reader: Reader, context: str, asked: Marks) -> Sequence[_Person]:
+    """Return the runs of the one person who is asked for, newest first. A row that cannot be read counts: it was of
+    somebody with one of these identifiers."""
+    rows = await reader.runs_with(context, asked.keys)
+    found = [_Person(row, run_of(row, reader.now), marks_in(row)) for row in rows]
+    known = [(one, one.marks) for one in found if one.marks is not None]
+    chosen = {known[place][0].run.run_id for place in whose(asked, [marks for _, marks in known])}
+    return [one for one in found if one.marks is None or one.run.run_id in chosen]
+
+
+def _teaches(asked: Marks, known: _Person) -> bool:
+    return known.marks is not None and united(known.marks, asked) != known.marks
+
+
+async def _learn(writer: Writer, context: str, asked: Marks, known: _Person) -> None:
+    """Keep what a call says about a person with the run that is known of them."""
+    if known.marks is None:
+        # A damaged row: from now on it ages as an uncertain run.
+        await writer.change_run(dict.fromkeys(COLUMNS, object()), known.row)
+    elif _teaches(asked, known):
+        both = united(known.marks, asked)
+        await writer.change_run(known.row, known.row | {"marks": both.to_json()})
+        await writer.identify(known.run.run_id, context, asked.keys)
+
+
+async def _known_list(
+    reader: Reader, names: Names, quote: Quote
+) -> Replay | Wait | Resend | Unknown | Busy | None:
+    same_quote = await reader.run_of_quote(names.account, quote.quote_id)
+    # Under any account: a list's id names it for all of them.
+    same_work = await reader.work_on_list(names.api, quote.list_id, quote.scope)
+    return decisions.decide_list(
+        None if same_quote is None else run_of(same_quote, reader.now),
+        [run_of(row, reader.now) for row in same_work],
+        now=reader.now.time,
+    )
+
+
+async def _taken_up(writer: Writer, run: Run, quote: Quote, terms: Terms) -> Resend | Unknown:
+    """Take an uncertain list run up again, under the next attempt number, if its quote may still be sent."""
+    now = writer.now
+    row = await writer.any_run(run.run_id)
+    if row is None or not may_send(run, quote, now.time):
+        return Unknown(run)
+    _require_wanted(terms)
+    until = now.time + terms.seconds
+    set_since = run.started_at - row["started_at"]  # the row keeps the clock of its own time
+    taken = {"state": "starting", "attempt": run.attempt + 1}
+    await writer.change_run(row, row | taken | {"in_flight_until": until - set_since})
+    return Resend(replace(run, state="starting", attempt=run.attempt + 1, in_flight_until=until))

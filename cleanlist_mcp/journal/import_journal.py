@@ -1,0 +1,94 @@
+"""Imports in the journal: nobody is sent to a list who is in it, or may be."""
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+
+from cleanlist_mcp.journal.imports import Claim, Import, import_of, may_repeat
+from cleanlist_mcp.journal.late import LateWrites
+from cleanlist_mcp.journal.port import ImportRow, Store, Writer
+
+People = Sequence[Sequence[str]]
+"""The digests of each person in an import, in the order of their rows; of each person that of the row first."""
+
+
+class ImportJournal:
+    """Claims imports, and records what became of them."""
+
+    def __init__(self, store: Store, late: LateWrites) -> None:
+        self._store = store
+        self._late = late
+
+    async def into(self, list_id: str, digests: Collection[str]) -> list[Import]:
+        """Return all imports from here into a list, oldest first, as far as they matter for people with these digests.
+
+        Raises:
+            JournalUnusable: if they cannot be read; "none" would be taken for leave to send everybody again.
+        """
+        await self._late.catch_up()
+        async with self._store.read() as reader:
+            rows, members = await reader.imports_into(list_id, digests)
+            now = reader.now
+        found = {number: list(group) for number, group in groupby(members, lambda one: one.import_id)}
+        return [import_of(row, found.get(row.import_id, ()), now) for row in rows]
+
+    async def claim(self, key: str, list_id: str, people: People, settle: float) -> Claim | None:
+        """Write down, before they are sent, that these people are sent to a list now by this key, if that may be.
+
+        The import may be under way for `settle` seconds. Returns None if it may not be sent: somebody of them is in
+        the list, or held by another import, or this one was answered, has expired, or may still be under way.
+
+        Raises:
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
+        """
+        await self._late.catch_up()
+        digests = [digest for one in people for digest in one]
+        async with self._store.claim() as writer:
+            row = await writer.import_of(key)
+            if await writer.is_taken(list_id, digests, None if row is None else row.import_id):
+                return None
+            if row is None:
+                return Claim(await writer.add_import(key, list_id, people, settle), 1, None)
+            return await _repeated(writer, row, people, settle)
+
+    async def finished(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
+        """Record how many rows of an import the API took. The first answer stays.
+
+        People with `doubtful` digests may be among those that it left out.
+        """
+
+        async def write(writer: Writer) -> int:
+            await writer.answer_import(key, rows_imported, doubtful)
+            return 1
+
+        await self._late.write(write)
+
+    async def refused(self, claim: Claim) -> None:
+        """Record that an import did certainly not arrive this time.
+
+        Its people are free again, unless it was sent before: then they stay held as they were. Nothing changes if
+        another attempt has begun meanwhile.
+        """
+
+        async def write(writer: Writer) -> int:
+            await writer.withdraw_import(claim.import_id, claim.attempt, claim.before)
+            return 1
+
+        await self._late.write(write)
+
+
+async def _repeated(writer: Writer, row: ImportRow, people: People, settle: float) -> Claim | None:
+    """Claim the next sending of an import whose answer was lost, if it has settled."""
+    if row.sent is None or not may_repeat(row, writer.now):
+        return None
+    # Written anew: whom it held may have been unreadable, and is known from here on.
+    await writer.repeat_import(row.import_id, await _with_former(writer, row.import_id, people), settle)
+    return Claim(row.import_id, row.attempt + 1, row.sent.last)
+
+
+async def _with_former(writer: Writer, import_id: int, people: People) -> list[list[str]]:
+    """Return the digests of each, and after them those by which an earlier call knew the same person."""
+    former = await writer.members_of(import_id)
+    return [
+        list(dict.fromkeys((*digests, *(one.digest for one in former if one.place == place))))
+        for place, digests in enumerate(people)
+    ]

@@ -1,0 +1,178 @@
+"""Outcomes: what became of the requests that left, written down now or as soon as it can be."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from cleanlist_mcp.journal.late import LateWrites
+from cleanlist_mcp.journal.names import Names
+from cleanlist_mcp.journal.port import Store, Writer
+from cleanlist_mcp.journal.records import Row, kept_name, kept_report, kept_status, marks_in, run_of
+from cleanlist_mcp.money import limits
+from cleanlist_mcp.money.runs import Moment, Run
+from cleanlist_mcp.people.likeness import united
+
+RowChange = Callable[[Row, Moment], Row | None]
+"""Returns a row as it is to be, or None to leave it."""
+
+
+class Outcomes:
+    """Records what became of runs. Nothing here raises because the journal cannot be written just now."""
+
+    def __init__(self, store: Store, names: Callable[[], Awaitable[Names]], late: LateWrites) -> None:
+        self._store = store
+        self._names = names
+        self._late = late
+
+    async def started(
+        self,
+        run: Run,
+        *,
+        workflow_id: str,
+        reserved: int | None,
+        list_id: str,
+        list_name: str,
+        status: str,
+    ) -> Run:
+        """Record that the API accepted the run, and return it as it is now, even if it cannot be recorded yet.
+
+        `reserved` None keeps the price as the reservation; it never counts less than that. Whatever was thought of
+        the run before, this is proof, however late it comes.
+        """
+        changes: dict[str, Any] = {
+            "state": "running",
+            "workflow_id": workflow_id,
+            "reserved": max(run.reserved, reserved or 0),
+            "list_id": list_id,
+            "list_name": kept_name(list_name),
+            "status": kept_status(status),
+        }
+        await self._of_run(run, lambda row, now: row | changes)
+        return replace(run, **changes)
+
+    async def same_as(self, run: Run, known: Run) -> None:
+        """Record that the API recognised the work of `run` as that of `known` and started nothing for it.
+
+        Whatever identifies the person of `run` is kept with `known` from now on.
+        """
+
+        async def give_up(writer: Writer) -> int:
+            row = await writer.any_run(run.run_id)
+            if row is None or not _is_owned(row, run):
+                return 0
+            await _hand_over(writer, row, known)
+            await writer.change_run(row, row | {"state": "refused"})
+            return 1
+
+        await self._late.write(give_up)
+
+    async def refused(self, run: Run) -> bool:
+        """Record that certainly nothing was started, which frees the claim.
+
+        Returns false if another attempt has taken the run over meanwhile: then this one proves nothing.
+        """
+        return await self._of_run(run, _of_attempt(run, "refused")) != 0
+
+    async def uncertain(self, run: Run) -> None:
+        """Record that nobody here can know, unless another attempt has taken the run over."""
+        await self._of_run(run, _of_attempt(run, "uncertain"))
+
+    async def vanished(self, workflow_id: str) -> None:
+        """Record that the API does not know a run any more: started over a day ago, it ended unseen.
+
+        A younger one may only not be known yet.
+        """
+
+        def end(row: Row, now: Moment) -> Row | None:
+            run = run_of(row, now)
+            if run.state != "running" or run.started_at >= now.time - limits.DAY:
+                return None
+            at_start = {"finished_at": row["started_at"], "finished_ticks": row["ticks"]}
+            return row | at_start | {"state": "finished", "status": "unknown"}
+
+        await self._of_workflow(workflow_id, end)
+
+    async def observed(self, workflow_id: str, *, status: str) -> None:
+        """Record the API's word for the state of an unfinished run."""
+
+        def note(row: Row, now: Moment) -> Row | None:
+            return row | {"status": kept_status(status)} if row["state"] == "running" else None
+
+        await self._of_workflow(workflow_id, note)
+
+    async def finished(
+        self,
+        workflow_id: str,
+        *,
+        status: str,
+        charged: int | None,
+        refunded: int | None,
+        report: dict[str, Any] | None,
+    ) -> None:
+        """Record the end of a run. `report` holds a list run's figures, never a person's data."""
+        ended = await self._store.now()
+        known: Row = {
+            "state": "finished",
+            "status": kept_status(status),
+            "charged": charged,
+            "refunded": refunded,
+            "report": None if report is None else json.dumps(kept_report(report)),
+        }
+
+        def end(row: Row, now: Moment) -> Row:
+            if row["state"] == "finished" and row["finished_at"]:
+                return row | known
+            ticks = ended.ticks if ended.boot == row["boot"] else None
+            return row | known | {"finished_at": ended.time, "finished_ticks": ticks}
+
+        await self._of_workflow(workflow_id, end)
+
+    async def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
+        """Record what the list of a finished run held; empty while it is being counted, or if it could not be."""
+        await self._of_workflow(workflow_id, lambda row, now: row | {"list_now": json.dumps(list_now)})
+
+    async def _of_run(self, run: Run, change: RowChange) -> int:
+        async def write(writer: Writer) -> int:
+            row = await writer.any_run(run.run_id)
+            return 0 if row is None else await _changed(writer, [row], change)
+
+        return await self._late.write(write)
+
+    async def _of_workflow(self, workflow_id: str, change: RowChange) -> None:
+        async def write(writer: Writer) -> int:
+            api = (await self._names()).api
+            return await _changed(writer, await writer.any_of_workflow(api, workflow_id), change)
+
+        await self._late.write(write)
+
+
+async def _changed(writer: Writer, rows: list[Row], change: RowChange) -> int:
+    """Change rows and return how many of them were changed."""
+    changes = [(row, change(row, writer.now)) for row in rows]
+    for before, row in changes:
+        if row is not None:
+            await writer.change_run(before, row)
+    return sum(row is not None for _, row in changes)
+
+
+async def _hand_over(writer: Writer, row: Row, known: Run) -> None:
+    """Let the run that is known be found by whatever identifies the person of `row`."""
+    given = marks_in(row)
+    if given is None:
+        return
+    other = await writer.any_run(known.run_id)
+    marks = None if other is None else marks_in(other)
+    if other is not None and marks is not None:
+        await writer.change_run(other, other | {"marks": united(marks, given).to_json()})
+    await writer.identify(known.run_id, row["context"], given.keys)
+
+
+def _is_owned(row: Row, run: Run) -> bool:
+    """Return whether the intent in `row` is that of the attempt that `run` was sent with."""
+    return bool(row["state"] == "starting" and row["attempt"] == run.attempt)
+
+
+def _of_attempt(run: Run, state: str) -> RowChange:
+    """Return the change to `state`, which only the attempt that the run was sent with may make."""
+    return lambda row, now: row | {"state": state} if _is_owned(row, run) else None

@@ -1,0 +1,218 @@
+"""The door to an engine that keeps the journal: rows and marks above it, SQL below it.
+
+An engine promises three things: claims follow one another for all processes, a claim is durable when it returns, and
+whatever cannot be done is raised as `JournalUnusable`, within a few seconds. Rules and digests stay above.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cleanlist_mcp.journal.health import Health
+from cleanlist_mcp.journal.records import Row
+from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Moment
+
+
+class Contradiction(Exception):
+    """A write that contradicts what is there, such as a second run of one quote; it can never be made."""
+
+
+class CommitLost(Exception):
+    """A claim whose commit was sent and not answered: its rows may be there or not."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """When an import was first and last sent; it may be under way for `settle` seconds after the last time."""
+
+    first: Moment
+    last: Moment
+    settle: float
+
+
+@dataclass(frozen=True)
+class ImportRow:
+    """One import as it is stored.
+
+    `size` people were sent, and `rows_imported` is the API's answer. If the row or its members are not as they were
+    written, it is not `readable`; `sent` is None if its times are not.
+    """
+
+    import_id: int
+    key: str
+    size: int
+    attempt: int
+    rows_imported: int | None
+    readable: bool
+    sent: Sent | None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One digest of a person in an import: the `place` of their row, and `alias` 0 for the digest of the row itself."""
+
+    import_id: int
+    place: int
+    alias: int
+    digest: str
+    doubtful: bool
+
+
+class RunReader(Protocol):
+    """Runs and quotes, as they were written. Refused runs are left out; "newest" goes by the order of claims."""
+
+    async def quote(self, account: str, quote_id: str) -> Quote | None:
+        """Return the quote of that id, if it was given to this account and reads as it was written."""
+
+    async def run(self, run_id: int) -> Row | None:
+        """Return the run of that number."""
+
+    async def run_of_claim(self, claim: str) -> Row | None:
+        """Return the run that a claim began."""
+
+    async def run_of_quote(self, account: str, quote_id: str) -> Row | None:
+        """Return the run that a quote of this account started, or may have started."""
+
+    async def run_of_workflow(self, api: str, workflow_id: str) -> Row | None:
+        """Return the newest run of a workflow, whatever its account."""
+
+    async def newest_runs(self, account: str, limit: int) -> list[Row]:
+        """Return the newest runs of this account, newest first."""
+
+    async def newest_of_list(self, api: str, list_id: str) -> Row | None:
+        """Return the newest run over a list, whatever its scope and account."""
+
+    async def work_on_list(self, api: str, list_id: str, scope: Scope) -> list[Row]:
+        """Return the newest run over a list in a scope and all that are starting or running, newest first."""
+
+    async def newest_into(self, account: str, list_name: str) -> Row | None:
+        """Return the newest single run of this account whose result went to a list of that name and a known id."""
+
+    async def runs_with(self, context: str, tokens: Collection[str]) -> list[Row]:
+        """Return the runs of a context that are identified by one of these tokens, newest first."""
+
+    async def is_first_of_key(self, api: str, account: str) -> bool:
+        """Return whether runs were started here for this API, and none of them by this account."""
+
+    async def spent(self) -> Spent:
+        """Return what counts against the limits now, over all accounts."""
+
+
+class ImportReader(Protocol):
+    """Imports and their people."""
+
+    async def imports_into(
+        self, list_id: str, digests: Collection[str]
+    ) -> tuple[list[ImportRow], list[Member]]:
+        """Return all imports into a list, oldest first, and their members, in one view of both.
+
+        Of an import that the API took as a whole, only the members with these digests.
+        """
+
+    async def import_of(self, key: str) -> ImportRow | None:
+        """Return the import of that key."""
+
+    async def members_of(self, import_id: int) -> list[Member]:
+        """Return the digests of an import by place and alias."""
+
+    async def is_taken(self, list_id: str, digests: Collection[str], besides: int | None) -> bool:
+        """Return whether another import than `besides` holds one of these digests, or has put it into the list."""
+
+
+class Reader(RunReader, ImportReader, Protocol):
+    """One look at the journal."""
+
+    @property
+    def now(self) -> Moment:
+        """The moment of this look, by the clock that all claims go by."""
+
+
+class RunWriter(Protocol):
+    """Changes to runs and quotes. A row is written as a whole; the engine may write less."""
+
+    async def keep_quote(self, account: str, quote: Quote) -> None:
+        """Keep a quote, in place of an earlier one of its id."""
+
+    async def add_run(self, row: Row) -> int:
+        """Write a new run and return its number."""
+
+    async def change_run(self, before: Row, row: Row) -> None:
+        """Write what is different in `row`."""
+
+    async def identify(self, run_id: int, context: str, tokens: Collection[str]) -> None:
+        """Let a run be found by these tokens too."""
+
+    async def any_run(self, run_id: int) -> Row | None:
+        """Return the run of that number, refused or not, to change it."""
+
+    async def any_of_workflow(self, api: str, workflow_id: str) -> list[Row]:
+        """Return the runs of a workflow, refused or not, to change them."""
+
+
+class ImportWriter(Protocol):
+    """Changes to imports and their people."""
+
+    async def add_import(self, key: str, list_id: str, people: Sequence[Sequence[str]], settle: float) -> int:
+        """Write a first sending of people, each given by their digests, and return its number."""
+
+    async def repeat_import(self, import_id: int, people: Sequence[Sequence[str]], settle: float) -> None:
+        """Write the next sending of an import, in place of the last one's people and time."""
+
+    async def answer_import(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
+        """Write how many rows the API took, unless that is written; these digests may be among those left out."""
+
+    async def withdraw_import(self, import_id: int, attempt: int, before: Moment | None) -> None:
+        """Undo an attempt, unless another has begun or it was answered: back to the sending at `before`, if any."""
+
+
+class Writer(Reader, RunWriter, ImportWriter, Protocol):
+    """A look at the journal that may change it, all or nothing."""
+
+
+class Store(Protocol):
+    """An engine that keeps the journal. Everything here raises `JournalUnusable` if it cannot be done now."""
+
+    async def now(self) -> Moment:
+        """Return the moment by the clock that all claims go by, as well as it is known. Never raises."""
+
+    async def digest_key(self) -> bytes:
+        """Return the key of all digests."""
+
+    async def health(self) -> Health:
+        """Return whether the journal can be used, as far as that is known without looking through it. Never raises."""
+
+    async def inspect(self) -> Health:
+        """Return whether the journal can be relied on, after looking through all of it. Never raises."""
+
+    def read(self) -> AbstractAsyncContextManager[Reader]:
+        """Look at the journal."""
+
+    def claim(self) -> AbstractAsyncContextManager[Writer]:
+        """Look at the journal and change it, one at a time for all processes; durable when it returns.
+
+        Raises:
+            CommitLost: if it is not known whether the change was made.
+        """
+
+    def record(self, *, last_try: bool = False) -> AbstractAsyncContextManager[Writer]:
+        """Change the journal without waiting for the disk.
+
+        After a failure the next tries fail at once for a few seconds, but for a `last_try`.
+
+        Raises:
+            Contradiction: if the change can never be made.
+        """
+
+    async def forget_old(self) -> None:
+        """Drop entries past their time, if that was not done lately. Never raises."""
+
+    async def close(self) -> None:
+        """Close the journal."""
+
+
+Change = Callable[[Writer], Awaitable[int]]
+"""Writes what came of a request and returns how many entries changed."""

@@ -1,0 +1,61 @@
+"""Entries past their time, dropped in batches: each by an index, and none on one look at a clock that may be ahead."""
+
+import sqlite3
+
+from cleanlist_mcp.journal.records import KEEP_SECONDS
+from cleanlist_mcp.journal.sqlite.schema import SLOT
+from cleanlist_mcp.money.limits import DAY
+from cleanlist_mcp.money.runs import Moment
+
+BATCH = 1000
+"""Entries of each kind that are dropped at once: more would hold up the calls of that moment."""
+
+_OLD = (
+    ("runs INDEXED BY runs_by_start WHERE started_at", KEEP_SECONDS),
+    ("imports INDEXED BY imports_by_time WHERE last_time", KEEP_SECONDS),
+    ("quotes INDEXED BY quotes_by_expiry WHERE expires_at", DAY),
+)
+
+
+def forget_old(database: sqlite3.Connection, now: Moment) -> None:
+    """Drop entries past their time, unfinished ones too: a run that old is not going on any more.
+
+    Whatever is old is dropped only once a second look, a day after the first, agrees.
+    """
+    first = database.execute("SELECT old_seen_at, boot, ticks FROM forgetting").fetchone()
+    if first is not None and _a_day_ago(first, now):
+        _drop(database, first[0])
+        first = None
+    if first is None or first[0] > now.time:
+        database.execute("DELETE FROM forgetting")
+        if _has_old(database, now.time):
+            database.execute("INSERT INTO forgetting VALUES (?, ?, ?)", (now.time, now.boot, now.ticks))
+
+
+def _a_day_ago(first: tuple[float, str, float], now: Moment) -> bool:
+    """Return whether a day has passed since the first look, by the clock and by the machine's own seconds."""
+    seen_at, boot, ticks = first
+    return now.time - seen_at >= DAY and (boot != now.boot or now.ticks - ticks >= DAY)
+
+
+def _has_old(database: sqlite3.Connection, time: float) -> bool:
+    return any(
+        database.execute(f"SELECT 1 FROM {where} < ? LIMIT 1", (time - keep,)).fetchone()  # noqa: S608 - ours
+        for where, keep in _OLD
+    )
+
+
+def _drop(database: sqlite3.Connection, time: float) -> None:
+    before = time - KEEP_SECONDS
+    for table, of_it, number, column in (
+        ("runs", "identifiers", "run_id", "started_at"),
+        ("imports", "import_people", "import_id", "last_time"),
+    ):
+        old = database.execute(
+            f"SELECT {number} FROM {table} WHERE {column} < ? LIMIT {BATCH}",  # noqa: S608 - ours
+            (before,),
+        ).fetchall()
+        database.executemany(f"DELETE FROM {of_it} WHERE {number} = ?", old)  # noqa: S608 - ours
+        database.executemany(f"DELETE FROM {table} WHERE {number} = ?", old)  # noqa: S608 - ours
+    database.execute("DELETE FROM quotes WHERE expires_at < ?", (time - DAY,))
+    database.execute("DELETE FROM spending WHERE time_slot < ? AND amount = 0", (int(before / SLOT),))

@@ -1,0 +1,153 @@
+"""Runs and quotes in SQL. Each statement names the index in whose order it reads."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from cleanlist_mcp.journal.records import COLUMNS, Row
+from cleanlist_mcp.journal.sqlite.look import Look
+from cleanlist_mcp.journal.sqlite.rows import as_written, quote_checksum, run_checksum
+from cleanlist_mcp.journal.sqlite.spending import spent
+from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.quotes import Quote
+
+_COLUMNS = ", ".join(COLUMNS)
+_INSERT = f"INSERT INTO runs ({_COLUMNS}, checksum) VALUES ({', '.join('?' * len(COLUMNS))}, ?)"  # noqa: S608 - ours
+
+
+class RunRows(Look):
+    """Runs and quotes, read and written inside what the store has begun."""
+
+    async def quote(self, account: str, quote_id: str) -> Quote | None:
+        row = self._database.execute(
+            "SELECT quote_id, list_id, list_name, scope, row_count, cost, available, expires_at, checksum "
+            "FROM quotes INDEXED BY one_quote WHERE account = ? AND quote_id = ?",
+            (account, quote_id),
+        ).fetchone()
+        if row is None:
+            return None
+        quote = Quote(*row[:-1])
+        return quote if quote_checksum(self._key, account, quote) == row[-1] else None
+
+    async def keep_quote(self, account: str, quote: Quote) -> None:
+        values = (
+            *(account, quote.quote_id, quote.list_id, quote.list_name, quote.scope, quote.row_count),
+            *(quote.cost, quote.available, quote.expires_at, quote_checksum(self._key, account, quote)),
+        )
+        self._database.execute("INSERT OR REPLACE INTO quotes VALUES (?,?,?,?,?,?,?,?,?,?)", values)
+
+    async def run(self, run_id: int) -> Row | None:
+        return self._one("runs WHERE run_id = ? AND state <> 'refused'", run_id)
+
+    async def run_of_claim(self, claim: str) -> Row | None:
+        return self._one("runs INDEXED BY one_run_per_claim WHERE claim = ? AND state <> 'refused'", claim)
+
+    async def run_of_quote(self, account: str, quote_id: str) -> Row | None:
+        return self._one(
+            "runs INDEXED BY one_run_per_quote WHERE account = ? AND quote_id = ? AND state <> 'refused'",
+            *(account, quote_id),
+        )
+
+    async def run_of_workflow(self, api: str, workflow_id: str) -> Row | None:
+        return self._one(
+            "runs INDEXED BY runs_by_workflow WHERE api = ? AND workflow_id = ? AND state <> 'refused' "
+            "ORDER BY run_id DESC LIMIT 1",
+            *(api, workflow_id),
+        )
+
+    async def newest_runs(self, account: str, limit: int) -> list[Row]:
+        return self._all(
+            "runs INDEXED BY runs_by_account WHERE account = ? AND state <> 'refused' "
+            "ORDER BY run_id DESC LIMIT ?",
+            *(account, limit),
+        )
+
+    async def newest_of_list(self, api: str, list_id: str) -> Row | None:
+        return self._one(
+            "runs INDEXED BY runs_by_list WHERE kind = 'list' AND api = ? AND list_id = ? "
+            "AND state <> 'refused' ORDER BY run_id DESC LIMIT 1",
+            *(api, list_id),
+        )
+
+    async def work_on_list(self, api: str, list_id: str, scope: Scope) -> list[Row]:
+        newest = self._all(
+            "runs INDEXED BY runs_by_work WHERE kind = 'list' AND api = ? AND list_id = ? AND scope = ? "
+            "AND state <> 'refused' ORDER BY run_id DESC LIMIT 1",
+            *(api, list_id, scope),
+        )
+        going_on = self._all(
+            "runs INDEXED BY work_going_on WHERE kind = 'list' AND api = ? AND list_id = ? AND scope = ? "
+            "AND state IN ('starting', 'running') ORDER BY run_id DESC",
+            *(api, list_id, scope),
+        )
+        known = {row["run_id"] for row in newest}
+        return [*newest, *(row for row in going_on if row["run_id"] not in known)]
+
+    async def newest_into(self, account: str, list_name: str) -> Row | None:
+        return self._one(
+            "runs INDEXED BY runs_by_list_name WHERE account = ? AND list_name = ? AND kind = 'person' "
+            "AND list_id <> '' AND state <> 'refused' ORDER BY run_id DESC LIMIT 1",
+            *(account, list_name),
+        )
+
+    async def runs_with(self, context: str, tokens: Collection[str]) -> list[Row]:
+        found = self._all(
+            "runs WHERE run_id IN (SELECT run_id FROM identifiers WHERE context = ? "
+            "AND token IN (SELECT value FROM json_each(?))) AND state <> 'refused'",
+            *(context, json.dumps(sorted(tokens))),
+        )
+        return sorted(found, key=lambda row: int(row["run_id"]), reverse=True)
+
+    async def is_first_of_key(self, api: str, account: str) -> bool:
+        of_key = self._database.execute(
+            "SELECT 1 FROM runs INDEXED BY runs_by_account WHERE account = ? AND state <> 'refused' LIMIT 1",
+            (account,),
+        )
+        if of_key.fetchone() is not None:
+            return False
+        of_api = self._database.execute(
+            "SELECT 1 FROM runs INDEXED BY runs_by_workflow WHERE api = ? AND state <> 'refused' LIMIT 1",
+            (api,),
+        )
+        return of_api.fetchone() is not None
+
+    async def spent(self) -> Spent:
+        return spent(self._database, self.now)
+
+    async def add_run(self, row: Row) -> int:
+        values = [row[name] for name in COLUMNS]
+        number = self._database.execute(_INSERT, (*values, run_checksum(self._key, row))).lastrowid
+        assert number is not None  # noqa: S101 - a row was inserted
+        self.newest = number, row["claim"]
+        return number
+
+    async def change_run(self, before: Row, row: Row) -> None:
+        # Only what is different: a column that is written costs a write in each of its indexes.
+        changed = {name: row[name] for name in COLUMNS if row[name] != before[name]}
+        changed["checksum"] = run_checksum(self._key, row)
+        self._database.execute(
+            f"UPDATE runs SET {', '.join(f'{name} = ?' for name in changed)} WHERE run_id = ?",  # noqa: S608 - ours
+            (*changed.values(), row["run_id"]),
+        )
+
+    async def identify(self, run_id: int, context: str, tokens: Collection[str]) -> None:
+        self._database.executemany(
+            "INSERT OR IGNORE INTO identifiers (context, token, run_id) VALUES (?, ?, ?)",
+            [(context, token, run_id) for token in sorted(tokens)],
+        )
+
+    async def any_run(self, run_id: int) -> Row | None:
+        return self._one("runs WHERE run_id = ?", run_id)
+
+    async def any_of_workflow(self, api: str, workflow_id: str) -> list[Row]:
+        return self._all(
+            "runs INDEXED BY runs_by_workflow WHERE api = ? AND workflow_id = ?", *(api, workflow_id)
+        )
+
+    def _one(self, where: str, *values: Any) -> Row | None:
+        return next(iter(self._all(where, *values)), None)
+
+    def _all(self, where: str, *values: Any) -> list[Row]:
+        found = self._database.execute(f"SELECT {_COLUMNS}, checksum FROM {where}", values)  # noqa: S608 - ours
+        return [as_written(columns, self._key, self.now.time) for columns in found]

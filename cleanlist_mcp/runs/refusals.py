@@ -1,0 +1,86 @@
+"""Refusals and doubts about a start, in words: each names what happened and the call that helps."""
+
+from cleanlist_mcp import text
+from cleanlist_mcp.errors import ApiRefusal, CleanlistError, JsonValue, OutcomeUnknown, RunInProgress
+from cleanlist_mcp.money import decisions
+from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.text import quoted
+
+DEFAULT_LIST = "MCP Results"
+"""Where single results go unless the user names another list (vendor's quickstart, step 4)."""
+
+
+def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
+    """Return the error about a run whose request left and whose answer was lost, each time it is asked for; or, if it
+    is `under_way`, is not there yet."""
+    amount = text.credits_text(run.reserved)
+    sent = f"The request to spend up to {amount} was sent at {text.iso(run.started_at)}"
+    figures: dict[str, JsonValue] = {"reserved_at_most": run.reserved, "sent_at": text.iso(run.started_at)}
+    if under_way:
+        return OutcomeUnknown(
+            f"{sent} and has not been answered yet.",
+            "Call workflow_status without arguments in a few seconds to see what became of it.",
+            charged="unknown",
+            figures=figures,
+        )
+    hold = int(decisions.UNCERTAIN_HOLD // 60)
+    if run.kind == "person":
+        where = f"the list {quoted(run.list_name or run.list_id or DEFAULT_LIST)}"
+        way_out = (
+            f"If the person is not in {where} {hold} minutes after the first try, the same call with "
+            "again=true starts a new run."
+        )
+    else:
+        call = f'enrich_list(list_id="{run.list_id}", scope="{run.scope}", quote_id="{run.quote_id}")'
+        way_out = (
+            f"While its quote lives, {call} may clear this up: one quote cannot start twice. If nothing has changed "
+            f"{hold} minutes after the first try, a new estimate of the list can be run."
+        )
+    return OutcomeUnknown(
+        f"{sent} and its answer was lost: the run may or may not have started. It is not sent again by itself.",
+        f"Call credits_balance to see whether credits were reserved. {way_out} Tell the user that the "
+        "charge is unknown.",
+        charged="unknown",
+        figures=figures,
+    )
+
+
+def answered_with(known: Run, run: Run) -> OutcomeUnknown:
+    """Return the error about an answer that names the id of other work."""
+    error = outcome_unknown(run)
+    message = (
+        f"Cleanlist answered with the id of an earlier run ({known.workflow_id}), which is not what was asked for. "
+        f"Whether this run was started, and up to {text.credits_text(run.reserved)} taken for it, is not known."
+    )
+    return error.replaced(message=message, figures={**error.figures, "answered_with": known.workflow_id})
+
+
+def in_progress(run: Run) -> RunInProgress:
+    """Return the error about a list that is being enriched in the same scope under another quote."""
+    which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
+    return RunInProgress(
+        "This list is being enriched in this scope already, under another quote; nothing was started.",
+        f"Call workflow_status({which}) to follow that run.",
+        figures={"workflow_id": run.workflow_id},
+    )
+
+
+def quote_error(error: CleanlistError, quote: Quote) -> CleanlistError:
+    """Return the API's refusal of a quote, with the call that gives a good one."""
+    if isinstance(error, ApiRefusal) and _is_about_the_quote(error):
+        return error.replaced(
+            next_step=f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to '
+            "the user."
+        )
+    return error
+
+
+def _is_about_the_quote(error: ApiRefusal) -> bool:
+    """Return whether a new quote may help: the API refuses quotes with 400 or 409, and with codes still to come."""
+    return error.answered.status in (400, 409) and error.code not in _NOT_ABOUT_THE_QUOTE
+
+
+_NOT_ABOUT_THE_QUOTE = frozenset(
+    {"validation_error", "list_protected", "list_cap_reached", "approval_required"}
+)
