@@ -347,6 +347,20 @@ async def test_rows_of_a_list_that_was_deleted_are_enriched_all_the_same() -> No
     assert all(row["email"] for row in sandbox.leads(other))
 
 
+async def test_a_row_that_was_taken_out_meanwhile_is_enriched_and_stays_out() -> None:
+    sandbox = make(latency=0)
+    list_id = sandbox.add_list("Mixed", mixed())
+    async with client(sandbox) as http:
+        page = await page_of(http, list_id)
+        gone = ids_of(page)[:1]
+        await http.request("DELETE", f"/lead-lists/{list_id}/leads", json={"lead_ids": gone})
+        await ordered(http, task_id=page["task_id"], data_points=["Email"])
+        left = ids_of(await page_of(http, list_id))
+        await http.post(f"/lead-lists/{list_id}/leads", json={"lead_ids": gone})
+    assert left == ids_of(page)[1:]
+    assert all(row["email"] for row in sandbox.leads(list_id))
+
+
 async def test_companies_of_a_search_are_enriched_at_once_at_a_tenth_of_a_credit() -> None:
     sandbox = make()
     async with client(sandbox) as http:
