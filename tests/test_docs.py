@@ -16,7 +16,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.stem != "config"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NO_FILES = {"server/discover", "enrich.py"}
-"""A method of the protocol, and the program that a reader of a page makes."""
+"""A method of the protocol, and a program that readers of the integrations save."""
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
