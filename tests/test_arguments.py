@@ -414,7 +414,6 @@ HOST_NAMES = (
         "chat_id",
         "_meta",
         "action",
-        "tool",
         "callID",
         "task",
         "SESSION_ID",
@@ -446,7 +445,9 @@ async def test_names_that_hosts_add_are_dropped_without_a_word(world: World, era
         quoted = await world.quote(session)
         report = await session.call("enrich_list", **quoted, **added)
         made = await session.call("create_list", name="Conference", **added)
+        result = await session.client.call_tool("create_list", {"name": "Fair", "tool": "create_list"})
 
+    assert not result.is_error
     assert found["lists"] and run["workflow_id"] and report["workflow_id"] and made["list_id"]
     assert not any("ignored_arguments" in answer for answer in (whoami, found, run, report, made))
 
@@ -609,6 +610,13 @@ def test_a_progress_token_and_what_else_stands_in_meta_stay() -> None:
     assert understood("tools/list", {"_meta": meta | {"progressToken": True}}) == {
         "_meta": {"io.example/x": None}
     }
+
+
+def test_a_prompts_arguments_are_texts_and_blank_ones_left_out() -> None:
+    given_so = {"list_name": 2026, "budget": 20.5, "want": None, "x": "undefined", "y": True}
+    params = understood("prompts/get", {"name": "p", "arguments": given_so})
+
+    assert params == {"name": "p", "arguments": {"list_name": "2026", "budget": "20.5", "y": True}}
 
 
 # Rules

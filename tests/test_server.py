@@ -52,6 +52,7 @@ async def test_the_server_says_who_it_is_and_in_which_mode(era: Any) -> None:
 
 def test_instructions_mention_only_what_is_switched_on() -> None:
     assert "sandbox" not in instructions(Settings())
+    assert "summary and next_step are this server's own words" in instructions(Settings())
     assert "read-only" in instructions(Settings(read_only=True))
     for settings in (Settings(read_only=True), Settings(toolsets=frozenset({"core"}))):
         assert "add_leads" not in instructions(settings)
@@ -229,6 +230,40 @@ async def test_a_wrong_address_of_a_resource_is_the_askers_fault(
             await session.client.read_resource(address)
 
     assert refused.value.error.code == INVALID_PARAMS
+
+
+@pytest.mark.parametrize("budget", ["", " ", "null", "undefined", "n/a"], ids=ascii)
+async def test_a_prompt_without_its_budget_is_wrong_and_never_without_a_figure(
+    world: World, era: str, budget: str
+) -> None:
+    given = {"list_name": "Q3 Prospects", "budget": budget}
+    async with world.connect(era) as session:
+        with pytest.raises(MCPError, match="required: list_name, budget") as refused:
+            await session.client.get_prompt("enrich_list_within_budget", given)
+
+    assert refused.value.error.code == INVALID_PARAMS
+
+
+@pytest.mark.parametrize("budget", ["20", " 20 credits", "20 Credits."], ids=ascii)
+@pytest.mark.parametrize("want", ["", "null", "email"], ids=ascii)
+async def test_a_prompt_says_the_budget_once_and_leaves_out_what_is_blank(
+    world: World, era: str, budget: str, want: str
+) -> None:
+    given = {"list_name": "Q3 Prospects", "budget": budget, "want": want}
+    async with world.connect(era) as session:
+        prompt = await session.client.get_prompt("enrich_list_within_budget", given)
+
+    text = prompt.messages[0].content.text  # type: ignore[union-attr]
+    assert text.startswith('Enrich my lead list "Q3 Prospects" to find email, for at most 20 credits.')
+
+
+async def test_resources_have_the_names_that_people_would_give_them(world: World, era: str) -> None:
+    async with world.connect(era) as session:
+        plain = (await session.client.list_resources()).resources
+        templates = (await session.client.list_resource_templates()).resource_templates
+
+    assert [one.name for one in plain] == ["account", "pricing", "runs", "lists"]
+    assert [one.name for one in templates] == ["run", "list"]
 
 
 async def test_read_only_offers_no_prompt_that_spends(world: World) -> None:

@@ -13,12 +13,12 @@ import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp.types import INVALID_REQUEST, JSONRPCRequest, jsonrpc_message_adapter
+from mcp.types import INVALID_PARAMS, INVALID_REQUEST, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.server.stdio import has_stream_door, log_to_stderr
-from cleanlist_mcp.server.streams import Answers, Requests
+from cleanlist_mcp.server.streams import Answers, Lines, Requests
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import CORE, LISTS
 from tests.test_stdio import ENVELOPE, HANDSHAKE, started
@@ -44,13 +44,13 @@ class Line:
         assert answer["id"] == request_id
         return answer
 
-    async def pass_on(self, line: bytes) -> None:
+    async def pass_on(self, line: bytes | str) -> None:
         """Send a line as the SDK's reader does: what it cannot read it hands on as the exception."""
         with pytest.raises(ValidationError) as unreadable:
             jsonrpc_message_adapter.validate_json(line, by_name=False)
         await self.out.send(unreadable.value)
 
-    async def tell(self, line: bytes) -> dict[str, Any]:
+    async def tell(self, line: bytes | str) -> dict[str, Any]:
         await self.pass_on(line)
         return await self._answer()
 
@@ -169,6 +169,111 @@ async def test_a_line_that_names_no_request_is_passed_over(line: bytes) -> None:
         assert "result" in await connection.ask(2, "tools/list", {})
 
 
+IN_LATIN_1 = (
+    '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"enrich_person","arguments":'
+    '{"first_name":"Zoë","last_name":"Müller","domain":"fable.example"}}}'
+).encode("latin-1")
+ASKS_FOR = (
+    '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"find_lists","arguments":{"query":"%s"}}}'
+)
+OTHER_ENCODINGS = [
+    IN_LATIN_1,
+    (ASKS_FOR % "Łódź").encode("cp1250"),
+    (ASKS_FOR % "Иван").encode("cp1251"),
+    (ASKS_FOR % "表示").encode("cp932"),  # its second byte is a backslash's
+    (ASKS_FOR % "許功蓋").encode("big5"),
+    (ASKS_FOR % "李小龙").encode("gb18030"),
+    ASKS_FOR.encode() % b"\xff\xfe",
+    (ASKS_FOR % "Zoë").encode()[:-6] + b"\xc3" + (ASKS_FOR % "Zoë").encode()[-6:],
+]
+
+
+async def text_of_line(line: bytes) -> str:
+    """The line as the SDK's reader gets it."""
+    return await anext(aiter(Lines(io.BytesIO(line + b"\n"))))
+
+
+@pytest.mark.parametrize("line", OTHER_ENCODINGS, ids=ascii)
+async def test_a_line_in_another_encoding_is_refused_under_its_own_id(line: bytes) -> None:
+    async with connected() as connection:
+        await connection.ask(1, "initialize", HANDSHAKE)
+        answer = await connection.tell(await text_of_line(line))
+        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+
+    assert (answer["id"], answer["error"]["code"]) == (7, INVALID_REQUEST)
+    assert "not in UTF-8" in answer["error"]["message"]
+
+
+async def test_letters_of_every_script_come_through_as_they_are() -> None:
+    line = ASKS_FOR % "Zoë Иван 李小龙 🦊"
+
+    assert await text_of_line(line.encode()) == line + "\n"
+    assert await text_of_line(b"\xef\xbb\xbf" + line.encode()) == line + "\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b'[{"jsonrpc":"2.0","id":8,"method":"ping"}]',
+        b'[{"jsonrpc":"2.0","id":8,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"}]',
+        b"[1,2,3]",
+    ],
+    ids=ascii,
+)
+async def test_a_batch_is_refused_as_a_whole(line: bytes) -> None:
+    async with connected() as connection:
+        await connection.ask(1, "initialize", HANDSHAKE | {"protocolVersion": "2025-03-26"})
+        answer = await connection.tell(line)
+        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+
+    assert (answer["id"], answer["error"]["code"]) == (None, INVALID_REQUEST)
+    assert "a line of its own" in answer["error"]["message"]
+
+
+WHOAMI = {"name": "whoami"}
+
+
+ODD_ARGUMENTS: list[dict[str, Any]] = [{"arguments": odd} for odd in ("{}", '"{}"', None, "", "null", [])]
+ODD_META: list[object] = [
+    None,
+    [],
+    "x",
+    {"progressToken": None},
+    {"progressToken": {}},
+    {"progressToken": True},
+]
+ODD = [
+    *((odd, modern) for odd in ODD_ARGUMENTS for modern in (False, True)),
+    *(({"_meta": odd}, False) for odd in ODD_META),
+    # In the new protocol the version stands in _meta: it cannot be missing.
+    *(({"_meta": ENVELOPE | odd}, True) for odd in ODD_META if isinstance(odd, dict)),
+]
+
+
+@pytest.mark.parametrize(("odd", "modern"), ODD, ids=ascii)
+async def test_odd_parameters_of_a_call_are_understood(odd: dict[str, Any], modern: bool) -> None:
+    async with connected() as connection:
+        if not modern:
+            await connection.ask(1, "initialize", HANDSHAKE)
+        answer = await connection.ask(2, "tools/call", (MODERN if modern else {}) | WHOAMI | odd)
+
+    assert not answer["result"].get("isError")
+
+
+@pytest.mark.parametrize("odd", ["Q3", [1], 5, True], ids=ascii)
+@pytest.mark.parametrize("modern", [False, True])
+async def test_parameters_that_cannot_be_understood_are_named(odd: object, modern: bool) -> None:
+    async with connected() as connection:
+        if not modern:
+            await connection.ask(1, "initialize", HANDSHAKE)
+        params = (MODERN if modern else {}) | WHOAMI | {"arguments": odd}
+        answer = await connection.ask(2, "tools/call", params)
+
+    assert answer["error"]["code"] == INVALID_PARAMS
+    assert answer["error"]["message"].startswith("arguments is neither an object")
+
+
 def test_the_installed_sdk_has_the_door_that_probes_need() -> None:
     assert has_stream_door(build_server(Settings()))
 
@@ -182,9 +287,10 @@ def test_a_door_that_was_closed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
 
 WITHOUT_THE_DOOR = """
 import sys
-from cleanlist_mcp import cli, serving
+from cleanlist_mcp.cli import main as cli
+from cleanlist_mcp.server import stdio
 
-serving.has_stream_door = lambda server: False
+stdio.has_stream_door = lambda server: False
 sys.argv = ["cleanlist-mcp", "--sandbox"]
 cli.main()
 """

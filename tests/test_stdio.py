@@ -16,10 +16,12 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, StdioServerParameters
+from mcp.types import INVALID_REQUEST
 
 from benchmarks.pipe import resident_mib
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
+from cleanlist_mcp.server.stdio import PARENT_SECONDS
 from cleanlist_mcp.toolset import CORE, LISTS
 from tests.support import text_of
 
@@ -190,6 +192,109 @@ async def test_nothing_on_stdin_stops_it_but_its_end_does_even_with_a_call_in_fl
     assert status == 0
     assert b"Traceback" not in wire.log
     assert b"Warning: " not in wire.log
+
+
+async def test_the_first_line_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HANDSHAKE}
+
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.send(b"\xef\xbb\xbf" + json.dumps(hello).encode())
+        answer = await wire.answer(1)
+        assert await wire.end() == 0
+
+    assert answer["result"]["protocolVersion"] == "2025-11-25"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1250", "cp1252"])
+async def test_a_call_in_another_encoding_buys_nobody(tmp_path: Path, encoding: str) -> None:
+    person = {"first_name": "Zo\u00eb", "last_name": "M\u00fcller", "domain": "fable.example"}
+    line = json.dumps(call("bought?", "enrich_person", **person), ensure_ascii=False).encode(encoding)
+
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.shake_hands()
+        await wire.send(line)
+        refused = await wire.answer("bought?")
+        status = await wire.ask("status", "tools/call", name="workflow_status", arguments={})
+        assert await wire.end() == 0
+
+    assert refused["error"]["code"] == INVALID_REQUEST
+    assert status["result"]["structuredContent"]["status"] == "none"
+
+
+async def test_a_batch_is_refused_and_the_next_line_answered(tmp_path: Path) -> None:
+    ping = {"jsonrpc": "2.0", "id": 8, "method": "ping"}
+
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.ask(1, "initialize", **(HANDSHAKE | {"protocolVersion": "2025-03-26"}))
+        await wire.send(json.dumps([ping, ping]).encode(), ping)
+        await wire.answer(8)
+        assert await wire.end() == 0
+
+    (refused,) = [message for message in wire.heard if message.get("id", 0) is None]
+    assert refused["error"]["code"] == INVALID_REQUEST
+
+
+async def test_it_serves_where_docstrings_are_dropped(tmp_path: Path) -> None:
+    async with started(tmp_path, "--sandbox", changes={"PYTHONOPTIMIZE": "2"}) as wire:
+        await wire.shake_hands()
+        listed = await wire.ask("tools", "tools/list")
+        prompts = await wire.ask("prompts", "prompts/list")
+        whoami = await wire.ask("whoami", "tools/call", name="whoami", arguments={})
+        assert await wire.end() == 0
+
+    shown = [*listed["result"]["tools"], *prompts["result"]["prompts"]]
+    assert all(len(one["description"]) > 20 and one["title"] for one in shown)
+    assert whoami["result"]["structuredContent"]["mode"] == "sandbox"
+
+
+PARENT = """
+import subprocess, sys
+server = subprocess.Popen([sys.executable, "-m", "cleanlist_mcp", "--sandbox"])
+print(server.pid, file=sys.stderr, flush=True)
+server.wait()
+"""
+
+
+@posix
+async def test_it_ends_with_its_parent_though_another_process_holds_the_pipes(tmp_path: Path) -> None:
+    # This process is the sibling: it holds the other ends and closes neither.
+    async with started(tmp_path, code=PARENT) as wire:
+        await wire.shake_hands()
+        assert (await wire.ask("still", "ping"))["result"] == {}
+        pid = int(wire.log.split()[0])
+        os.kill(pid, 0)
+        wire.process.kill()
+        with anyio.fail_after(PROMPT):
+            while _is_running(pid):  # noqa: ASYNC110 - no event tells of the end of a stranger's child
+                await anyio.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process that nobody here waits for still runs; one that is dead and not collected does not."""
+    status = Path(f"/proc/{pid}/stat")
+    if Path("/proc").is_dir():
+        return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@posix
+@pytest.mark.long
+async def test_it_outlives_a_parent_that_it_was_told_to_outlive(tmp_path: Path) -> None:
+    ignoring = PARENT.replace("import subprocess, sys", "import signal, subprocess, sys").replace(
+        "server =", "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nserver =", 1
+    )
+    async with started(tmp_path, code=ignoring) as wire:
+        await wire.shake_hands()
+        pid = int(wire.log.split()[0])
+        wire.process.kill()
+        await wire.process.wait()
+        await anyio.sleep(2.5 * PARENT_SECONDS)
+        assert (await wire.ask("still", "ping"))["result"] == {}
+        os.kill(pid, signal.SIGTERM)
 
 
 ENDING = [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)]

@@ -249,9 +249,7 @@ def gemini(model: ScriptedModel, body: Mapping[str, Any], *, streamed: bool) -> 
     if isinstance(step, Call):
         part = {"functionCall": {"name": step.tool, "args": step.arguments}}
     answer = {
-        "candidates": [
-            {"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
-        ],
+        "candidates": [{"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
     }
     return streamed_events([answer]) if streamed else ("application/json", json.dumps(answer).encode())
