@@ -18,9 +18,9 @@ from cleanlist_mcp.environment import Environment
 from cleanlist_mcp.errors import Advice, NotConfigured, SettingsError
 from cleanlist_mcp.links import problem_with_api
 from cleanlist_mcp.secrecy import keep
+from cleanlist_mcp.toolset import TOOLSETS
 
 DEFAULT_BASE_URL = "https://api.cleanlist.ai/api/v1/public"  # the vendor's quickstart
-TOOLSETS = ("core", "lists")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 CONFIRM_WORDS = ("auto", "always", "never")
 

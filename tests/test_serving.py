@@ -235,7 +235,7 @@ WHOAMI = {"name": "whoami"}
 
 
 ODD_ARGUMENTS: list[dict[str, Any]] = [{"arguments": odd} for odd in ("{}", '"{}"', None, "", "null", [])]
-ODD_META: list[object] = [
+ODD_META: list[Any] = [
     None,
     [],
     "x",
@@ -243,11 +243,11 @@ ODD_META: list[object] = [
     {"progressToken": {}},
     {"progressToken": True},
 ]
-ODD = [
+ODD: list[tuple[dict[str, Any], bool]] = [
     *((odd, modern) for odd in ODD_ARGUMENTS for modern in (False, True)),
     *(({"_meta": odd}, False) for odd in ODD_META),
     # In the new protocol the version stands in _meta: it cannot be missing.
-    *(({"_meta": ENVELOPE | odd}, True) for odd in ODD_META if isinstance(odd, dict)),
+    *(({"_meta": {**ENVELOPE, **odd}}, True) for odd in ODD_META if isinstance(odd, dict)),
 ]
 
 

@@ -207,7 +207,7 @@ async def test_the_first_line_may_begin_with_a_byte_order_mark(tmp_path: Path) -
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1250", "cp1252"])
 async def test_a_call_in_another_encoding_buys_nobody(tmp_path: Path, encoding: str) -> None:
-    person = {"first_name": "Zo\u00eb", "last_name": "M\u00fcller", "domain": "fable.example"}
+    person: Any = {"first_name": "Zo\u00eb", "last_name": "M\u00fcller", "domain": "fable.example"}
     line = json.dumps(call("bought?", "enrich_person", **person), ensure_ascii=False).encode(encoding)
 
     async with started(tmp_path, "--sandbox") as wire:
