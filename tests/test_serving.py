@@ -234,7 +234,8 @@ async def test_a_batch_is_refused_as_a_whole(line: bytes) -> None:
 WHOAMI = {"name": "whoami"}
 
 
-ODD_ARGUMENTS: list[dict[str, Any]] = [{"arguments": odd} for odd in ("{}", '"{}"', None, "", "null", [])]
+NO_ARGUMENTS: list[Any] = ["{}", '"{}"', None, "", "null", []]
+ODD_ARGUMENTS = [{"arguments": odd} for odd in NO_ARGUMENTS]
 ODD_META: list[Any] = [
     None,
     [],

@@ -80,10 +80,10 @@ class Sifted:
 def sift(tool: str, given: Mapping[str, Any], known: Sequence[str], *, reads: bool) -> Sifted:
     """Take out of `given` what `tool` does not know, if that can do no harm.
 
-    Names that hosts add go without a word. Others go too where the tool only `reads`, and are returned as ignored.
+    Names that hosts add go without a word. Others go too if the tool only `reads`, and are returned as ignored.
 
     Raises:
-        InvalidArguments: for names that hold back or select or resemble a known one, and, where the tool writes or
+        InvalidArguments: for names that hold back or select or resemble a known one, and, if the tool writes or
             spends, for all others that no host adds.
     """
     named = _by_our_names(tool, given)
@@ -213,7 +213,7 @@ def _refusal(fields: list[dict[str, str]]) -> InvalidArguments:
 
 
 def _by_our_names(tool: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with the API's names replaced by ours, where ours is left out or has the same value."""
+    """Return the arguments with the API's names replaced by ours, if ours is left out or has the same value."""
     named = dict(given)
     for theirs, ours in ALSO_CALLED.get(tool, {}).items():
         if means_nothing(named.get(theirs)):
@@ -258,7 +258,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
     if name == "person_id" and not {"first_name", "people"}.isdisjoint(known):
         return "ids cannot be imported; enrich_person takes them"
     if name == "csv_path":
-        return "files are read only where the user sets CLEANLIST_CSV_DIR"
+        return "files are read only if the user sets CLEANLIST_CSV_DIR"
     near = _resembled(name, known) or _nearest(name, known)
     return f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
 

@@ -1,4 +1,4 @@
-"""Where MCP meets the house: tools in, published schemas out, failures as the error object."""
+"""The boundary between MCP and the house: tools in, answers and the error object out."""
 
 import functools
 import logging
@@ -125,8 +125,12 @@ def _closed(open_model: type[ArgModelBase]) -> type[ArgModelBase]:
 
 
 class _AsRead(FuncMetadata):
-    """Takes the arguments as `reading` left them: the SDK would read JSON in texts once more, and take the text
-    "null" for no limit."""
+    """Arguments taken as `reading` left them.
+
+    The SDK would read JSON in texts once more, and take the text "null" for no limit on spending. The method is public
+    and its module is not documented: it can go once the SDK lets a tool bring its own model of arguments
+    (https://github.com/modelcontextprotocol/python-sdk/issues/3067 is about what that model allows).
+    """
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         return data
@@ -172,7 +176,7 @@ def error_result(error: CleanlistError) -> CallToolResult:
 
 
 def error_body(error: CleanlistError) -> dict[str, Any]:
-    """A failure as the contract's members, absent ones left out, without secrets."""
+    """Return the members of the error object, absent ones left out, without secrets."""
     api = error if isinstance(error, ApiError) else None
     body = {
         "code": error.code,
@@ -195,17 +199,17 @@ def _for_a_model(next_step: str) -> str:
 
 
 def unexpected(error: BaseException | None) -> InternalError:
-    """A defect, told without its text, which could hold anything; the log gets its type and place."""
+    """Return the error for a defect, without its own text, which could hold anything; log its type and place."""
     log.error("Unexpected %s", where(error))
     return InternalError(
-        "This server failed; the fault is in it and not in the arguments.",
-        "Call workflow_status without arguments to see what was started, and report the fault.",
+        "This server failed; the error is in it and not in the arguments.",
+        "Call workflow_status without arguments to see what was started, and report the error.",
         charged="unknown" if _may_have_charged() else "no",
     )
 
 
 def too_slow() -> CleanlistError:
-    """The call's time is over and no answer is there."""
+    """Return the error for a call whose time is over before its answer is there."""
     message = f"No complete answer came within {CALL_SECONDS:g} seconds."
     if _may_have_charged():
         return OutcomeUnknown(
@@ -217,7 +221,7 @@ def too_slow() -> CleanlistError:
 
 
 def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
-    """What an answer says, absent members and secrets left out; one of the sandbox says so first."""
+    """Return an answer as data, absent members and secrets left out; in the sandbox its summary begins with that."""
     if sandbox:
         result = result.model_copy(update={"summary": f"Sandbox: {result.summary}"})
     return blot_all(result.model_dump(mode="json", exclude_none=True))

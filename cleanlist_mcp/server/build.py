@@ -61,7 +61,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
         *(lists.find_lists, lists.create_list, lists.add_leads, lists.get_leads, lists.export_list),
     )
 }
-"""What carries out the tool of that name."""
+"""The function that carries out the tool of that name."""
 
 
 class CleanlistServer(MCPServer[Services]):
@@ -79,11 +79,11 @@ class CleanlistServer(MCPServer[Services]):
         try:
             answer = await call_next(replace(ctx, params=understood(ctx.method, ctx.params)))
         except MCPError as exc:
-            # The SDK repeats in some what it was asked.
-            told = (
+            # The SDK repeats in some errors what the client sent.
+            shown = (
                 {"message": exc.message} if exc.data is None else {"message": exc.message, "data": exc.data}
             )
-            exc.error = exc.error.model_copy(update=blot_all(told))
+            exc.error = exc.error.model_copy(update=blot_all(shown))
             raise
         return answer if ctx.method in _OUR_OWN_WORDS else blot_all(answer)
 
@@ -96,7 +96,7 @@ class CleanlistServer(MCPServer[Services]):
         await lowlevel.run(read_stream, write_stream, lowlevel.create_initialization_options())
 
     async def answer_alone(self, request: SessionMessage) -> SessionMessage:
-        """The answer to one request, as a connection that holds nothing else would give it."""
+        """Return the answer to one request, as a connection that holds nothing else would give it."""
         to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception](1)
         answers, from_server = anyio.create_memory_object_stream[SessionMessage](8)
         async with to_server, from_server, anyio.create_task_group() as tasks:
@@ -246,7 +246,7 @@ def _made_prompts(read_only: bool) -> tuple[Prompt, ...]:
 
 
 def _with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTransport]":
-    """The same settings, with the sandbox as the API; a key and an address of its own."""
+    """Return the same settings with the sandbox as the API, its key and address, and the way to it."""
     from cleanlist_mcp.sandbox.app import transport
     from cleanlist_mcp.sandbox.state import Sandbox
 

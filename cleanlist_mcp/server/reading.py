@@ -21,8 +21,11 @@ LEFT_OUT: Any = object()
 _EMPTY_WORDS = frozenset({"null", "none", "undefined", "nan", "nil", "n/a"})
 """Words that proxies and models write for nothing. Closed: "na" is a surname, and so are many others."""
 
+_EMPTY_BEGINNINGS = frozenset("nNuU<(#->)")
+"""Printable ASCII characters that a text for nothing can begin with."""
+
 _SCOPE_WORDS: dict[str, str] = {"email": "partial", "phone": "phone_only", "both": "full"}
-"""What people say for the scopes."""
+"""Words that people use for the scopes."""
 
 READ_STRICTLY = frozenset({"max_credits"})
 """Limits on spending: only null and blank leave one out, since a misread limit costs money."""
@@ -35,7 +38,7 @@ _LONGEST_WORD = 200
 
 
 def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
-    """Return the arguments as they were meant, those that were given as nothing left out where they are optional.
+    """Return the arguments as they were meant, optional ones that were given as nothing left out.
 
     `schema` is the flat schema that the arguments are validated against. A required argument that was given as
     nothing stays as it is, so that its validation can name it.
@@ -59,6 +62,8 @@ def is_blank(value: Any) -> bool:
 
 def means_nothing(value: Any) -> bool:
     """Return whether a value is blank, a word for nothing (also repeated, also in brackets), or dashes alone."""
+    if isinstance(value, str) and "!" <= value[:1] <= "~" and value[0] not in _EMPTY_BEGINNINGS:
+        return False  # as nearly all are
     if is_blank(value):
         return True
     if not isinstance(value, str) or len(value) > _LONGEST_WORD:

@@ -10,7 +10,7 @@ from mcp.types import INVALID_PARAMS
 from cleanlist_mcp.server.reading import means_nothing
 
 _ACTIONS = ("accept", "decline", "cancel")
-"""What a person can do with a dialog."""
+"""The ways to answer a dialog."""
 
 _TAKE_ARGUMENTS = ("tools/call", "prompts/get")
 

@@ -162,7 +162,7 @@ async def _complete(name: str, wanted: str) -> Completion | None:
 
 
 def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
-    """A failure in the words that a resource can answer with; a wrong address is the asker's fault."""
+    """Return a failure in the words that a resource can answer with; a wrong address is a wrong request."""
     text = f"{error.message} {error.next_step}"
     if isinstance(error, CallRefused):
         return MCPError(code=INVALID_PARAMS, message=text)

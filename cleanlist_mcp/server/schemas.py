@@ -12,7 +12,7 @@ _UNPUBLISHED = ("$defs", "title", "additionalProperties")
 """Words that no reader needs. A widely used client library crashes on `additionalProperties`."""
 
 IGNORED_ARGUMENTS: Schema = {"type": "array", "items": {"type": "string"}}
-"""What an answer says about arguments that were dropped."""
+"""The names of arguments that were dropped, in an answer."""
 
 
 def input_schema(model: type[BaseModel]) -> Schema:

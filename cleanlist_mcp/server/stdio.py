@@ -34,11 +34,11 @@ _SIGNALS = tuple(
 )
 
 PARENT_SECONDS = 1.0
-"""How often the server looks if its parent is still there."""
+"""Seconds between two looks if the parent is still there."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until stdin ends, the output is closed, or a signal says so; then leave with the status for it.
+    """Serve until stdin ends, the output is closed, the parent is gone, or a signal comes; then leave with its status.
 
     A spend request that has left is let finish and written down first, within 15 seconds.
     """
@@ -50,9 +50,11 @@ def serve(settings: Settings) -> None:
 
 
 def has_stream_door(server: CleanlistServer) -> bool:
-    """Whether the SDK still lets us bring our own streams to an `MCPServer`: the door is private, and an
-    update may close it. Without it the SDK's own stdio loop serves, and clients that probe and then shake
-    hands are refused."""
+    """Return whether the SDK still lets us bring our own streams to an `MCPServer`.
+
+    The door is private, and an update may close it. Then the SDK's own stdio loop serves: clients that probe and then
+    shake hands are refused, and lines that cannot be read are dropped.
+    """
     lowlevel = getattr(server, "_lowlevel_server", None)
     return all(callable(getattr(lowlevel, name, None)) for name in ("run", "create_initialization_options"))
 
@@ -90,7 +92,7 @@ async def _serve(server: CleanlistServer) -> None:
 
 
 def _ending_signals() -> list[signal.Signals]:
-    """The signals that end the serving. A hang-up that was ignored from the start, as by nohup, stays ignored."""
+    """Return the signals that end the serving. A hang-up that is ignored from the start, as by nohup, stays so."""
     kept = getattr(signal, "SIGHUP", None)
     return [number for number in _SIGNALS if number != kept or signal.getsignal(number) is not signal.SIG_IGN]
 
@@ -198,13 +200,13 @@ class _Handler(logging.StreamHandler[TextIO]):
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the whole record, its exception included, without secrets and what moves a terminal's cursor."""
-        told = logging.makeLogRecord(record.__dict__)
-        told.exc_text = None  # another formatter may have put the exception's text there
+        shown = logging.makeLogRecord(record.__dict__)
+        shown.exc_text = None  # another formatter may have put the exception's text there
         if record.name == "asyncio":
             # What follows are tasks and futures as Python shows them, with the exceptions in them.
-            told.msg, told.args = re.split(r"\n|<", record.getMessage())[0], None
-        return _CONTROL.sub("", blot(super().format(told)))
+            shown.msg, shown.args = re.split(r"\n|<", record.getMessage())[0], None
+        return _CONTROL.sub("", blot(super().format(shown)))
 
     def formatException(self, ei: Any) -> str:
-        """Say where an exception came from: its text could hold anything."""
+        """Return the place that an exception came from: its text could hold anything."""
         return traceback_of(ei[1])

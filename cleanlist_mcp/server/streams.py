@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from cleanlist_mcp.server.build import CleanlistServer
 
 LAST_ANSWERS_SECONDS = 2.0
-"""How long the answers to requests may take that stood before the end of the input, and then their reader."""
+"""Seconds for the answers to requests that stood before the end of the input, and then for their reader."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -59,11 +59,11 @@ class Answers:
         self._answered = anyio.Event()
 
     def expect(self, request_id: int | str) -> None:
-        """A request has come in."""
+        """Note a request that has come in."""
         self._awaited.add(request_id)
 
     def forget(self, request_id: int | str) -> None:
-        """The request was answered, or needs no answer any more."""
+        """Note that a request was answered, or needs no answer any more."""
         self._awaited.discard(request_id)
         self._answered.set()
         self._answered = anyio.Event()
@@ -105,7 +105,7 @@ class Requests:
 
     @property
     def last_context(self) -> Any:
-        """The SDK's context of the message received last."""
+        """Return the SDK's context of the message received last."""
         return getattr(self._read, "last_context", None)
 
     async def receive(self) -> SessionMessage | Exception:
@@ -124,7 +124,7 @@ class Requests:
             await self._answers.send(await self._server.answer_alone(item))
 
     def _forget_cancelled(self, item: SessionMessage | Exception) -> None:
-        """A request that the client cancelled gets no answer."""
+        """Expect no answer to a request that the client cancelled."""
         message = item.message if isinstance(item, SessionMessage) else None
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             request_id = (message.params or {}).get("requestId")
