@@ -90,6 +90,8 @@ async def test_every_summary_in_the_sandbox_says_so(era: Any) -> None:
         for data in (
             lists,
             await read(client, "account"),
+            await read(client, "pricing"),
+            await read(client, "runs"),
             await read(client, f"lists/{first}"),
         ):
             assert data["summary"].startswith("Sandbox: ")

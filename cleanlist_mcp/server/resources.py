@@ -77,19 +77,18 @@ async def read_account() -> str:
 
 async def read_pricing() -> str:
     kinds = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
-    return compact(
-        {
-            "credits_per_person_or_row": [
-                {"scope": scope, "finds": kinds[scope], "at_most": price}
-                for scope, price in prices.PRICES.items()
-            ],
-            "rules": [
-                "Credits are reserved when a run starts and settled when it ends.",
-                "What is not found is refunded; looking, estimating and status are free.",
-                "A list is enriched only for a quote that estimate returned.",
-            ],
-        }
-    )
+    data = {
+        "credits_per_person_or_row": [
+            {"scope": scope, "finds": kinds[scope], "at_most": price}
+            for scope, price in prices.PRICES.items()
+        ],
+        "rules": [
+            "Credits are reserved when a run starts and settled when it ends.",
+            "What is not found is refunded; looking, estimating and status are free.",
+            "A list is enriched only for a quote that estimate returned.",
+        ],
+    }
+    return _summed_up("The most that a person or row costs, by what is looked for.", data)
 
 
 async def read_runs() -> str:
@@ -99,7 +98,7 @@ async def read_runs() -> str:
         recent_run(run, now).model_dump(exclude_none=True)
         for run in await services.journal.recent(RECENT_RUNS)
     ]
-    return compact({"runs": runs})
+    return _summed_up("Runs that were started from here, newest first.", {"runs": runs})
 
 
 async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
@@ -172,6 +171,11 @@ def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
 def _completion(values: Iterable[str]) -> Completion:
     found = [value for value in values if MARK not in value]  # who takes one of these means nothing by it
     return Completion(values=found[:COMPLETIONS], total=len(found), has_more=len(found) > COMPLETIONS)
+
+
+def _summed_up(summary: str, data: dict[str, Any]) -> str:
+    """Return the text of a resource that no tool answers with; in the sandbox it begins with that."""
+    return compact(_data(Result(summary=summary)) | data)
 
 
 def _data(result: Result) -> dict[str, Any]:
