@@ -22,8 +22,8 @@ from cleanlist_mcp.journal.sqlite import store
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.runs import starting
-from cleanlist_mcp.runs.starting import Workflows
+from cleanlist_mcp.runs import spending
+from cleanlist_mcp.runs.sending import Sender
 from cleanlist_mcp.server import build
 from cleanlist_mcp.settings import Settings
 from tests.journals import database_of
@@ -797,7 +797,7 @@ async def test_a_defect_while_a_spend_is_under_way_leaves_it_unknown(
         raise RuntimeError("ada@fable.example")
 
     async with world.connect() as session:
-        monkeypatch.setattr(Workflows, "_accepted", broken)
+        monkeypatch.setattr(Sender, "_accepted", broken)
         error = await session.error("enrich_person", **ADA)
         monkeypatch.undo()
         seen = await session.call("workflow_status")
@@ -810,7 +810,7 @@ async def test_a_defect_while_a_spend_is_under_way_leaves_it_unknown(
 async def test_a_spend_that_hangs_longer_than_the_shutdown_allows_is_unknown_afterwards(
     world: World, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(starting, "SHUTDOWN_SECONDS", 0.05)
+    monkeypatch.setattr(spending, "SHUTDOWN_SECONDS", 0.05)
     world.sandbox.faults.next(f"POST {PERSON_PATH}", "hang_after")
     stopping = build.build_server(world.settings(), world.transport, clock=SystemClock())
     with anyio.fail_after(30):

@@ -10,7 +10,7 @@ from cleanlist_mcp.errors import CleanlistError
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run, state_at
-from cleanlist_mcp.runs.starting import Started
+from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.text import clean, credits_text, iso, rows_text
 
 NOTE_LIMIT = 300

@@ -19,7 +19,7 @@ from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, WorkflowStatus
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.runs.starting import Started
+from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.runs.watching import Watched
 
 RECENT = 10

@@ -4,7 +4,7 @@ from cleanlist_mcp import text
 from cleanlist_mcp.errors import ApiRefusal, CleanlistError, JsonValue, OutcomeUnknown, RunInProgress
 from cleanlist_mcp.money import decisions
 from cleanlist_mcp.money.quotes import Quote
-from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.money.runs import Run, state_at
 from cleanlist_mcp.text import quoted
 
 DEFAULT_LIST = "MCP Results"
@@ -44,6 +44,11 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
         charged="unknown",
         figures=figures,
     )
+
+
+def unknown(run: Run, now: float) -> OutcomeUnknown:
+    """Return the error about a run whose outcome nobody here knows, or does not know yet."""
+    return outcome_unknown(run, under_way=state_at(run, now) == "starting")
 
 
 def answered_with(known: Run, run: Run) -> OutcomeUnknown:
