@@ -58,5 +58,5 @@ def surroundings(home: Path, more: Mapping[str, str] | None = None) -> dict[str,
     The proxies lead nowhere: loopback is all that can be reached.
     """
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     return kept | nowhere | {"NO_PROXY": "127.0.0.1", "HOME": str(home)} | dict(more or {})

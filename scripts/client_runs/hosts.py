@@ -6,13 +6,12 @@ The server gets no key, which has to be enough for a connection, and stands unde
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from client_runs import environments
-from client_runs.pins import HOSTS, split
 from cleanlist_mcp.cli import client_config
+from client_runs import environments
+from client_runs.pins import HOSTS
 
 
 class Misread(Exception):
@@ -95,10 +94,6 @@ def try_out(name: str, folder: Path) -> str:
     server.parent.mkdir(parents=True)
     server.symlink_to(client_config.running_command()[0])
     return CHECKS[name](Host(programs, home, server))
-
-
-def versions() -> Mapping[str, str]:
-    return {name: split(package)[1] for name, package in HOSTS.items()}
 
 
 def expect(held: bool, said: str) -> None:

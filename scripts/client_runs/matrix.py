@@ -15,6 +15,8 @@ from client_runs.pins import Client
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = Path(__file__).parent / "watched.py"
 TOOLS = {tool["name"] for tool in json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"]}
+NOTHING = "-"
+"""A cell about which nothing was seen."""
 CALLING = 90.0
 """Seconds for a client's connection, its three calls and its end."""
 ENDING = 10.0
@@ -30,10 +32,10 @@ class Outcome:
     """A client's run; `problems` is empty where all is as it should be, `missing` says why it could not run."""
 
     client: Client
-    protocol: str = "–"
+    protocol: str = NOTHING
     dialog: bool = False
     tools: int = 0
-    error: str = "–"
+    error: str = NOTHING
     servers: int = 0
     seconds: float = 0.0
     missing: str = ""
@@ -54,8 +56,8 @@ def try_out(client: Client, folder: Path) -> Outcome:
     said = _play(command, folder, watch, outcome)
     outcome.seconds = time.monotonic() - started
     if said is not None:
-        _judge_answers(said, outcome)
-    _judge_servers(watch, outcome)
+        judge_answers(said, outcome)
+    judge_servers(watch, outcome)
     return outcome
 
 
@@ -84,12 +86,13 @@ def _play(command: list[str], folder: Path, watch: Path, outcome: Outcome) -> di
 
 
 def last_words(stderr: str) -> str:
-    """Return the last line that says something, without the frame of an exception group."""
+    """Return the last line that names an error, or else says something, without an exception group's frame."""
     lines = [line.strip(" |+-") for line in stderr.splitlines()]
-    return next((line for line in reversed(lines) if line), "no word on stderr")[:200]
+    named = [line for line in lines if "Error" in line and not line.startswith("at ")]
+    return next((line for line in reversed(named or lines) if line), "nothing on stderr")[:200]
 
 
-def _judge_answers(said: dict[str, Any], outcome: Outcome) -> None:
+def judge_answers(said: dict[str, Any], outcome: Outcome) -> None:
     outcome.tools = len(said["tools"])
     if set(said["tools"]) != TOOLS:
         outcome.problems.append(f"other tools than ours: {sorted(set(said['tools']) ^ TOOLS)}")
@@ -102,13 +105,13 @@ def _judge_answers(said: dict[str, Any], outcome: Outcome) -> None:
     outcome.error = "raised" if said["wrong"].startswith("raised ") else "returned"
 
 
-def _judge_servers(watch: Path, outcome: Outcome) -> None:
+def judge_servers(watch: Path, outcome: Outcome) -> None:
     """Note what the client declared, and what its servers left behind."""
     notes = {path: _ended(path) for path in sorted(watch.glob("*.json"))}
     outcome.servers = len(notes)
     for path, note in notes.items():
         first = _first_request(note["sent"])
-        outcome.protocol = max(outcome.protocol.strip("–"), _declared_protocol(first)) or "–"
+        outcome.protocol = _declared_protocol(first) or outcome.protocol
         outcome.dialog = outcome.dialog or "elicitation" in _declared_capabilities(first)
         if note["ended"] not in PEACEFUL_ENDS:
             outcome.problems.append(f"a server ended with {note['ended']}")

@@ -51,9 +51,9 @@ def tool_of(read: Read) -> str:
 
 
 def object_in(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that `text` is, or None: a client may answer in its own words."""
+    """Return the JSON object that `text` ends in, or None: clients put words before it, or answer in their own."""
     try:
-        found = json.loads(text)
+        found = json.loads(text[max(text.find("{"), 0) :])
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

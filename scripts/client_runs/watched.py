@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 
 def main(folder: Path) -> int:
@@ -22,12 +22,11 @@ def main(folder: Path) -> int:
     with kept.with_suffix(".stderr").open("wb") as errors:
         command = [sys.executable, "-m", "cleanlist_mcp", "--sandbox"]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors)
-    assert server.stdin is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: server.send_signal(number))
     note: dict[str, Any] = {"server": server.pid, "sent": "", "ended": None}
     keep(kept, note)
-    threading.Thread(target=pump, args=(server.stdin, kept, note), daemon=True).start()
+    threading.Thread(target=pump, args=(cast(IO[bytes], server.stdin), kept, note), daemon=True).start()
     note["ended"] = server.wait()
     keep(kept, note)
     return int(note["ended"])

@@ -12,7 +12,9 @@ async def decline(context, params, where) -> ElicitResult:
 
 
 async def main() -> None:
-    client = MultiServerMCPClient({"cleanlist": {"transport": "stdio", **server()}}, callbacks=Callbacks(on_elicitation=decline))
+    client = MultiServerMCPClient(
+        {"cleanlist": {"transport": "stdio", **server()}}, callbacks=Callbacks(on_elicitation=decline)
+    )
     async with client.session("cleanlist") as session:
         tools = {tool.name: tool for tool in await load_mcp_tools(session)}
         await play(tools, lambda name, arguments: tools[name].ainvoke(arguments))

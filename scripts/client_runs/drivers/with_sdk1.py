@@ -10,10 +10,12 @@ async def decline(context, params) -> ElicitResult:
 
 
 async def main() -> None:
-    async with stdio_client(StdioServerParameters(**server())) as streams:
-        async with ClientSession(*streams, elicitation_callback=decline) as session:
-            await session.initialize()
-            await play([tool.name for tool in (await session.list_tools()).tools], session.call_tool)
+    async with (
+        stdio_client(StdioServerParameters(**server())) as streams,
+        ClientSession(*streams, elicitation_callback=decline) as session,
+    ):
+        await session.initialize()
+        await play([tool.name for tool in (await session.list_tools()).tools], session.call_tool)
 
 
 asyncio.run(main())
