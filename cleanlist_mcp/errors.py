@@ -17,7 +17,9 @@
         InsufficientCredits
         NotFound
         ApiRefusal                    any other refusal; it keeps the API's own code
-        RateLimited  ApiUnavailable
+        RateLimited
+        ApiUnavailable
+          CertificateRefused  ProxyUnusable
         BadResponse
       OutcomeUnknown                  a paid request left, and its answer was lost
       JournalUnusable                 the runs cannot be written down or read now
@@ -365,6 +367,14 @@ class ApiUnavailable(ApiError):
 
     code = "api_unavailable"
     retryable = True
+
+
+class CertificateRefused(ApiUnavailable):
+    """This machine does not trust the certificate that was shown in the API's name."""
+
+
+class ProxyUnusable(ApiUnavailable):
+    """The environment names a proxy that cannot be one."""
 
 
 class BadResponse(ApiError):

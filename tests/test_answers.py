@@ -8,15 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cleanlist_mcp.api.failures import (
-    MAX_RETRY_AFTER,
-    PROBLEM_LIMIT,
-    What,
-    failure,
-    names_field,
-    read_body,
-)
+from cleanlist_mcp.api.error_bodies import MAX_RETRY_AFTER, PROBLEM_LIMIT, read_body
+from cleanlist_mcp.api.failures import What, failure, names_field
 from cleanlist_mcp.errors import (
+    Advice,
     ApiError,
     ApiRefusal,
     ApiUnavailable,
@@ -316,10 +311,18 @@ def test_a_field_is_named_by_the_details_alone(details: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "advice"), [(400, "Correct the arguments"), (409, "Tell the user"), (413, "Tell the user")]
+    ("status", "advice"),
+    [
+        (400, "Correct the arguments"),
+        (409, "See what the API objects to"),
+        (413, "See what the API objects to"),
+    ],
 )
-def test_what_no_argument_can_mend_is_for_the_user(status: int, advice: str) -> None:
-    assert met(status, envelope(code="list_cap_reached")).next_step.startswith(advice)
+def test_what_no_argument_can_correct_is_for_the_user(status: int, advice: str) -> None:
+    next_step = met(status, envelope(code="list_cap_reached")).next_step
+
+    assert next_step.startswith(advice)
+    assert isinstance(next_step, Advice) == (status != 400)
 
 
 def test_the_apis_words_never_become_the_next_step() -> None:

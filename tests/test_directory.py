@@ -4,7 +4,8 @@ import anyio
 import httpx
 import pytest
 
-from cleanlist_mcp.api.wire import CreateListRequest, LeadList, is_id
+from cleanlist_mcp.api.fields import is_id
+from cleanlist_mcp.api.wire import CreateListRequest, LeadList
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.lists.directory import MEMORY_SECONDS, REMEMBERED_PAGES
 from tests.support import Answering, World

@@ -1,4 +1,4 @@
-"""The doctor names the fault, then the remedy, and ends non-zero where tools would not work."""
+"""The doctor names the problem, then the remedy, and ends non-zero where tools would not work."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
 from cleanlist_mcp.cli import doctor
-from cleanlist_mcp.cli.doctor import Finding
+from cleanlist_mcp.cli.findings import Finding, exit_status, report
 from cleanlist_mcp.errors import SettingsError
 from cleanlist_mcp.sandbox.accounts import ALL_SCOPES
 from cleanlist_mcp.settings import Settings
@@ -43,16 +43,16 @@ async def look(
     return findings
 
 
-def the_fault(findings: list[Finding]) -> Finding:
-    """The one fault, which the report shows first and with a remedy behind it."""
-    assert doctor.exit_status(findings) == 1
-    (fault,) = [finding for finding in findings if finding.level == "fault"]
-    lines = doctor.report(findings).splitlines()
-    assert lines[2].startswith("FAULT")
-    assert fault.remedy
+def the_problem(findings: list[Finding]) -> Finding:
+    """The one problem, which the report shows first and with a remedy behind it."""
+    assert exit_status(findings) == 1
+    (problem,) = [finding for finding in findings if finding.level == "problem"]
+    lines = report(findings).splitlines()
+    assert lines[2].startswith("PROBLEM")
+    assert problem.remedy
     text = " ".join(" ".join(lines).split())
-    assert text.index(ascii_of(fault.text)) < text.index(ascii_of(fault.remedy))
-    return fault
+    assert text.index(ascii_of(problem.text)) < text.index(ascii_of(problem.remedy))
+    return problem
 
 
 def ascii_of(text: str) -> str:
@@ -70,65 +70,66 @@ class Unreachable(httpx.AsyncBaseTransport):
         raise self.kind(self.words, request=request)
 
 
-async def test_a_sound_machine_has_no_fault_and_ends_with_zero(world: World) -> None:
+async def test_a_sound_machine_has_no_problem_and_ends_with_zero(world: World) -> None:
     findings = await look(world)
 
-    assert doctor.exit_status(findings) == 0
+    assert exit_status(findings) == 0
     assert {finding.level for finding in findings} == {"ok"}
-    text = doctor.report(findings)
+    text = report(findings)
     assert "Northwind Sandbox" in text
     assert "5000 left" in text
-    assert text.rstrip().endswith("The tools would work.")
+    assert text.rstrip().endswith("The tools work.")
     assert world.sandbox.runs == []
 
 
 async def test_a_missing_key_is_named_with_the_way_to_one(world: World) -> None:
-    fault = the_fault(await look(world, world.settings(api_key=None)))
+    problem = the_problem(await look(world, world.settings(api_key=None)))
 
-    assert fault.subject == "key"
-    assert "No Cleanlist API key" in fault.text
-    assert "CLEANLIST_API_KEY" in fault.remedy
-    assert "CLEANLIST_SANDBOX=true" in fault.remedy
+    assert problem.subject == "key"
+    assert "No Cleanlist API key" in problem.text
+    assert "CLEANLIST_API_KEY" in problem.remedy
+    assert "CLEANLIST_SANDBOX=true" in problem.remedy
     assert world.sandbox.requests == []
 
 
 async def test_an_extension_key_is_recognised_without_asking_the_api(world: World) -> None:
     environment = {"CLEANLIST_API_KEY": "clext_abcdef", "CLEANLIST_STATE_DIR": str(world.folder)}
 
-    fault = the_fault(await look(world, doctor.read_settings(environment), environment))
+    problem = the_problem(await look(world, doctor.read_settings(environment), environment))
 
-    assert fault.subject == "key"
-    assert "clext_" in fault.text
-    assert "abcdef" not in fault.text
+    assert problem.subject == "key"
+    assert "clext_" in problem.text
+    assert "abcdef" not in problem.text
     assert world.sandbox.requests == []
 
 
-async def test_a_key_that_the_api_does_not_know_is_the_fault(world: World) -> None:
-    fault = the_fault(await look(world, world.settings(api_key=SecretStr("clapi_long_gone"))))
+async def test_a_key_that_the_api_does_not_know_is_the_problem(world: World) -> None:
+    problem = the_problem(await look(world, world.settings(api_key=SecretStr("clapi_long_gone"))))
 
-    assert fault.subject == "key"
-    assert "does not accept" in fault.text
-    assert "Ask the user" not in fault.remedy
+    assert problem.subject == "key"
+    assert "does not accept" in problem.text
+    assert "Ask the user" not in problem.remedy
 
 
 async def test_a_plan_without_api_access_is_named_as_the_plan(world: World) -> None:
     key = world.sandbox.add_account("starter", tier="starter", api_access=False)
 
-    fault = the_fault(await look(world, world.settings(api_key=SecretStr(key))))
+    problem = the_problem(await look(world, world.settings(api_key=SecretStr(key))))
 
-    assert fault.subject == "plan"
-    assert "does not include API access" in fault.text
+    assert problem.subject == "plan"
+    assert "plan does not include this" in problem.text
+    assert "paid plans" in problem.remedy and "API access" in problem.remedy
 
 
 async def test_a_missing_scope_is_named_with_the_tools_that_need_it(world: World) -> None:
     key = world.sandbox.add_account("reader", scopes=ALL_SCOPES - {"enrich:write"})
 
     findings = await look(world, world.settings(api_key=SecretStr(key)))
-    fault = the_fault(findings)
+    problem = the_problem(findings)
 
-    assert fault.subject == "scopes"
-    assert "enrich:write" in fault.text
-    assert "enrich_person, enrich_list" in fault.text
+    assert problem.subject == "permissions"
+    assert "enrich:write" in problem.text
+    assert "enrich_person, enrich_list" in problem.text
     assert any(finding.subject == "credits" for finding in findings)
 
 
@@ -137,16 +138,16 @@ async def test_a_scope_that_only_switched_off_tools_need_is_not_missed(world: Wo
 
     findings = await look(world, world.settings(api_key=SecretStr(key), read_only=True))
 
-    assert doctor.exit_status(findings) == 0
+    assert exit_status(findings) == 0
 
 
 async def test_a_key_that_may_not_see_the_balance_is_a_missing_scope_only(world: World) -> None:
     key = world.sandbox.add_account("blind", scopes=ALL_SCOPES - {"credits:read"})
 
-    fault = the_fault(await look(world, world.settings(api_key=SecretStr(key))))
+    problem = the_problem(await look(world, world.settings(api_key=SecretStr(key))))
 
-    assert fault.subject == "scopes"
-    assert "credits:read" in fault.text
+    assert problem.subject == "permissions"
+    assert "credits:read" in problem.text
 
 
 @pytest.mark.parametrize(
@@ -158,10 +159,10 @@ async def test_a_key_that_may_not_see_the_balance_is_a_missing_scope_only(world:
     ],
 )
 async def test_no_network_is_told_with_the_host_and_the_cause(world: World, words: str, cause: str) -> None:
-    fault = the_fault(await look(world, transport=Unreachable(words)))
+    problem = the_problem(await look(world, transport=Unreachable(words)))
 
-    assert fault.subject == "network"
-    assert f"sandbox.cleanlist.example cannot be reached: {cause} (ConnectError)." in fault.text
+    assert problem.subject == "network"
+    assert f"sandbox.cleanlist.example cannot be reached: {cause} (ConnectError)." in problem.text
 
 
 @pytest.mark.parametrize(
@@ -174,9 +175,9 @@ async def test_no_network_is_told_with_the_host_and_the_cause(world: World, word
 async def test_a_cause_without_words_is_named_by_its_kind(
     world: World, kind: type[httpx.TransportError], cause: str
 ) -> None:
-    fault = the_fault(await look(world, transport=Unreachable("", kind)))
+    problem = the_problem(await look(world, transport=Unreachable("", kind)))
 
-    assert f"cannot be reached: {cause}" in fault.text
+    assert f"cannot be reached: {cause}" in problem.text
 
 
 @pytest.mark.parametrize("kind", [httpx.ProxyError, httpx.RemoteProtocolError])
@@ -185,7 +186,7 @@ async def test_the_words_of_the_other_side_are_not_repeated(
 ) -> None:
     words = f"407 user:PROXYSECRETPW {world.sandbox.key} \x1b[31m"
 
-    text = doctor.report(await look(world, transport=Unreachable(words, kind)))
+    text = report(await look(world, transport=Unreachable(words, kind)))
 
     assert kind.__name__ in text
     for leaked in ("PROXYSECRETPW", world.sandbox.key[-40:], "\x1b", "[31m", "407"):
@@ -195,13 +196,13 @@ async def test_the_words_of_the_other_side_are_not_repeated(
 async def test_a_connection_that_broke_is_not_told_as_unreachable(world: World) -> None:
     broken = Unreachable("Server disconnected without sending a response.", httpx.RemoteProtocolError)
 
-    fault = the_fault(await look(world, transport=broken))
+    problem = the_problem(await look(world, transport=broken))
 
-    assert fault.subject == "network"
-    assert "cannot be reached" not in fault.text
-    assert "broke the connection off" in fault.text
-    assert fault.text.endswith(": RemoteProtocolError.")
-    assert fault.remedy.startswith("Wait a minute, then run doctor again; if it stays, ")
+    assert problem.subject == "network"
+    assert "cannot be reached" not in problem.text
+    assert "broke the connection off" in problem.text
+    assert problem.text.endswith(": RemoteProtocolError.")
+    assert problem.remedy.startswith("Wait a minute, then run doctor again; if it stays, ")
 
 
 async def test_proxy_settings_that_cannot_be_used_are_named(
@@ -212,11 +213,11 @@ async def test_proxy_settings_that_cannot_be_used_are_named(
 
     monkeypatch.setattr(httpx, "AsyncClient", unusable)
 
-    fault = the_fault(await look(world))
+    problem = the_problem(await look(world))
 
-    assert fault.subject == "network"
-    assert "proxy settings" in fault.text
-    assert fault.remedy == "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY, then run doctor again."
+    assert problem.subject == "network"
+    assert "proxy settings" in problem.text
+    assert problem.remedy == "Correct or remove the variables HTTPS_PROXY and ALL_PROXY."
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ async def test_proxy_settings_that_cannot_be_used_are_named(
         (
             403,
             {"code": "account_suspended"},
-            "See to what the API says; the same call will not succeed before that has changed.",
+            "See what the API objects to; the same call does not succeed before that has changed.",
         ),
         (409, {"code": "busy", "retryable": True}, "Wait a minute, then run doctor again."),
     ],
@@ -236,34 +237,21 @@ async def test_a_refusal_is_told_with_its_own_next_step(
     body = {"error": {**error, "problem": "The account is closed for now."}}
     world.transport = Answering(world.transport, "/whoami", httpx.Response(status, json=body))
 
-    fault = the_fault(await look(world))
+    problem = the_problem(await look(world))
 
-    assert fault.subject == "API"
-    assert "The account is closed for now." in fault.text
-    assert fault.remedy == remedy
-
-
-@pytest.mark.parametrize(
-    ("advice", "sentence"),
-    [
-        ("Ask the user to check the network.", "Check the network."),
-        ("Tell the user; if it stays, write to them.", "If it stays, write to them."),
-        ("enter it again", "Enter it again"),
-        ("Wait 3 seconds.", "Wait 3 seconds."),
-    ],
-)
-def test_a_step_for_an_assistant_becomes_a_sentence_for_the_user(advice: str, sentence: str) -> None:
-    assert doctor._sentence(advice) == sentence
+    assert problem.subject == "API"
+    assert "The account is closed for now." in problem.text
+    assert problem.remedy == remedy
 
 
 async def test_an_untrusted_certificate_is_told_apart_from_no_network(world: World) -> None:
     refused = Unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
 
-    fault = the_fault(await look(world, transport=refused))
+    problem = the_problem(await look(world, transport=refused))
 
-    assert fault.subject == "network"
-    assert "TLS certificate" in fault.text
-    assert "trust store" in fault.remedy
+    assert problem.subject == "network"
+    assert "TLS certificate" in problem.text
+    assert "trust store" in problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -274,60 +262,60 @@ async def test_an_untrusted_certificate_is_told_apart_from_no_network(world: Wor
         ("unreadable", "cannot be read"),
     ],
 )
-async def test_an_api_that_misbehaves_is_a_fault_of_its_own(world: World, kind: Any, words: str) -> None:
+async def test_an_api_that_misbehaves_is_a_problem_of_its_own(world: World, kind: Any, words: str) -> None:
     world.sandbox.faults.next("GET /whoami", kind, times=50)
 
-    fault = the_fault(await look(world))
+    problem = the_problem(await look(world))
 
-    assert fault.subject == "API"
-    assert words in fault.text
+    assert problem.subject == "API"
+    assert words in problem.text
 
 
-async def test_a_state_folder_that_cannot_be_written_is_a_fault(world: World, tmp_path: Path) -> None:
+async def test_a_state_folder_that_cannot_be_written_is_a_problem(world: World, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    fault = the_fault(await look(world, world.settings(state_dir=tmp_path / "file" / "state")))
+    problem = the_problem(await look(world, world.settings(state_dir=tmp_path / "file" / "state")))
 
-    assert fault.subject == "state folder"
-    assert "cannot be written" in fault.text
-    assert "CLEANLIST_STATE_DIR" in fault.remedy
+    assert problem.subject == "state folder"
+    assert "cannot be written" in problem.text
+    assert "CLEANLIST_STATE_DIR" in problem.remedy
 
 
 async def test_a_damaged_journal_stops_spending_and_says_what_to_do(world: World) -> None:
     world.folder.mkdir()
     (world.folder / "journal.sqlite3").write_bytes(b"no database at all, " * 100)
 
-    fault = the_fault(await look(world))
+    problem = the_problem(await look(world))
 
-    assert fault.subject == "state folder"
-    assert "damaged" in fault.text and "nothing is spent" in fault.text
-    assert "move journal.sqlite3" in fault.remedy
+    assert problem.subject == "state folder"
+    assert "damaged" in problem.text and "nothing is spent" in problem.text
+    assert "move journal.sqlite3" in problem.remedy
 
 
 async def test_a_folder_in_place_of_the_journal_is_named(world: World) -> None:
     (world.folder / "journal.sqlite3").mkdir(parents=True)
 
-    fault = the_fault(await look(world))
+    problem = the_problem(await look(world))
 
-    assert fault.subject == "state folder"
-    assert "journal.sqlite3" in fault.text and "damaged" not in fault.text
-    assert "CLEANLIST_STATE_DIR" in fault.remedy
+    assert problem.subject == "state folder"
+    assert "journal.sqlite3" in problem.text and "damaged" not in problem.text
+    assert "CLEANLIST_STATE_DIR" in problem.remedy
 
 
 async def test_an_old_python_is_named_with_the_version_that_is_needed(world: World) -> None:
-    fault = the_fault(await look(world, python=(3, 10, 14)))
+    problem = the_problem(await look(world, python=(3, 10, 14)))
 
-    assert "3.10.14" in fault.text
-    assert "3.11" in fault.text
+    assert "3.10.14" in problem.text
+    assert "3.11" in problem.text
 
 
-async def test_a_wrong_setting_is_the_fault_and_nothing_is_asked(world: World) -> None:
+async def test_a_wrong_setting_is_the_problem_and_nothing_is_asked(world: World) -> None:
     environment = {"CLEANLIST_DAILY_LIMIT": "lots"}
 
-    fault = the_fault(await look(world, doctor.read_settings(environment), environment))
+    problem = the_problem(await look(world, doctor.read_settings(environment), environment))
 
-    assert fault.text.startswith("CLEANLIST_DAILY_LIMIT")
-    assert fault.remedy.startswith("Correct it, then restart the client. Accepted: 0 to")
+    assert problem.text.startswith("CLEANLIST_DAILY_LIMIT")
+    assert problem.remedy.startswith("Correct it, then restart the client. Accepted: 0 to")
     assert world.sandbox.requests == []
 
 
@@ -336,8 +324,8 @@ async def test_a_misspelt_variable_is_a_warning_with_the_right_name(world: World
 
     (warning,) = [finding for finding in findings if finding.level == "warning"]
     assert "did you mean CLEANLIST_DAILY_LIMIT" in warning.text
-    assert doctor.exit_status(findings) == 0
-    assert "1 warning" in doctor.report(findings)
+    assert exit_status(findings) == 0
+    assert "1 warning" in report(findings)
 
 
 async def test_a_placeholder_that_the_client_left_is_named(world: World) -> None:
@@ -345,11 +333,11 @@ async def test_a_placeholder_that_the_client_left_is_named(world: World) -> None
 
     findings = await look(world, doctor.read_settings(environment), environment)
 
-    assert "No Cleanlist API key is set. The client left a placeholder" in the_fault(findings).text
+    assert "No Cleanlist API key is set. The client left a placeholder" in the_problem(findings).text
     assert not any(finding.level == "warning" for finding in findings)
 
 
-async def test_a_proxy_that_misbehaves_is_a_network_fault(
+async def test_a_proxy_that_misbehaves_is_a_network_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def answer_in_another_protocol(stream: SocketStream) -> None:
@@ -370,8 +358,8 @@ async def test_a_proxy_that_misbehaves_is_a_network_fault(
             findings = await doctor.examine(settings, {})
             tasks.cancel_scope.cancel()
 
-    fault = next(finding for finding in findings if finding.subject == "network")
-    assert "cannot be reached" in fault.text and "ALL_PROXY" in fault.text
+    problem = next(finding for finding in findings if finding.subject == "network")
+    assert "cannot be reached" in problem.text and "ALL_PROXY" in problem.text
 
 
 @pytest.mark.parametrize("credits_left", [0, -5])
@@ -383,14 +371,14 @@ async def test_an_empty_account_is_a_warning_for_reading_still_works(world: Worl
 
     findings = await look(world, world.settings(api_key=SecretStr(key)))
 
-    assert doctor.exit_status(findings) == 0
+    assert exit_status(findings) == 0
     assert any(finding.level == "warning" and finding.subject == "credits" for finding in findings)
 
 
 async def test_the_sandbox_needs_nothing_and_nothing_is_asked(world: World) -> None:
     findings = await look(world, Settings(sandbox=True))
 
-    assert doctor.exit_status(findings) == 0
+    assert exit_status(findings) == 0
     assert world.sandbox.requests == []
     assert not world.folder.exists()
 
@@ -398,7 +386,7 @@ async def test_the_sandbox_needs_nothing_and_nothing_is_asked(world: World) -> N
 async def test_the_report_is_ascii_and_holds_neither_key_nor_person(world: World) -> None:
     world.sandbox.account().organization.name = "Späte Grüße → GmbH"
 
-    text = doctor.report(await look(world))
+    text = report(await look(world))
 
     assert text.isascii()
     assert "Spate Gru" in text
@@ -415,7 +403,7 @@ async def test_the_report_is_as_wide_as_the_terminal_within_reason(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
 
-    lines = doctor.report(await look(world, world.settings(api_key=None, state_dir=None)))
+    lines = report(await look(world, world.settings(api_key=None, state_dir=None)))
 
     assert widest - 10 < max(map(len, lines.splitlines())) <= widest
 
@@ -435,19 +423,21 @@ def test_it_runs_as_a_process_and_ends_with_one_where_no_key_is_set(tmp_path: Pa
 
     assert ended.returncode == 1
     assert ended.stderr == ""
-    assert "FAULT    key: No Cleanlist API key is set." in ended.stdout
+    assert "PROBLEM  key: No Cleanlist API key is set." in ended.stdout
 
 
 async def test_a_wrong_address_of_the_api_is_told_from_a_wrong_key(world: World) -> None:
     world.transport = Answering(world.transport, "/whoami", httpx.Response(404, json={"detail": "Not Found"}))
 
-    fault = the_fault(await look(world))
+    problem = the_problem(await look(world))
 
-    assert fault.subject == "API"
-    assert "CLEANLIST_BASE_URL" in fault.remedy
+    assert problem.subject == "API"
+    assert "CLEANLIST_BASE_URL" in problem.remedy
 
 
-async def test_scopes_that_the_api_does_not_tell_are_a_warning_and_none_at_all_a_fault(world: World) -> None:
+async def test_scopes_that_the_api_does_not_tell_are_a_warning_and_none_at_all_a_problem(
+    world: World,
+) -> None:
     real = world.transport
     world.transport = Answering(real, "/whoami", httpx.Response(200, json={"organization_id": "org_1"}))
     untold = await look(world)
@@ -455,5 +445,5 @@ async def test_scopes_that_the_api_does_not_tell_are_a_warning_and_none_at_all_a
         real, "/whoami", httpx.Response(200, json={"organization_id": "org_1", "scopes": []})
     )
 
-    assert any(finding.level == "warning" and finding.subject == "scopes" for finding in untold)
-    assert the_fault(await look(world)).subject == "scopes"
+    assert any(finding.level == "warning" and finding.subject == "permissions" for finding in untold)
+    assert the_problem(await look(world)).subject == "permissions"

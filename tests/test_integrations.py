@@ -11,7 +11,7 @@ import pytest
 from client_runs import pages, pins, scenes
 from client_runs.scripted_model import Call, Read, ScriptedModel
 
-from cleanlist_mcp.instructions import CORE, LISTS
+from cleanlist_mcp.toolset import CORE, LISTS
 
 PAGES = pages.pages()
 CLIENTS_PAGE = (pages.ROOT / "docs" / "clients.md").read_text("utf-8")

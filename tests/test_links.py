@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cleanlist_mcp.api.failures import failure, read_body
-from cleanlist_mcp.api.wire import is_id, is_quote_id
+from cleanlist_mcp.api.error_bodies import read_body
+from cleanlist_mcp.api.failures import failure
+from cleanlist_mcp.api.fields import is_id, is_quote_id
 from cleanlist_mcp.errors import BadResponse
 from cleanlist_mcp.links import is_public, may_be_handed_on
 from tests.support import Edited, World

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cleanlist_mcp.api.client import CleanlistClient
-from cleanlist_mcp.api.failures import read_body
+from cleanlist_mcp.api.error_bodies import read_body
 from cleanlist_mcp.api.reading import (
     MAX_RESPONSE_BYTES,
     SECOND_READING_BYTES,

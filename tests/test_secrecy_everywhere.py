@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequestParams, ElicitResult, ResourceTemplateReference
 
 from cleanlist_mcp.cli import doctor
+from cleanlist_mcp.cli.findings import Finding, report
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.server.stdio import log_to_stderr
 from tests.spellings import SPELLINGS, left_of
@@ -217,7 +218,7 @@ async def play(heard: Heard, era: str) -> None:
             ref = ResourceTemplateReference(type="ref/resource", uri=f"cleanlist://{template}")
             heard.add(await session.client.complete(ref, {"name": name, "value": ""}))
         heard.add(await session.client.complete(ref, {"name": "list_name", "value": ""}))
-    heard.add(doctor.report(await looked(world)))
+    heard.add(report(await looked(world)))
 
 
 async def read(heard: Heard, session: Session, address: str) -> None:
@@ -227,7 +228,7 @@ async def read(heard: Heard, session: Session, address: str) -> None:
         heard.add(error.error)
 
 
-async def looked(world: World) -> list[doctor.Finding]:
+async def looked(world: World) -> list[Finding]:
     return await doctor.examine(world.settings(), {}, world.transport, clock=world.clock)
 
 
@@ -316,7 +317,7 @@ async def assert_out_of_no_error(heard: Heard, era: str, status: int, spelling: 
                 world.clock.now += 3_601  # whatever held the next request back is over
             for address in ("account", "lists", f"lists/{list_id}", "runs/enrich-1"):
                 await read(heard, session, address)
-            heard.add(doctor.report(await looked(world)))
+            heard.add(report(await looked(world)))
             world.clock.now += 3_601
     heard.check(world.sandbox.key)
     assert "internal_error" not in heard.everything

@@ -21,7 +21,7 @@ from cleanlist_mcp.answers.shapes import compact
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.cli import doctor
 from cleanlist_mcp.cli import main as cli
-from cleanlist_mcp.cli.doctor import Finding
+from cleanlist_mcp.cli.findings import Finding, presentable, report
 from cleanlist_mcp.errors import Answered, ApiRefusal, InvalidArguments, traceback_of
 from cleanlist_mcp.secrecy import MARK
 from cleanlist_mcp.server import boundary, dialog, prompts, resources
@@ -424,9 +424,7 @@ async def test_the_doctors_report_lets_nothing_out_and_moves_no_cursor(world: Wo
         world.settings(), {f"CLEANLIST_{KEY}": "x"}, world.transport, clock=world.clock
     )
 
-    text = doctor.report(
-        [*look, Finding("warning", "settings", f"{'x' * 60} {KEY}\x1b]0;", f"{IN_BASE64}\r\x07")]
-    )
+    text = report([*look, Finding("warning", "settings", f"{'x' * 60} {KEY}\x1b]0;", f"{IN_BASE64}\r\x07")])
 
     assert "Fable [secret removed]" in text
     assert not left_of(KEY, text) and not left_of(world.sandbox.key, text)
@@ -440,10 +438,10 @@ def test_a_key_that_is_set_is_a_secret_from_then_on_even_a_wrong_or_unused_one()
         (KEY[::-1], "true"),
     ):
         Settings.from_environment({"CLEANLIST_API_KEY": value, "CLEANLIST_SANDBOX": sandbox})
-        assert doctor._presentable(f"it is {value.encode().hex()}") == f"it is {MARK}"
+        assert presentable(f"it is {value.encode().hex()}") == f"it is {MARK}"
 
 
 def test_a_word_of_our_own_in_the_keys_place_does_not_silence_it() -> None:
     Settings.from_environment({"CLEANLIST_API_KEY": "CLEANLIST_API_KEY"})
 
-    assert doctor._presentable("Set CLEANLIST_API_KEY.") == "Set CLEANLIST_API_KEY."
+    assert presentable("Set CLEANLIST_API_KEY.") == "Set CLEANLIST_API_KEY."

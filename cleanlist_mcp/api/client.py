@@ -1,24 +1,19 @@
 """The one door to the network: a method per endpoint of the vendor's public API, and one `_send`."""
 
-import logging
 import random
-import ssl
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import anyio
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from cleanlist_mcp import __version__, awake
 from cleanlist_mcp.api import retries
+from cleanlist_mcp.api.connections import Answer, Connections, Request
 from cleanlist_mcp.api.failures import What, failure, held_back
 from cleanlist_mcp.api.rate_budget import RateBudget
-from cleanlist_mcp.api.reading import Body, BodyRefused, lenient_json, workflow_id_in
+from cleanlist_mcp.api.reading import lenient_json, workflow_id_in
 from cleanlist_mcp.api.wire import (
     LISTS_PAGE,
     Balance,
@@ -39,102 +34,21 @@ from cleanlist_mcp.api.wire import (
     WorkflowStatus,
 )
 from cleanlist_mcp.clock import Clock, SystemClock
-from cleanlist_mcp.errors import Advice, Answered, ApiError, ApiUnavailable, BadResponse, RateLimited, where
-from cleanlist_mcp.links import is_loopback, may_be_handed_on
+from cleanlist_mcp.errors import Answered, ApiError, BadResponse, RateLimited
+from cleanlist_mcp.links import may_be_handed_on
 from cleanlist_mcp.settings import Settings
 
 PATIENCE = 10.0
 """Seconds that one call may spend between repeats of a request."""
 
-CONNECTIONS, KEPT_CONNECTIONS = 100, 20
-"""Most connections at a time for reads, and as many for all else; and those that are kept after an answer."""
-
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Request:
-    """One request. `what` names the thing it asks for, `polled_run` the run that a poll looks at."""
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None
-    query: dict[str, str] | None
-    what: What
-    spends: bool
-    polled_run: str | None
-
-
-@dataclass
-class _Answer:
-    """The part of an answer that has come in; `status` is 0 before its head is there, and `complete` becomes true
-    once all of it is."""
-
-    status: int = 0
-    complete: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body = field(default_factory=Body)
-    kept: Any = None
-    """The connection that it came over, without a type in httpx, where that may be used again."""
-
-    async def distrust(self) -> None:
-        """Have nothing more sent over this answer's connection: the next answer on it may be another's."""
-        if self.kept is not None:
-            with suppress(Exception):
-                await self.kept.aclose()
-
-
-class _Departure:
-    """Follows one request on its way, as the network layer tells it: has any of it `left` this machine?
-
-    `heard` is false where nothing was told, because another transport stands in for the network.
-    """
-
-    def __init__(self) -> None:
-        self.heard = False
-        self.left = False
-        self._opened: Any = None
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take one event of httpcore's trace extension, such as `http11.send_request_headers.started`."""
-        self.heard = True
-        step, _, moment = event.partition(".")[2].rpartition(".")
-        if step == "connect_tcp" and moment == "complete":
-            self._opened = info.get("return_value")
-        # Steps that nobody here knows count as a departure, and so does all that follows the request's head.
-        if moment == "started" and step not in _BEFORE_DEPARTURE and not _is_for_a_proxy(info):
-            self.left = True
-
-    async def close(self) -> None:
-        """Close the connection of a request that came to nothing before it left; httpcore forgets some."""
-        if self._opened is not None and not self.left:
-            with anyio.CancelScope(shield=True):
-                await self._opened.aclose()
-
-
-_BEFORE_DEPARTURE = frozenset({"connect_tcp", "start_tls", "setup_socks5_connection", "response_closed"})
-"""Steps of httpcore by which nothing of a request leaves."""
-
-_NEVER_OPENED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-"""Failures of requests that have not left, for where the network layer does not tell."""
-
-
-def _is_for_a_proxy(info: Mapping[str, Any]) -> bool:
-    return getattr(info.get("request"), "method", b"") == b"CONNECT"
 
 
 class CleanlistClient:
     """The vendor's API over HTTP.
 
     Every method raises an `ApiError` for a refusal, a failure or an unreadable answer, and `NotConfigured`
-    where there is no usable key. No redirects, no answer over 8 MiB, one request within
-    `settings.timeout_seconds` in all, the operating system's trust store.
-
-    Reads share connections that are kept. Every other request has a connection of its own, because the answer
-    that waits on a used one may be a superfluous copy of an earlier answer, and must not be taken for the
-    start of a run or for a quote.
+    if there is no usable key. Repeats of a request wait no longer than `settings.max_wait_seconds`.
     """
 
     def __init__(
@@ -148,15 +62,13 @@ class CleanlistClient:
     ) -> None:
         self._settings = settings
         self._budget = budget
-        self._transport = transport
+        self._connections = Connections(settings, transport)
         self._clock = clock or SystemClock()
         self._chance = chance
-        self._http: dict[bool, httpx.AsyncClient] = {}  # by whether it keeps connections
 
     async def aclose(self) -> None:
         """Close the connections."""
-        while self._http:
-            await self._http.popitem()[1].aclose()
+        await self._connections.aclose()
 
     async def whoami(self) -> Whoami:
         """Who the key belongs to, with its plan and scopes."""
@@ -286,7 +198,7 @@ class CleanlistClient:
         `model`; `is_meant` says whether that is about what was asked for."""
         if isinstance(body, BaseModel):
             body = body.model_dump(exclude_none=True)
-        request = _Request(method, path, body, query, what, spends, polled_run)
+        request = Request(method, path, body, query, what, spends, polled_run)
         give_up_at = self._clock.monotonic() + min(patience, self._settings.max_wait_seconds)
         stop = stop or anyio.Event()
         attempt = 1
@@ -303,7 +215,7 @@ class CleanlistClient:
                     raise
 
     async def _attempt(
-        self, request: _Request, model: type[ModelT], is_meant: Callable[[ModelT], bool]
+        self, request: Request, model: type[ModelT], is_meant: Callable[[ModelT], bool]
     ) -> ModelT:
         """Send it once.
 
@@ -317,7 +229,7 @@ class CleanlistClient:
             # The API said so a moment ago; asking again would only prolong it.
             raise held_back(refused_for)
         self._budget.record(now, request.polled_run, starts=request.spends)
-        answer = await self._exchange(request, headers)
+        answer = await self._connections.exchange(request, headers)
         try:
             return self._understood(request, answer, model, is_meant)
         except ApiError:
@@ -325,7 +237,7 @@ class CleanlistClient:
             raise
 
     def _understood(
-        self, request: _Request, answer: _Answer, model: type[ModelT], is_meant: Callable[[ModelT], bool]
+        self, request: Request, answer: Answer, model: type[ModelT], is_meant: Callable[[ModelT], bool]
     ) -> ModelT:
         content = answer.body.content
         if answer.status < 300:
@@ -343,128 +255,9 @@ class CleanlistClient:
             self._budget.block(self._clock.monotonic() + (error.retry_after or 0))
         raise error
 
-    async def _exchange(self, request: _Request, headers: dict[str, str]) -> _Answer:
-        """Return the answer to one request, whatever it says, got within the time that one request has in all.
-
-        Raises:
-            ApiUnavailable: if there is none, or not all of it.
-            BadResponse: if it is too large, or encoded in a way that was not asked for.
-        """
-        seconds = self._settings.timeout_seconds
-        http = self._open(keeps=request.method == "GET")
-        departure = _Departure()
-        answer = _Answer()
-        try:
-            await awake.within(seconds, partial(_converse, http, request, headers, departure, answer))
-        except BodyRefused as exc:
-            raise _not_read(exc, answer) from None
-        except awake.TookTooLong as exc:
-            if _never_left(exc, departure):
-                raise _unreachable(exc) from exc
-            if not answer.complete:
-                raise _lost(f"did not answer within {seconds:g} seconds", answer) from exc
-        except Exception as exc:
-            # Whatever it is, proxies and TLS bring their own: it matters only whether the request has left.
-            if not isinstance(exc, httpx.HTTPError | httpx.StreamError | OSError):
-                log.info("A request failed in an unusual way: %s.", where(exc))
-            if _never_left(exc, departure):
-                raise _unreachable(exc) from exc
-            if not answer.complete:  # what goes wrong with a connection afterwards takes nothing back
-                raise _lost("broke the connection off before its answer was complete", answer) from exc
-        finally:
-            await departure.close()
-        return answer
-
-    def _open(self, *, keeps: bool) -> httpx.AsyncClient:
-        """Return the HTTP client whose connections are kept, or the one that uses each for one request.
-
-        Each is made on first use: loading the trust store is slow, and many starts never need it.
-        """
-        if keeps not in self._http:
-            base_url = self._settings.base_url
-            loopback = is_loopback(urlsplit(base_url).hostname or "")
-            headers = {
-                "User-Agent": f"cleanlist-mcp/{__version__}",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",  # an answer is small, and what is packed could be anything
-            }
-            try:
-                self._http[keeps] = httpx.AsyncClient(
-                    base_url=base_url,
-                    transport=self._transport,
-                    verify=self._trust,
-                    trust_env=not loopback,  # a proxy from the environment must not see loopback traffic
-                    follow_redirects=False,
-                    timeout=_timeout(self._settings.timeout_seconds),
-                    limits=httpx.Limits(
-                        max_connections=CONNECTIONS,
-                        max_keepalive_connections=KEPT_CONNECTIONS if keeps else 0,
-                    ),
-                    headers=headers if keeps else headers | {"Connection": "close"},
-                )
-            except (ValueError, httpx.InvalidURL):
-                # Without its cause: the exception's text may hold a proxy's password.
-                raise ApiUnavailable(
-                    "The proxy settings of this machine cannot be used, so nothing was sent.",
-                    Advice(
-                        "Check the variables HTTPS_PROXY, ALL_PROXY and NO_PROXY, or run `cleanlist-mcp doctor`."
-                    ),
-                    fate="not_sent",
-                    retryable=False,
-                ) from None
-        return self._http[keeps]
-
-    @cached_property
-    def _trust(self) -> ssl.SSLContext | bool:
-        """The trust store that certificates are checked against; false where none is shown."""
-        if self._transport is not None or urlsplit(self._settings.base_url).scheme != "https":
-            return False
-        import truststore  # here, because it is needed once there is something to ask over TLS
-
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-async def _converse(
-    http: httpx.AsyncClient,
-    request: _Request,
-    headers: dict[str, str],
-    departure: _Departure,
-    answer: _Answer,
-) -> None:
-    """Send a request and put what comes into `answer`, so that what has come is there whatever breaks it off."""
-    async with http.stream(
-        request.method,
-        request.path,
-        json=request.body,
-        params=request.query,
-        headers=headers,
-        extensions={"trace": departure},
-    ) as response:
-        answer.kept = response.extensions.get("network_stream") if request.method == "GET" else None
-        answer.body = Body(response.headers.get_list("content-encoding", split_commas=True))
-        answer.headers = response.headers
-        answer.status = response.status_code
-        # As they came: httpx would unpack them without a limit.
-        async for chunk in cast(httpx.AsyncByteStream, response.stream):
-            answer.body.feed(chunk)
-        answer.body.end()
-        answer.complete = True
-
-
-def _never_left(exc: Exception, departure: _Departure) -> bool:
-    """Return whether a request that failed so has certainly not left this machine."""
-    return not departure.left if departure.heard else isinstance(exc, _NEVER_OPENED)
-
 
 def _is_same(list_id: str, asked_for: str) -> bool:
     return list_id.casefold() == asked_for.casefold()
-
-
-def _timeout(seconds: float) -> httpx.Timeout:
-    # Connecting gives up first, so that a request that never left is not taken for a lost answer. What comes after
-    # has one limit for all, by another clock than httpx has.
-    connecting = min(5.0, seconds * 0.8)
-    return httpx.Timeout(None, connect=connecting, pool=connecting)
 
 
 def _read(content: bytes, model: type[ModelT]) -> ModelT:
@@ -482,39 +275,3 @@ def _read(content: bytes, model: type[ModelT]) -> ModelT:
             fate="unknown",
             answered=Answered(workflow_id=workflow_id_in(content)),
         ) from None
-
-
-def _not_read(exc: BodyRefused, answer: _Answer) -> BadResponse:
-    return BadResponse(
-        f"The API's answer {exc}, and was not read.",
-        "Try again; if it stays, tell the user that the API misbehaves.",
-        fate="unknown",
-        answered=Answered(status=answer.status, workflow_id=workflow_id_in(answer.body.content)),
-    )
-
-
-def _lost(what_happened: str, answer: _Answer) -> ApiUnavailable:
-    return ApiUnavailable(
-        f"The API {what_happened}.",
-        "Try again in a minute.",
-        fate="unknown",
-        answered=Answered(workflow_id=workflow_id_in(answer.body.content)),
-    )
-
-
-def _unreachable(exc: Exception) -> ApiUnavailable:
-    if "CERTIFICATE_VERIFY_FAILED" in str(exc):
-        return ApiUnavailable(
-            "The API's TLS certificate is not trusted by this machine, so nothing was sent.",
-            Advice(
-                "Check the machine's clock and its trusted certificates (a proxy that inspects TLS needs its own in "
-                "the system's store), or run `cleanlist-mcp doctor`."
-            ),
-            fate="not_sent",
-            retryable=False,
-        )
-    return ApiUnavailable(
-        "The API cannot be reached, so nothing was sent.",
-        Advice("Check the network, or run `cleanlist-mcp doctor`; then try again."),
-        fate="not_sent",
-    )

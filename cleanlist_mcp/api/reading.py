@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
+from cleanlist_mcp.api.fields import ID, is_id
+
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Largest answer that is read, decoded: a page of 500 leads is well under 1 MiB."""
 
@@ -15,14 +17,11 @@ SECOND_READING_BYTES = 2 * 1024 * 1024
 LONGEST_NUMBER = 640
 """Digits of the longest whole number that every Python reads and writes, however it is set up."""
 
-WORKFLOW_ID = r"[A-Za-z0-9_-]{1,128}"
-"""The shape of a workflow's id."""
-
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _GZIP_MAGIC = b"\x1f\x8b"
 _HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF = re.compile("[\ud800-\udfff]")
-_NAMED = re.compile(rf'"workflow_id"\s*:\s*"({WORKFLOW_ID})"'.encode())
+_NAMED = re.compile(rf'"workflow_id"\s*:\s*"({ID})"'.encode())
 _WRAPPERS = ("error", "details", "detail", "data")
 _DEEPEST_WRAPPER = 4
 
@@ -52,7 +51,7 @@ class Body:
 
     @property
     def content(self) -> bytes:
-        """Whatever of the body could be decoded, or was taken as it is."""
+        """The part of the body that could be decoded, or was taken as it is."""
         return bytes(self._decoded)
 
     def feed(self, chunk: bytes) -> None:
@@ -146,8 +145,8 @@ def workflow_id_in(content: bytes) -> str | None:
     try:
         return _named_by(lenient_json(content), _DEEPEST_WRAPPER)
     except ValueError:
-        named = set(_NAMED.findall(content))
-        return named.pop().decode() if len(named) == 1 else None
+        named = {found.decode() for found in _NAMED.findall(content)}
+        return next(filter(is_id, named), None) if len(named) == 1 else None
 
 
 def _named_by(data: Any, deep: int) -> str | None:
@@ -155,7 +154,7 @@ def _named_by(data: Any, deep: int) -> str | None:
         return None
     value = data.get("workflow_id")
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if re.fullmatch(WORKFLOW_ID, text):
+    if is_id(text):
         return text
     wrapped = (_named_by(data.get(name), deep - 1) for name in _WRAPPERS) if deep else ()
     return next((found for found in wrapped if found is not None), None)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cleanlist_mcp.api.wire import LIST_SCOPES, EstimateRequest, is_id, is_quote_id
+from cleanlist_mcp.api.fields import is_id, is_quote_id
+from cleanlist_mcp.api.wire import LIST_SCOPES, EstimateRequest
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments, JournalUnusable, QuoteUnknown
 from cleanlist_mcp.journal.health import error_in, is_durable

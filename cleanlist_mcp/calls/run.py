@@ -15,7 +15,8 @@ from cleanlist_mcp.answers.run import (
     unstarted,
 )
 from cleanlist_mcp.answers.shapes import WorkflowReport
-from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, WorkflowStatus, is_id
+from cleanlist_mcp.api.fields import is_id
+from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, WorkflowStatus
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments
 from cleanlist_mcp.money.runs import Run

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from cleanlist_mcp.api.wire import LISTS_PAGE, LeadList, is_id
+from cleanlist_mcp.api.fields import is_id
+from cleanlist_mcp.api.wire import LISTS_PAGE, LeadList
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import AmbiguousList, ApiRefusal, InsufficientScope, InvalidArguments, NotFound
 from cleanlist_mcp.text import clean, quoted

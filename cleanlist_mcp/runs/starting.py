@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from anyio.abc import TaskGroup
 
-from cleanlist_mcp.api.wire import (
-    PersonRequest,
-)
+from cleanlist_mcp.api.wire import PersonRequest
 from cleanlist_mcp.clock import Clock, Deadline
 from cleanlist_mcp.errors import OutcomeUnknown
 from cleanlist_mcp.journal.claims import PersonWork

@@ -1,0 +1,324 @@
+"""Connections to the API: one request goes out, one answer comes in, and it is known if the request has left."""
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from traceback import walk_tb
+from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import anyio
+import httpx
+
+from cleanlist_mcp import __version__, awake
+from cleanlist_mcp.api.failures import What
+from cleanlist_mcp.api.proxies import proxy_for
+from cleanlist_mcp.api.reading import Body, BodyRefused, workflow_id_in
+from cleanlist_mcp.errors import (
+    Advice,
+    Answered,
+    ApiUnavailable,
+    BadResponse,
+    CertificateRefused,
+    ProxyUnusable,
+    where,
+)
+from cleanlist_mcp.links import is_loopback
+from cleanlist_mcp.settings import Settings
+
+CONNECTIONS, KEPT_CONNECTIONS = 100, 20
+"""Most connections at a time for reads, and as many for all else; and those that are kept after an answer."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. `what` names the thing it asks for, `polled_run` the run that a poll looks at."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None
+    query: dict[str, str] | None
+    what: What
+    spends: bool
+    polled_run: str | None
+
+
+@dataclass
+class Answer:
+    """The part of an answer that has come in; `status` is 0 before its head is there, and `complete` becomes true
+    once all of it is."""
+
+    status: int = 0
+    complete: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = field(default_factory=Body)
+    kept: Any = None
+    """The connection that it came over, without a type in httpx, where that may be used again."""
+
+    async def distrust(self) -> None:
+        """Have nothing more sent over this answer's connection: the next answer on it may be another's."""
+        if self.kept is not None:
+            with suppress(Exception):
+                await self.kept.aclose()
+
+
+class _Departure:
+    """Follows one request on its way by the events of the network layer: has any of it `left` this machine?
+
+    `heard` is false where there were no events, because another transport stands in for the network.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        self.left = False
+        self._opened: Any = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take one event of httpcore's trace extension, such as `http11.send_request_headers.started`."""
+        self.heard = True
+        step, _, moment = event.partition(".")[2].rpartition(".")
+        if step == "connect_tcp" and moment == "complete":
+            self._opened = info.get("return_value")
+        # Steps that nobody here knows count as a departure, and so does all that follows the request's head.
+        if moment == "started" and step not in _BEFORE_DEPARTURE and not _is_for_a_proxy(info):
+            self.left = True
+
+    async def close(self) -> None:
+        """Close the connection of a request that came to nothing before it left; httpcore forgets some."""
+        if self._opened is not None and not self.left:
+            with anyio.CancelScope(shield=True):
+                await self._opened.aclose()
+
+
+_BEFORE_DEPARTURE = frozenset({"connect_tcp", "start_tls", "setup_socks5_connection", "response_closed"})
+"""Steps of httpcore by which nothing of a request leaves."""
+
+_NEVER_OPENED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+"""Failures of requests that have not left, for a transport without events."""
+
+
+def _is_for_a_proxy(info: Mapping[str, Any]) -> bool:
+    return getattr(info.get("request"), "method", b"") == b"CONNECT"
+
+
+class Connections:
+    """The connections to one API.
+
+    No redirects, no answer over 8 MiB, one request within `settings.timeout_seconds` in all, the operating system's
+    trust store. Reads share connections that are kept. Every other request has a connection of its own, because the
+    answer that waits on a used one may be a superfluous copy of an earlier answer, and must not be taken for the
+    start of a run or for a quote.
+    """
+
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._http: dict[bool, httpx.AsyncClient] = {}  # by whether it keeps connections
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        while self._http:
+            await self._http.popitem()[1].aclose()
+
+    async def exchange(self, request: Request, headers: dict[str, str]) -> Answer:
+        """Return the answer to one request, whatever it says, got within the time that one request has in all.
+
+        Raises:
+            ApiUnavailable: if there is none, or not all of it.
+            BadResponse: if it is too large, or encoded in a way that was not asked for.
+        """
+        http = self._open(keeps=request.method == "GET")
+        departure = _Departure()
+        answer = Answer()
+        work = partial(_converse, http, request, headers, departure, answer)
+        try:
+            await self._within_the_limit(work, departure, answer)
+        except BodyRefused as exc:
+            raise _not_read(exc, answer) from None
+        finally:
+            await departure.close()
+        return answer
+
+    async def _within_the_limit(
+        self, work: Callable[[], Awaitable[None]], departure: _Departure, answer: Answer
+    ) -> None:
+        seconds = self._settings.timeout_seconds
+        try:
+            await awake.within(seconds, work)
+        except BodyRefused:
+            raise
+        except Exception as exc:
+            # Whatever it is, proxies and TLS bring their own: it matters only whether the request has left.
+            if not isinstance(exc, httpx.HTTPError | httpx.StreamError | OSError | awake.TookTooLong):
+                log.info("A request failed in an unusual way: %s.", where(exc))
+            if _never_left(exc, departure):
+                raise _unreachable(exc) from exc
+            if not answer.complete:  # what goes wrong with a connection afterwards takes nothing back
+                raise _lost(exc, seconds, answer) from exc
+
+    def _open(self, *, keeps: bool) -> httpx.AsyncClient:
+        """Return the HTTP client whose connections are kept, or the one that uses each for one request.
+
+        Each is made on first use: loading the trust store is slow, and many starts never need it.
+
+        Raises:
+            ProxyUnusable: if the environment names a proxy whose address is none.
+        """
+        if keeps not in self._http:
+            try:
+                self._http[keeps] = self._made(keeps=keeps)
+            except (ValueError, httpx.InvalidURL):
+                # Without its cause: the exception's text may hold a proxy's password.
+                raise ProxyUnusable(
+                    "The proxy settings of this machine cannot be used, so nothing was sent.",
+                    Advice("Correct or remove the variables HTTPS_PROXY and ALL_PROXY."),
+                    fate="not_sent",
+                    retryable=False,
+                ) from None
+        return self._http[keeps]
+
+    def _made(self, *, keeps: bool) -> httpx.AsyncClient:
+        headers = {
+            "User-Agent": f"cleanlist-mcp/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # an answer is small, and what is packed could be anything
+        }
+        return httpx.AsyncClient(
+            base_url=self._settings.base_url,
+            transport=self._transport,
+            verify=self._trust,
+            proxy=self._proxy,
+            trust_env=False,  # httpx stumbles over NO_PROXY; `proxies` reads the same variables
+            follow_redirects=False,
+            timeout=_timeout(self._settings.timeout_seconds),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS,
+                max_keepalive_connections=KEPT_CONNECTIONS if keeps else 0,
+            ),
+            headers=headers if keeps else headers | {"Connection": "close"},
+        )
+
+    @property
+    def _proxy(self) -> str | None:
+        """The proxy to go through; none for another transport, and none for loopback, whose traffic is nobody's."""
+        base_url = self._settings.base_url
+        if self._transport is not None or is_loopback(urlsplit(base_url).hostname or ""):
+            return None
+        return proxy_for(base_url, getproxies())
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext | bool:
+        """The trust store that certificates are checked against; false where none is shown."""
+        if self._transport is not None or urlsplit(self._settings.base_url).scheme != "https":
+            return False
+        import truststore  # here, because it is needed once there is something to ask over TLS
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+async def _converse(
+    http: httpx.AsyncClient,
+    request: Request,
+    headers: dict[str, str],
+    departure: _Departure,
+    answer: Answer,
+) -> None:
+    """Send a request and put what comes into `answer`, so that what has come is there whatever breaks it off."""
+    async with http.stream(
+        request.method,
+        request.path,
+        json=request.body,
+        params=request.query,
+        headers=headers,
+        extensions={"trace": departure},
+    ) as response:
+        answer.kept = response.extensions.get("network_stream") if request.method == "GET" else None
+        answer.body = Body(response.headers.get_list("content-encoding", split_commas=True))
+        answer.headers = response.headers
+        answer.status = response.status_code
+        # As they came: httpx would unpack them without a limit.
+        async for chunk in cast(httpx.AsyncByteStream, response.stream):
+            answer.body.feed(chunk)
+        answer.body.end()
+        answer.complete = True
+
+
+def _never_left(exc: Exception, departure: _Departure) -> bool:
+    """Return whether a request that failed so has certainly not left this machine."""
+    return not departure.left if departure.heard else isinstance(exc, _NEVER_OPENED)
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    # Connecting gives up first, so that a request that never left is not taken for a lost answer. What comes after
+    # has one limit for all, by another clock than httpx has.
+    connecting = min(5.0, seconds * 0.8)
+    return httpx.Timeout(None, connect=connecting, pool=connecting)
+
+
+def _not_read(exc: BodyRefused, answer: Answer) -> BadResponse:
+    return BadResponse(
+        f"The API's answer {exc}, and was not read.",
+        "Try again; if it stays, tell the user that the API misbehaves.",
+        fate="unknown",
+        answered=Answered(status=answer.status, workflow_id=workflow_id_in(answer.body.content)),
+    )
+
+
+def _lost(exc: Exception, seconds: float, answer: Answer) -> ApiUnavailable:
+    happened = (
+        f"did not answer within {seconds:g} seconds"
+        if isinstance(exc, awake.TookTooLong)
+        else "broke the connection off before its answer was complete"
+    )
+    return ApiUnavailable(
+        f"The API {happened}.",
+        "Try again in a minute.",
+        fate="unknown",
+        answered=Answered(workflow_id=workflow_id_in(answer.body.content)),
+    )
+
+
+def _unreachable(exc: Exception) -> ApiUnavailable:
+    if any(_is_about_a_certificate(cause) for cause in _causes(exc)):
+        return CertificateRefused(
+            "The API's TLS certificate is not trusted by this machine, so nothing was sent.",
+            Advice(
+                "Check the machine's clock. A proxy or virus scanner that inspects TLS needs its own certificate in "
+                "the system's trust store."
+            ),
+            fate="not_sent",
+            retryable=False,
+        )
+    return ApiUnavailable(
+        "The API cannot be reached, so nothing was sent.",
+        Advice("Check the network, or run `cleanlist-mcp doctor`; then try again."),
+        fate="not_sent",
+    )
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and everything that it came from."""
+    waiting, seen = [exc], set[int]()
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        waiting += [error.__cause__, error.__context__, *inside]
+
+
+def _is_about_a_certificate(error: BaseException) -> bool:
+    """Return whether a certificate was refused, in the words of whichever system."""
+    if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return True
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    # On macOS and Windows truststore asks the system, and some of its refusals are errors of other types.
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).partition(".")[0] == "truststore"
