@@ -25,12 +25,15 @@ from cleanlist_mcp.api.wire import (
     PersonRequest,
 )
 from cleanlist_mcp.errors import (
+    Advice,
     ApiError,
     ApiUnavailable,
     BadResponse,
+    CertificateRefused,
     CleanlistError,
     NotConfigured,
     RateLimited,
+    Unauthorized,
 )
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
@@ -686,3 +689,92 @@ async def test_a_socks_proxy_is_asked_for_the_api(monkeypatch: pytest.MonkeyPatc
             tasks.cancel_scope.cancel()
 
     assert b"api.cleanlist.example" in asked[0]
+
+
+def in_truststore() -> ssl.SSLError:
+    """An error as truststore raises it where the system refuses a certificate in a way of its own."""
+    scope: dict[str, Any] = {"__name__": "truststore._macos", "ssl": ssl}
+    exec("def evaluate():\n    raise ssl.SSLError('Unable to evaluate the trust')", scope)  # noqa: S102
+    try:
+        scope["evaluate"]()
+    except ssl.SSLError as error:
+        return error
+    raise AssertionError
+
+
+def refused_by(cause: Exception) -> httpx.ConnectError:
+    """What httpx makes of the error of a TLS handshake."""
+    try:
+        raise httpx.ConnectError(str(cause)) from cause
+    except httpx.ConnectError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        ssl.SSLCertVerificationError("“api.cleanlist.example” certificate is not trusted"),
+        ssl.SSLCertVerificationError(
+            "A certificate chain processed, but terminated in a root certificate which is not trusted"
+        ),
+        ssl.SSLCertVerificationError("Peer sent no certificates to verify"),
+        ssl.SSLError(
+            1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
+        ),
+        in_truststore(),
+        ExceptionGroup("attempts", [OSError("unreachable"), ssl.SSLCertVerificationError("has expired")]),
+    ],
+    ids=["macOS", "Windows", "nothing shown", "OpenSSL", "truststore", "several attempts"],
+)
+async def test_a_certificate_that_is_not_trusted_is_named_on_every_system(cause: Exception) -> None:
+    api = Api(refused_by(cause))
+    with pytest.raises(CertificateRefused, match="certificate is not trusted") as raised:
+        await api.client.start_list(LIST, patience=PATIENCE)
+
+    assert (raised.value.fate, raised.value.retryable) == ("not_sent", False)
+    assert api.clock.slept == []
+    assert isinstance(raised.value.next_step, Advice)
+
+
+async def test_a_tls_error_of_another_kind_is_no_certificate() -> None:
+    api = Api(*[refused_by(ssl.SSLError("WRONG_VERSION_NUMBER"))] * MAX_ATTEMPTS)
+    with pytest.raises(ApiUnavailable, match="cannot be reached") as raised:
+        await api.client.whoami()
+
+    assert not isinstance(raised.value, CertificateRefused)
+
+
+@pytest.mark.parametrize("status", [401, 402, 407])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Authorization required</html>", b'{"detail": "no"}', b"denied", b"[]"]
+)
+async def test_a_refusal_that_no_envelope_explains_is_certain_for_a_paid_request(
+    status: int, body: bytes
+) -> None:
+    api = Api(httpx.Response(status, content=body))
+    with pytest.raises(ApiError) as raised:
+        await api.client.start_list(LIST, patience=PATIENCE)
+
+    assert raised.value.fate == "refused"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_key_in_the_words_of_a_refusal_goes_no_further(wrapped: bool) -> None:
+    said = f"bad key clapi_live_0123456789abcdef, sent as Bearer {KEY}"
+    content = {"error": {"code": "unauthorized", "problem": said}} if wrapped else {"detail": said}
+    api = Api(httpx.Response(401, json=content))
+    with pytest.raises(Unauthorized) as raised:
+        await api.client.whoami()
+
+    assert "bad key" in raised.value.message
+    for secret in (KEY, "clapi_live_0123456789abcdef", "0123456789abcdef"):
+        assert secret not in raised.value.message
+
+
+@pytest.mark.parametrize("longest", [0.0, 1.0])
+async def test_repeats_wait_no_longer_than_the_user_lets_a_call_wait(longest: float) -> None:
+    api = Api(*[httpx.Response(503)] * MAX_ATTEMPTS, max_wait_seconds=longest)
+    with pytest.raises(ApiUnavailable):
+        await api.client.whoami()
+
+    assert sum(api.clock.slept) <= longest

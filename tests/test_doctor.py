@@ -281,6 +281,19 @@ async def test_a_state_folder_that_cannot_be_written_is_a_problem(world: World, 
     assert "CLEANLIST_STATE_DIR" in problem.remedy
 
 
+@pytest.mark.parametrize(("daily_limit", "level"), [(None, "warning"), (10, "problem")])
+async def test_a_user_without_a_home_is_told_that_runs_are_forgotten(
+    world: World, daily_limit: int | None, level: str
+) -> None:
+    findings = await look(world, world.settings(state_dir=None, daily_limit=daily_limit))
+
+    (found,) = [finding for finding in findings if finding.subject == "state folder"]
+    assert found.level == level
+    assert "no home folder" in found.text
+    assert "CLEANLIST_STATE_DIR" in found.remedy
+    assert exit_status(findings) == (level == "problem")
+
+
 async def test_a_damaged_journal_stops_spending_and_says_what_to_do(world: World) -> None:
     world.folder.mkdir()
     (world.folder / "journal.sqlite3").write_bytes(b"no database at all, " * 100)

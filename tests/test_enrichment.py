@@ -60,6 +60,18 @@ async def test_a_run_that_outlasts_the_wait_is_a_normal_answer_with_its_id(world
     assert world.posts("/enrichment/person") == 1
 
 
+@pytest.mark.parametrize("longest", [0.0, 4.0])
+async def test_no_call_waits_longer_than_the_user_lets_it(world: World, era: str, longest: float) -> None:
+    async with world.connect(era, max_wait_seconds=longest) as session:
+        began = world.clock.monotonic()
+        run = await session.call("enrich_person", email="slow@fable.example", wait_seconds=45)
+        seen = await session.call("workflow_status", workflow_id=run["workflow_id"], wait_seconds=45)
+        took = world.clock.monotonic() - began
+
+    assert (run["finished"], seen["finished"]) == (False, False)
+    assert took <= 2 * longest + 1
+
+
 async def test_progress_is_reported_while_a_list_run_is_waited_for(world: World, era: str) -> None:
     async with world.connect(era) as session:
         await session.call("enrich_list", **await world.quote(session, "Conference Leads"), wait_seconds=30)

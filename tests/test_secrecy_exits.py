@@ -390,7 +390,7 @@ def test_the_command_ends_without_the_text_of_an_error(
     for name in ("excepthook", "unraisablehook"):
         monkeypatch.setattr(sys, name, getattr(sys, name))
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    cli._tell_no_exception()
+    cli._hide_texts_of_exceptions()
 
     error = RuntimeError(f"{KEY} \x1b[31m")
     sys.excepthook(RuntimeError, error, None)

@@ -716,3 +716,39 @@ def test_a_misspelt_setting_that_cannot_be_told_does_not_stop_the_start(tmp_path
 
     # Not the exit status: Python's own is 120 where its last flush of stderr fails.
     assert json.loads(served.stdout)["id"] == 1
+
+
+async def test_a_python_that_drops_docstrings_serves_the_same_descriptions(tmp_path: Path) -> None:
+    described: list[dict[str, str | None]] = []
+    for level in ("", "2"):
+        async with started(tmp_path, changes=NO_NETWORK | {"PYTHONOPTIMIZE": level}) as wire:
+            await wire.shake_hands()
+            tools = (await wire.ask(1, "tools/list"))["result"]["tools"]
+            prompts = (await wire.ask(2, "prompts/list"))["result"]["prompts"]
+            await wire.end()
+        described.append({item["name"]: item.get("description") for item in (*tools, *prompts)})
+
+    assert described[0] == described[1]
+    assert all(described[1].values())
+
+
+@posix
+async def test_a_user_without_a_home_is_served_with_a_warning(tmp_path: Path) -> None:
+    code = """if True:
+        import os, pwd
+        def nobody(uid):
+            raise KeyError(uid)
+        pwd.getpwuid = nobody
+        for name in ("HOME", "XDG_STATE_HOME", "CLEANLIST_STATE_DIR"):
+            os.environ.pop(name, None)
+        from cleanlist_mcp.cli.main import main
+        main()
+    """
+    async with started(tmp_path, changes=NO_NETWORK, code=code) as wire:
+        await wire.shake_hands()
+        tools = (await wire.ask(1, "tools/list"))["result"]["tools"]
+        status = await wire.end()
+
+    assert (len(tools), status) == (len(CORE) + len(LISTS), 0)
+    assert b"WARNING: this user has no home folder" in wire.log
+    assert b"Traceback" not in wire.log

@@ -59,9 +59,9 @@ def _is_exception(entry: str, target: _Target) -> bool:
         return False
     if found["port"] and int(found["port"]) != target.port:
         return False
-    if found["host"] is None:
-        return bool(_is_in_network(found["v6"] + (found["bits"] or ""), target))
-    return _is_below(found["host"], target)
+    host = found["host"] or found["v6"] + (found["bits"] or "")
+    network = _is_in_network(host, target)
+    return _is_below(host, target) if network is None else network
 
 
 def _is_in_network(entry: str, target: _Target) -> bool | None:

@@ -1,4 +1,4 @@
-"""The command: choose, print, exit. Only what a command needs is imported, because every start is felt."""
+"""The command line: choose a command, print, exit. Only what a command needs is imported: users feel every start."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ _EPILOG = """\
 Without a command it serves MCP over stdin and stdout; a client starts it.
 Settings come from CLEANLIST_* environment variables; see the README."""
 
+_FORGETS = (
+    "this user has no home folder, so runs are forgotten at a restart, and a repeat can pay twice. Set "
+    "CLEANLIST_STATE_DIR to a folder that can be written."
+)
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second is Windows'
 
 
 def main() -> None:
     """Run the command that the arguments name, and leave with its status."""
-    _tell_no_exception()
+    _hide_texts_of_exceptions()
     try:
         sys.exit(_ended(_parser().parse_args()))
     except KeyboardInterrupt:
@@ -35,7 +39,7 @@ def main() -> None:
 
 
 def _ended(arguments: argparse.Namespace) -> int:
-    """The status of a command, or of serving, which looks after its own output once it has one."""
+    """Return the status of a command, or of serving, which looks after its own output once it has one."""
     serving = arguments.command is None
     # Python has no stream where a shell closed one (>&-).
     if sys.stdout is None or (serving and sys.stdin is None):
@@ -49,7 +53,7 @@ def _ended(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
     except OSError as exc:
         if exc.filename is not None:
-            raise  # a file's fault, and none that a command expects
+            raise  # the error of a file, and none that a command expects
         # The interpreter flushes stdout once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if exc.errno not in _NOBODY_READS:
@@ -74,8 +78,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return config(arguments.client, sandbox=arguments.sandbox)
 
 
-def _tell_no_exception() -> None:
-    """Let an error that nobody expected be told by its type and place: its text could hold anything."""
+def _hide_texts_of_exceptions() -> None:
+    """Report an error that nobody expected by its type and place alone: its text could hold anything."""
     sys.excepthook = lambda kind, error, trace: _unexpected(error)
     threading.excepthook = lambda found: _unexpected(found.exc_value)
     sys.unraisablehook = lambda found: _unexpected(found.exc_value)
@@ -90,7 +94,7 @@ def _unexpected(error: BaseException | None) -> None:
 
 
 def _environment(*, sandbox: bool) -> dict[str, str]:
-    """Where settings come from; the option says what its variable would."""
+    """Return the variables that settings come from; the option stands for its variable."""
     from cleanlist_mcp.secrecy import keep_proxies
 
     keep_proxies(os.environ)
@@ -150,6 +154,8 @@ def _serve(environment: Mapping[str, str]) -> None:
     log_to_stderr(settings.log_level)
     for line in unknown_variables(environment):
         _complain(f"WARNING: {line}")
+    if settings.state_dir is None and not settings.sandbox:
+        _complain(f"WARNING: {_FORGETS}")
     gc.enable()
     gc.freeze()
     serve(settings)
@@ -169,7 +175,7 @@ def _refuse(line: str) -> NoReturn:
 
 
 def _complain(line: str) -> None:
-    """One line on stderr, where there is one that takes it."""
+    """Write a line to stderr, if there is one that takes it."""
     with suppress(AttributeError, OSError):
         sys.stderr.write(f"cleanlist-mcp: {_presentable(line)}\n")
         sys.stderr.flush()
