@@ -1,4 +1,4 @@
-"""Secrets blotted out of texts: the one place that every text passes on its way out and into the journal.
+"""Secrets are blotted out of texts here: the one place that every text passes on its way out and into the journal.
 
 What counts as one: each secret that is `keep`t, written plainly or in any other way that is read again with ease (in
 another case, with white space or invisible characters inside, in full-width or other compatibility forms, with escapes
@@ -10,13 +10,13 @@ Ordinary texts are the rule and come by the thousand, so a quick look decides fo
 """
 
 import re
-import unicodedata
 from base64 import b64encode
 from binascii import a2b_base64
-from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
+
+from cleanlist_mcp.as_read import OTHER, View, ascii_of, escapes_read, pressed_of, unescaped, view_of
 
 MARK = "[secret removed]"
 """Words that take a secret's place."""
@@ -37,36 +37,13 @@ _LAYERS = 4
 _SHORTEST_TOKEN = 22
 """Characters of base64 that hold the shortest word shaped like a key."""
 
-# Compiled at once is only what every text meets; the others wait in `re`'s own memory for their first use.
+# Only what every text meets is compiled at once; the others are compiled at their first use.
 _TOKEN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST_TOKEN},}}")
 _DIGITS = re.compile(rf"[0-9A-Fa-f]{{{2 * PIECE},}}")
-_MAY_BE_ESCAPED = re.compile(r"\\|%[0-9A-Fa-fu]|&(?:#|[A-Za-z]{2,31};)")
 _READABLE = rb"[\x20-\x7e]{16,}"
-_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _SHAPED = r"(?i:cl(?:api|ext)_)[A-Za-z0-9_-]{10,}"
 _BEARER = r"(?i:bearer)[\s:+]{1,4}([A-Za-z0-9._~+/=-]{20,})"
-# Runs, because a text of nothing but escapes has very many: of UTF-16, of UTF-8, of single characters. Each time that
-# an escape is escaped, its backslashes double.
-_ESCAPED = (
-    r"(?P<units>(?:(?:\\{1,8}u|%u)[0-9A-Fa-f]{4})+)"
-    r"|(?P<bytes>(?:(?:\\{1,8}x|%)[0-9A-Fa-f]{2})+)"
-    r"|(?P<codes>(?:&#(?:[xX][0-9A-Fa-f]{1,7}|[0-9]{1,8});?|\\{1,8}u\{[0-9A-Fa-f]{1,7}\}|\\{1,8}U[0-9A-Fa-f]{8}"
-    r"|\\{1,8}[0-3][0-7]{2}|\\{1,8}[nrt!-/:-@\[\]-`{-~]|&[A-Za-z]{2,31};)+)"
-)
-_UNIT = r"[u%\\]+([0-9A-Fa-f]{4})"
-_BYTE = r"[x%\\]+([0-9A-Fa-f]{2})"
-_CODE = (
-    r"(?:&#[xX]|\\{1,8}u\{|\\{1,8}U)(?P<hex>[0-9A-Fa-f]+)[;}]?|&#(?P<decimal>[0-9]+);?|\\{1,8}(?P<octal>[0-7]{3})"
-    r"|\\{1,8}(?P<itself>.)|&[A-Za-z]+;"
-)
-_BASES = {"hex": 16, "decimal": 10, "octal": 8}
 _STANDARD_BASE64 = str.maketrans("-_", "+/")
-# Letters and symbols that show nothing, beside the categories of characters that never do.
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U0001d159")
-_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn"})
-_OTHER = "\0"
-"""Stands for what is no character of a secret, and ends a word."""
-
 DataT = TypeVar("DataT")
 
 
@@ -101,7 +78,7 @@ def keep(secret: str) -> None:
     if known_before is not None:
         _secrets[secret] = known_before  # the last to be forgotten
         return
-    if len(_pressed(_plain(secret).lower())) < SHORTEST:
+    if len(pressed_of(ascii_of(secret).lower())) < SHORTEST:
         return
     _secrets[secret] = _spellings(secret)
     _known.learn(_secrets[secret])
@@ -168,24 +145,11 @@ def _holds(text: str, layers: int) -> bool:
 def _is_suspect(text: str, layers: int) -> bool:
     if len(text) < _known.shortest or layers == 0:
         return False
-    plain = _plain(text)
+    plain = ascii_of(text)
     if _seems_to_hold(plain, layers):
         return True
-    if not _MAY_BE_ESCAPED.search(plain):
-        return False
-    unescaped = re.sub(_ESCAPED, _meaning, plain)
-    return unescaped != plain and _is_suspect(unescaped, layers - 1)
-
-
-def _plain(text: str) -> str:
-    """Return the ASCII characters of `text`, of compatibility forms those that they stand for; white space stays."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    return text if text.isprintable() else re.sub(_CONTROL, "", text)
-
-
-def _pressed(text: str) -> str:
-    return "".join(text.split())
+    read = escapes_read(plain)
+    return read != plain and _is_suspect(read, layers - 1)
 
 
 def _seems_to_hold(plain: str, layers: int) -> bool:
@@ -235,108 +199,14 @@ def _from_digits(digits: str) -> Iterator[str]:
 # The exact look: where in the text.
 
 
-class _View:
-    """A text as it reads; `origins` says where in the original each of its characters begins and ends, None that it
-    is as long as the original."""
-
-    def __init__(self, text: str, origins: list[tuple[int, int]] | None) -> None:
-        self.text = text
-        self.origins = origins
-
-    def origin(self, start: int, end: int) -> tuple[int, int]:
-        """Return where in the original the characters from `start` to `end` stand."""
-        return (start, end) if self.origins is None else (self.origins[start][0], self.origins[end - 1][1])
-
-
 def _spans(text: str, layers: int) -> Iterator[tuple[int, int]]:
     """Yield where secrets begin and end in `text`; they may overlap."""
-    view: _View | None = _view_of(text)
+    view: View | None = view_of(text)
     while view is not None and layers > 0:
         for start, end in _hits(view.text, layers):
             yield view.origin(start, end)
-        view = _unescaped(view)
+        view = unescaped(view)
         layers -= 1
-
-
-def _view_of(text: str) -> _View:
-    if text.isascii() and text.isprintable():
-        return _View(text, None)
-    seen: list[str] = []
-    origins: list[tuple[int, int]] = []
-    for index, char in enumerate(text):
-        shown = _shown(char)
-        seen.append(shown)
-        origins += [(index, index + 1)] * len(shown)
-    return _View("".join(seen), origins)
-
-
-def _shown(char: str) -> str:
-    """Return the ASCII that a character reads as: nothing for an invisible one, `_OTHER` for one of another script."""
-    if " " <= char <= "~":
-        return char
-    if char.isspace():
-        return " "
-    if unicodedata.category(char) in _UNSEEN or char in _BLANK:
-        return ""
-    return _plain(char) or _OTHER
-
-
-def _unescaped(view: _View) -> _View | None:
-    """Return the view with its escapes read, or None where it has none."""
-    if not _MAY_BE_ESCAPED.search(view.text):
-        return None
-    seen: list[str] = []
-    origins: list[tuple[int, int]] = []
-    done = 0
-    for escape in re.finditer(_ESCAPED, view.text):
-        seen.append(view.text[done : escape.start()])
-        origins += [view.origin(at, at + 1) for at in range(done, escape.start())]
-        for char, start, end in _meanings(escape):
-            shown = _shown(char)
-            seen.append(shown)
-            origins += [view.origin(start, end)] * len(shown)
-        done = escape.end()
-    if done == 0:
-        return None
-    origins += [view.origin(at, at + 1) for at in range(done, len(view.text))]
-    return _View("".join(seen) + view.text[done:], origins)
-
-
-def _meaning(escape: re.Match[str]) -> str:
-    """Return the plain ASCII that a run of escapes stands for."""
-    if escape["units"]:
-        return _plain(bytes.fromhex("".join(re.findall(_UNIT, escape[0]))).decode("utf-16-be", "ignore"))
-    if escape["bytes"]:
-        return _plain(bytes.fromhex("".join(re.findall(_BYTE, escape[0]))).decode("utf-8", "ignore"))
-    return _plain("".join(_character(code) for code in re.finditer(_CODE, escape[0])))
-
-
-def _meanings(escape: re.Match[str]) -> Iterator[tuple[str, int, int]]:
-    """Yield the characters that a run of escapes stands for, and where each stands."""
-    start = escape.start()
-    if escape["codes"]:
-        for code in re.finditer(_CODE, escape[0]):
-            for char in _character(code):
-                yield char, start + code.start(), start + code.end()
-        return
-    item, encoding = (_UNIT, "utf-16-be") if escape["units"] else (_BYTE, "utf-8")
-    decoder = getincrementaldecoder(encoding)("ignore")
-    before = start
-    for unit in re.finditer(item, escape[0]):
-        for char in decoder.decode(bytes.fromhex(unit[1])):
-            yield char, before, start + unit.end()
-            before = start + unit.end()
-
-
-def _character(escape: re.Match[str]) -> str:
-    if escape.lastgroup is None:
-        from html import unescape  # here: its long table is needed as good as never
-
-        return unescape(escape[0])
-    if escape.lastgroup == "itself":
-        return " " if escape["itself"] in "nrt" else escape["itself"]
-    code = int(escape[escape.lastgroup], _BASES[escape.lastgroup])
-    return chr(code) if code <= 0x10FFFF else ""
 
 
 def _hits(seen: str, layers: int) -> Iterator[tuple[int, int]]:
@@ -358,9 +228,9 @@ def _looks_random(token: str) -> bool:
 
 def _pieces(seen: str) -> Iterator[tuple[int, int]]:
     """Yield where pieces of the secrets in use stand, white space and other scripts disregarded."""
-    if _known.grams.isdisjoint(_samples(_pressed(_plain(seen)).lower())):
+    if _known.grams.isdisjoint(_samples(pressed_of(ascii_of(seen)).lower())):
         return
-    places = [index for index, char in enumerate(seen) if char not in (" ", _OTHER)]
+    places = [index for index, char in enumerate(seen) if char not in (" ", OTHER)]
     pressed = "".join(seen[index] for index in places).lower()
     for at in range(len(pressed) - _GRAM + 1):
         if pressed[at : at + _GRAM] in _known.grams:
@@ -389,12 +259,12 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
     return "".join(parts) + text[done:]
 
 
-# What a secret is recognised by.
+# The spellings that a secret is recognised by.
 
 
 def _spellings(secret: str) -> tuple[str, ...]:
     """Return a secret plainly, in hexadecimal digits and as base64, in lower case: each as in any surroundings."""
-    found = [_pressed(_plain(secret).lower())]
+    found = [pressed_of(ascii_of(secret).lower())]
     for cased in dict.fromkeys((secret, secret.lower(), secret.upper())):
         data = cased.encode("utf-8", "surrogatepass")  # a variable may hold any bytes
         found.append(data.hex())
