@@ -82,7 +82,7 @@ def _shown(char: str) -> str:
 
 
 def unescaped(view: View) -> View | None:
-    """Return the view with its escapes read, or None where it has none."""
+    """Return the view with its escapes read, or None if it has none."""
     if not _MAY_BE_ESCAPED.search(view.text):
         return None
     seen: list[str] = []

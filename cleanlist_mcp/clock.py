@@ -1,4 +1,4 @@
-"""The two clocks and the one sleep that everything with a notion of time is given."""
+"""The clocks and the sleep that everything with a notion of time takes as an argument."""
 
 import time
 from functools import cache
@@ -13,24 +13,25 @@ class Clock(Protocol):
     """Time as an argument, so that tests need not wait."""
 
     def time(self) -> float:
-        """Seconds since the epoch, UTC."""
+        """Return the seconds since the epoch, UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back, for waits within this process."""
+        """Return seconds that never go back, for waits within this process."""
 
     def since_boot(self) -> tuple[str, float]:
-        """A name for this start of the machine, and the seconds since then, which setting the clock does not change."""
+        """Return a name for this start of the machine, and the seconds since then, which setting the clock does not
+        change."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
 
     async def wait(self, event: anyio.Event, seconds: float) -> bool:
-        """Wait for `event`, at most `seconds`; whether it came."""
+        """Wait for `event`, at most `seconds`; return whether it came."""
 
 
 @cache
 def _boot_name() -> str:
-    """Return the system's own name for this start of it; where it has none, one for this process alone."""
+    """Return the system's own name for this start of it; if it has none, one for this process alone."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -79,9 +80,9 @@ class Deadline:
         self._at = clock.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds until then; negative once it has passed."""
+        """Return the seconds until then; negative once it has passed."""
         return self._at - self._clock.monotonic()
 
     def room(self) -> float:
-        """Seconds that may be used before the answer has to be put together; never negative."""
+        """Return the seconds that may be used before the answer has to be put together; never negative."""
         return max(self.left() - ANSWER_ROOM, 0.0)

@@ -40,10 +40,10 @@ from typing import Literal, Self, TypeAlias, TypedDict, Unpack
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
 Charged = Literal["no", "unknown"]
-"""If credits left the account: `no` only where that is certain."""
+"""An answer to "have credits left the account?"; `no` only if that is certain."""
 
 Fate = Literal["not_sent", "turned_away", "refused", "unknown"]
-"""What became of a request.
+"""The fate of a request.
 
 `not_sent`: it did not leave this machine. `turned_away`: the API did not look at it (429, or a 503 that says so).
 `refused`: an answer proves that nothing was started. `unknown`: it may have been carried out.
@@ -288,12 +288,12 @@ class ApiError(CleanlistError):
 
     @property
     def nothing_started(self) -> bool:
-        """If the request has certainly started nothing."""
+        """True if the request has certainly started nothing."""
         return self.fate != "unknown"
 
     @property
     def unprocessed(self) -> bool:
-        """If the request was certainly not even looked at, so that it may be sent again even if it is paid."""
+        """True if the request was certainly not processed, so that even a paid one may be sent again."""
         return self.fate in ("not_sent", "turned_away")
 
     @property

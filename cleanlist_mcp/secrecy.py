@@ -139,7 +139,7 @@ def _holds(text: str, layers: int) -> bool:
     return _is_suspect(text, layers) and next(_spans(text, layers), None) is not None
 
 
-# The quick look: never says no where there is a secret.
+# The quick look: it never says no if there is a secret.
 
 
 def _is_suspect(text: str, layers: int) -> bool:
@@ -196,7 +196,7 @@ def _from_digits(digits: str) -> Iterator[str]:
             yield readable.decode("ascii")
 
 
-# The exact look: where in the text.
+# The exact look: the places in the text.
 
 
 def _spans(text: str, layers: int) -> Iterator[tuple[int, int]]:

@@ -52,7 +52,7 @@ VARIABLES = (
 class Settings(BaseModel):
     """The user's choices. Amounts are in credits, times in seconds.
 
-    `max_wait_seconds` caps every wait that a call makes, for clients that give up early. `state_dir` is None where
+    `max_wait_seconds` caps every wait that a call makes, for clients that give up early. `state_dir` is None if
     the user has no home folder: then runs are remembered until the restart.
     """
 
@@ -88,7 +88,7 @@ class Settings(BaseModel):
         """
         given = Environment(os.environ if variables is None else variables)
         sandbox = given.boolean("CLEANLIST_SANDBOX")
-        key = find_key(given)  # in the sandbox too, where it is not used and yet not to be shown
+        key = find_key(given)  # in the sandbox too, which does not use it and must not show it
         key = NO_KEY if sandbox else key
         hourly = given.credits("CLEANLIST_HOURLY_UNQUOTED_LIMIT")
         return cls(
@@ -113,7 +113,7 @@ class Settings(BaseModel):
 
     @property
     def lists_on(self) -> bool:
-        """Whether the toolset `lists` is switched on."""
+        """True if the toolset `lists` is switched on."""
         return "lists" in self.toolsets
 
     def require_key(self) -> str:

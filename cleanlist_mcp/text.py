@@ -22,7 +22,7 @@ _JOINING_SCRIPTS = (
     *(("\u1780", "\u17ff"), ("\u1800", "\u18af")),
 )
 _WORK_LIMIT = 8
-"""How many times the wanted length is looked at: enough to find it behind a good deal of padding."""
+"""Multiple of the wanted length that is looked at: enough to find it behind a good deal of padding."""
 
 _MARGIN = 256
 """Characters beyond what is kept that are read too: in the longest spelling, a secret is known by fewer."""
@@ -66,7 +66,7 @@ def has_contact_data(value: str) -> bool:
 
 
 def has_address(value: str) -> bool:
-    """Whether `value` looks as if it held an address, a profile link, an international phone number or a secret.
+    """Return whether `value` looks as if it held an address, a profile link, an international phone number or a secret.
 
     Unlike `has_contact_data` it lets other digits pass: names of lists often hold a date.
     """
@@ -88,7 +88,7 @@ def _digit(char: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name from outside in quotation marks, which it cannot end itself; cut to 80 characters."""
+    """Return a name from outside in quotation marks, which it cannot end itself; cut to 80 characters."""
     return '"' + clean(name, 80).replace('"', "'") + '"'
 
 
@@ -96,8 +96,8 @@ def clean(value: str, limit: int | None = None) -> str:
     """Return `value` without control, bidirectional, tag or other invisible characters, and without secrets.
 
     Line breaks and tabs become single spaces, runs of white space collapse, the text is NFC. Zero-width joiners
-    stay where they shape letters or make one emoji of several. Secrets are blotted out as `secrecy` says. With
-    `limit`, at most that many characters come back, the last one an ellipsis where text was cut; of a text many
+    stay if they shape letters or make one emoji of several. Secrets are blotted out as `secrecy` says. With
+    `limit`, at most that many characters come back, the last one an ellipsis if text was cut; of a text many
     times as long only the beginning is read.
     """
     if limit is None:
@@ -140,19 +140,19 @@ def _without_stray_joiners(text: str) -> str:
 
 
 def _shapes(joiner: str, before: str, after: str) -> bool:
-    """Whether the joiner does something that a reader can see."""
+    """Return whether the joiner does something that a reader can see."""
     if joiner == "\u200d" and unicodedata.category(after) == "So":
         return unicodedata.category(before) in ("So", "Sk")  # emoji, with a skin tone or without
     return any(first <= before <= last and first <= after <= last for first, last in _JOINING_SCRIPTS)
 
 
 def credits_text(amount: int) -> str:
-    """`1 credit`, `12 credits`."""
+    """Return an amount in words: `1 credit`, `12 credits`."""
     return f"{amount} credit" + ("" if amount == 1 else "s")
 
 
 def iso(moment: float) -> str:
-    """Epoch seconds as ISO 8601 in UTC, whole seconds."""
+    """Return epoch seconds as ISO 8601 in UTC, in whole seconds."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

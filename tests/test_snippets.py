@@ -230,7 +230,7 @@ def test_whoever_has_such_a_file_already_is_told_to_add_the_entry_alone(
 ) -> None:
     client_config.main(client)
 
-    assert f"Where the file already has {keys}, add only the entry inside it." in capsys.readouterr().err
+    assert f"If the file already has {keys}, add only the entry inside it." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("client", ["claude-code", "codex"])

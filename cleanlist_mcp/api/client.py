@@ -71,15 +71,15 @@ class CleanlistClient:
         await self._connections.aclose()
 
     async def whoami(self) -> Whoami:
-        """Who the key belongs to, with its plan and scopes."""
+        """Return the owner of the key, with plan and permissions."""
         return await self._send("GET", "/whoami", Whoami)
 
     async def balance(self) -> Balance:
-        """The whole credits that are left."""
+        """Return the whole credits that are left."""
         return await self._send("GET", "/credits/balance", Balance)
 
     async def estimate(self, request: EstimateRequest) -> Estimate:
-        """A signed quote for a list; free, and starts nothing."""
+        """Return a signed quote for a list; free, and starts nothing."""
         return await self._send("POST", "/credits/estimate", Estimate, body=request, what="list")
 
     async def start_person(
@@ -119,7 +119,7 @@ class CleanlistClient:
         )
 
     async def status(self, workflow_id: str, *, poll: bool = False) -> WorkflowStatus:
-        """How a run stands. A `poll` comes from the rate budget and is not repeated: the next one is near."""
+        """Return the state of a run. A `poll` comes from the rate budget and is not repeated: the next one is near."""
         path = "/enrichment/status/" + quote(workflow_id, safe="")
         return await self._send(
             "GET",
@@ -137,19 +137,19 @@ class CleanlistClient:
         return await self._send("POST", "/lead-lists", LeadList, body=request)
 
     async def lists(self, *, limit: int = LISTS_PAGE, cursor: str = "") -> ListsPage:
-        """One page of the user's lists, from `cursor` on; an empty one begins, and ends."""
+        """Return one page of the user's lists, from `cursor` on; an empty cursor begins, and ends."""
         query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         return await self._send("GET", "/lead-lists", ListsPage, query=query)
 
     async def list_detail(self, list_id: str) -> LeadList:
-        """One list by its id."""
+        """Return one list by its id."""
         path = "/lead-lists/" + quote(list_id, safe="")
         return await self._send(
             "GET", path, LeadList, what="list", is_meant=lambda found: _is_same(found.list_id, list_id)
         )
 
     async def leads(self, list_id: str, *, limit: int, cursor: str = "") -> LeadsPage:
-        """One page of a list's rows, from `cursor` on; an empty one begins, and ends."""
+        """Return one page of a list's rows, from `cursor` on; an empty cursor begins, and ends."""
         query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         path = f"/lead-lists/{quote(list_id, safe='')}/leads"
         return await self._send(
@@ -167,7 +167,7 @@ class CleanlistClient:
         return await self._send("POST", path, CsvImported, body=request, what="list", patience=0)
 
     async def export(self, list_id: str) -> Export:
-        """A signed link to a list as a CSV file, safe to hand on."""
+        """Return a signed link to a list as a CSV file, safe to hand on."""
         export = await self._send(
             "POST", "/export/csv/signed-url", Export, body={"list_id": list_id}, what="list"
         )
@@ -194,7 +194,7 @@ class CleanlistClient:
         stop: anyio.Event | None = None,
         is_meant: Callable[[ModelT], bool] = lambda answer: True,
     ) -> ModelT:
-        """Send one request, repeated where that is safe and within `patience` seconds, and read its answer into
+        """Send one request, repeated if that is safe and within `patience` seconds, and read its answer into
         `model`; `is_meant` says whether that is about what was asked for."""
         if isinstance(body, BaseModel):
             body = body.model_dump(exclude_none=True)

@@ -71,7 +71,7 @@ class Answer:
 class _Departure:
     """Follows one request on its way by the events of the network layer: has any of it `left` this machine?
 
-    `heard` is false where there were no events, because another transport stands in for the network.
+    `heard` is false if there were no events, because another transport stands in for the network.
     """
 
     def __init__(self) -> None:
@@ -206,7 +206,7 @@ class Connections:
 
     @property
     def _proxy(self) -> str | None:
-        """The proxy to go through; none for another transport, and none for loopback, whose traffic is nobody's."""
+        """The proxy to go through; none for another transport, and none for loopback, which no proxy may see."""
         base_url = self._settings.base_url
         if self._transport is not None or is_loopback(urlsplit(base_url).hostname or ""):
             return None
@@ -214,7 +214,7 @@ class Connections:
 
     @cached_property
     def _trust(self) -> ssl.SSLContext | bool:
-        """The trust store that certificates are checked against; false where none is shown."""
+        """The trust store that certificates are checked against; false if none is shown."""
         if self._transport is not None or urlsplit(self._settings.base_url).scheme != "https":
             return False
         import truststore  # here, because it is needed once there is something to ask over TLS

@@ -65,7 +65,7 @@ def read_body(content: bytes) -> ErrorBody:
 
 
 def word_of(value: Any, limit: int) -> str:
-    """Return a text, or a whole number as text; whatever else stands where a word belongs is no word."""
+    """Return a text, or a whole number as text; anything else in the place of a word is none."""
     known = isinstance(value, str | int) and not isinstance(value, bool)
     return clean(str(value), limit) if known else ""
 

@@ -173,7 +173,7 @@ def _record(value: Any) -> Any:
 
 
 def _cursor(value: Any) -> Any:
-    # Strict where there is one: a cursor that is not understood must not look like the end.
+    # Strict if there is one: a cursor that is not understood must not look like the end.
     return "" if value is None else value
 
 

@@ -45,7 +45,7 @@ def proves_nothing_started(status: int, content: bytes) -> bool:
 
 
 def _speaks_of_earlier_work(texts: list[str]) -> bool:
-    # One word alone is a code that stands where a text belongs.
+    # One word alone is a code in the place of a text.
     lone = _split(text for text in texts if " " not in text.strip())
     said = " ".join(word.lower() for text in texts for word in _WORD.findall(text))
     return not lone.isdisjoint(_OF_EARLIER_WORK) or _EARLIER_WORK_IN_TEXT.search(said) is not None

@@ -1,6 +1,6 @@
 """The proxy that the user's environment names for an address. Pure: the environment's words are an argument.
 
-httpx reads the same variables, and fails at the first entry of NO_PROXY that it cannot read, even where no proxy is
+httpx reads the same variables, and fails at the first entry of NO_PROXY that it cannot read, even if no proxy is
 set. Here such an entry is left out.
 """
 

@@ -31,7 +31,7 @@ class RateBudget:
     """The requests of one key: every one is recorded, only looks at runs ("polls") are delayed.
 
     Moments are seconds on one clock that never goes back. In any 61 s at most 24 polls go out,
-    and fewer where other calls have used more than the 6 requests held back for them, so that all
+    and fewer if other calls have used more than the 6 requests held back for them, so that all
     together stay within 30. A fixed 60 s window of the API lies inside one of ours, however it is
     aligned. Runs started in a burst count on top of the 6: their user has other calls to make.
 
@@ -45,7 +45,7 @@ class RateBudget:
         budget.release(run)                      # when the run has ended or nobody watches
 
     A last look is `LAST_LOOK_BEFORE_END` before a call's wait ends. A call whose wait ends
-    without one answers with what the last look told. Every other request is recorded with
+    without one answers with what the last look showed. Every other request is recorded with
     `record(now())` as it is sent, after `interactive_wait`; one that starts a run says so.
     """
 
@@ -67,11 +67,11 @@ class RateBudget:
             self._note_look(run, now)
 
     def block(self, until: float) -> None:
-        """The API answered 429: nothing is sent before `until`."""
+        """Send nothing before `until`, because the API answered 429."""
         self._blocked_until = max(self._blocked_until, until)
 
     def interactive_wait(self, now: float) -> float:
-        """Seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
+        """Return the seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
         return max(self._blocked_until - now, 0.0)
 
     def watch(self, run: str, started: float, last_looks: Iterable[float] = ()) -> None:
@@ -85,11 +85,11 @@ class RateBudget:
         known.last_looks = sorted(at for at in last_looks if at > served)
 
     def release(self, run: str) -> None:
-        """Nobody watches `run` now: its reservations are free again."""
+        """Free the reservations of `run`, which nobody watches now."""
         self._watches.pop(run, None)
 
     def poll_at(self, run: str, wanted: float, now: float) -> float:
-        """When the poller of the watched `run` may look, which its schedule wants at `wanted`.
+        """Return the moment at which the poller of the watched `run` may look; its schedule wants it at `wanted`.
 
         A moment up to `now`: look at once. A later one: sleep until then and ask again, with the
         same `wanted`. A last look comes at its moment even if `wanted` is later.
@@ -118,7 +118,7 @@ class RateBudget:
         return self._looked.get(run, self._watches[run].started)
 
     def _room(self, at: float) -> int:
-        """Polls that could still go out at `at`, if nothing else is sent until then."""
+        """Return how many polls could still go out at `at`, if nothing else is sent until then."""
         since = at - WINDOW_SECONDS
         polls, starts, calls = (
             len(moments) - bisect_right(moments, since)
@@ -128,7 +128,7 @@ class RateBudget:
         return REQUESTS_PER_MINUTE - max(HELD_BACK, calls + among) - (starts - among) - polls
 
     def _reserved(self, now: float) -> list[tuple[float, str]]:
-        """The looks promised to runs, by moment, as far as they fit; the longest unseen goes first.
+        """Return the looks promised to runs, by moment, as far as they fit; the longest unseen goes first.
 
         That is every call's last look, and one at once for a run that nobody has looked at for a
         whole window: most likely it has ended by now.
@@ -151,7 +151,7 @@ class RateBudget:
         return reserved
 
     def _ordinary(self, run: str, wanted: float, now: float, reserved: list[float]) -> float:
-        """When `run` may be looked at from what the reserved last looks leave over."""
+        """Return the moment at which `run` may be looked at from what the reserved last looks leave over."""
         if wanted > now:
             return wanted
         rooms = [self._room(moment) - used for used, moment in enumerate(reserved, start=1)]
@@ -161,7 +161,7 @@ class RateBudget:
         return min(max(self._paced(run, now), now), now + ASK_AGAIN)
 
     def _paced(self, run: str, now: float) -> float:
-        """The moment from which `run` may use its fair share of what is left of the minute.
+        """Return the moment from which `run` may use its fair share of what is left of the minute.
 
         The share is spread evenly over the square root of the run's age, close to the best
         spacing for runs of unknown length. One run alone needs 0.31 of a root per look.

@@ -1,4 +1,4 @@
-"""The body of an answer: decoded within bounds, and read once more where a text in it is damaged."""
+"""The body of an answer: decoded within bounds, and read once more if a text in it is damaged."""
 
 import json
 import re
@@ -139,7 +139,7 @@ def _without_halves(value: Any) -> Any:
 def workflow_id_in(content: bytes) -> str | None:
     """Return the id of the workflow that a body names, whatever else of it cannot be read.
 
-    It is looked for at the top and in the wrappers of errors. Where the body is no JSON, because it was cut off
+    It is looked for at the top and in the wrappers of errors. If the body is no JSON, because it was cut off
     for instance, a member of that name counts wherever it stands, if there are no two different ones.
     """
     try:

@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 4
 def may_resend(error: ApiError, *, spends: bool) -> bool:
     """Return whether the request that met `error` may be sent once more.
 
-    A request that spends is repeated only where it was certainly not processed: a connection that never
+    A request that spends is repeated only if it was certainly not processed: a connection that never
     opened, 429, and 503 marked retryable (money rule 4). An answer that cannot be read is not asked for
     again at once: a proxy's page, a redirect or an answer of 8 MiB comes back the same.
     """
@@ -31,7 +31,7 @@ def may_resend(error: ApiError, *, spends: bool) -> bool:
 
 
 def wait_before(attempt: int, error: ApiError, *, patience: float, chance: float) -> float | None:
-    """Seconds to wait before attempt number `attempt` (2 is the first repeat), or None to give up.
+    """Return the seconds to wait before attempt number `attempt` (2 is the first repeat), or None to give up.
 
     `patience` is how many seconds the caller can still wait, `chance` a draw from [0, 1): exponential
     backoff with full jitter, unless the API said how long.

@@ -232,12 +232,12 @@ class WorkflowStatus(Received):
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended, in whichever way."""
+        """True if the run has ended, in whichever way."""
         return self.status.casefold() in TERMINAL_STATUSES
 
     @property
     def under_review(self) -> bool:
-        """Whether a failed run's refund is still being decided: then nothing has been refunded yet."""
+        """True if the refund of a failed run is still being decided: nothing has been refunded yet."""
         return self.refund_status == "pending_review"
 
 

@@ -1,4 +1,4 @@
-"""`cleanlist-mcp config`: how each client is told to start this server, as a snippet or an install link.
+"""`cleanlist-mcp config`: the snippet or install link by which each client starts this server.
 
 A snippet never holds a key, only `PLACEHOLDER`, which the server recognises as no key at all.
 """
@@ -41,7 +41,7 @@ Writer = Callable[[Sequence[str], Mapping[str, str]], str]
 
 @dataclass(frozen=True)
 class Client:
-    """One client: where the snippet goes, what writes it, and the install link if the client has one."""
+    """One client: the place of the snippet, its writer, and the install link if the client has one."""
 
     place: str
     write: Writer
@@ -49,14 +49,14 @@ class Client:
 
 
 def main(client: str, *, sandbox: bool = False) -> int:
-    """Print what `client` has to be given to start this installation; stdout holds nothing else."""
+    """Print the snippet by which `client` starts this installation; stdout holds nothing else."""
     words = running_command()
     if not words:
         sys.stderr.write(_NOT_HERE_FOR_LONG)
         return 1
     text = snippet(client, command=words, sandbox=sandbox)
     sys.stdout.write(text + "\n")
-    sys.stdout.flush()  # nothing is said about a snippet that did not come out
+    sys.stdout.flush()  # no word about a snippet that did not come out
     sentences = (
         f"Goes to: {CLIENTS[client].place}.",
         _about_the_file(text),
@@ -70,7 +70,7 @@ def main(client: str, *, sandbox: bool = False) -> int:
 
 
 def snippet(client: str, *, command: Sequence[str], sandbox: bool = False) -> str:
-    """What `client` has to be given, ready to paste; the key in it is a placeholder.
+    """Return the snippet for `client`, ready to paste; the key in it is a placeholder.
 
     `command` is the program and its arguments. With `sandbox`, the server runs on made-up data and needs no key.
     """
@@ -78,7 +78,7 @@ def snippet(client: str, *, command: Sequence[str], sandbox: bool = False) -> st
 
 
 def install_link(client: str, *, command: Sequence[str], sandbox: bool = False) -> str | None:
-    """An address that adds the same server when it is opened, or None for a client without one.
+    """Return an address that adds the same server when it is opened, or None for a client without one.
 
     It holds a path of this machine, so it is opened by the client itself and passes through no website.
     """
@@ -87,7 +87,7 @@ def install_link(client: str, *, command: Sequence[str], sandbox: bool = False) 
 
 
 def running_command() -> tuple[str, ...]:
-    """The words that start this very installation; none where it would be gone tomorrow.
+    """Return the words that start this very installation; none if it would be gone tomorrow.
 
     Clients with a window do not see a terminal's PATH, so the program is named by its whole path.
     """
@@ -100,7 +100,7 @@ def running_command() -> tuple[str, ...]:
 
 
 def _uvx_command() -> tuple[str, ...]:
-    """uvx with the source that it was given; never the bare name, which is not on the package index: whoever
+    """Return uvx with the source that it was given; never the bare name, which is not on the package index: whoever
     registered it there would be given the keys of our users."""
     try:
         recorded = json.loads(distribution("cleanlist-mcp").read_text("direct_url.json") or "{}")
@@ -116,12 +116,12 @@ def _uvx_command() -> tuple[str, ...]:
 
 
 def shell_line(words: Sequence[str], *, windows: bool = os.name == "nt") -> str:
-    """`words` as one line that this system's shell takes apart into the same words."""
+    """Return `words` as one line that this system's shell takes apart into the same words."""
     return " ".join(map(_windows_word, words)) if windows else shlex.join(words)
 
 
 def _windows_word(word: str) -> str:
-    """`word`, in quotes where PowerShell or cmd could see more than a word in it."""
+    """Return `word`, in quotes if PowerShell or cmd could see more than a word in it."""
     if re.fullmatch(r"[\w.:\\/=-]+", word):
         return word
     # Backslashes are themselves, except before a quote.
@@ -133,11 +133,11 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
 
 
 def _about_the_file(text: str) -> str:
-    """A JSON file may have the snippet's outer keys already, and must not have them twice."""
+    """Return a note on the snippet's outer keys: a JSON file may have them already, and must not have them twice."""
     if not text.startswith("{"):
         return ""
     keys = " or ".join(f'"{key}"' for key in json.loads(text))
-    return f"Where the file already has {keys}, add only the entry inside it."
+    return f"If the file already has {keys}, add only the entry inside it."
 
 
 def _about_the_key(client: str, *, sandbox: bool) -> str:
@@ -151,7 +151,7 @@ def _server(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, A
 
 
 def _under(key: str) -> Writer:
-    """The JSON file in which servers stand under `key`."""
+    """Return a writer of the JSON file in which servers stand under `key`."""
 
     def write(words: Sequence[str], environment: Mapping[str, str]) -> str:
         return json.dumps({key: {NAME: _server(words, environment)}}, indent=2, ensure_ascii=False)
@@ -195,7 +195,7 @@ def _vscode_link(words: Sequence[str], environment: Mapping[str, str]) -> str:
 def _vscode_entry(
     words: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """What is asked for, and the server: VS Code asks for the key once and keeps it in the system's own store."""
+    """Return the inputs and the server: VS Code asks for the key once and keeps it in the system's own store."""
     filled = {
         name: "${input:cleanlist_api_key}" if value == PLACEHOLDER else value
         for name, value in environment.items()

@@ -185,7 +185,7 @@ def _progress() -> ProgressFnT:
 
 
 def _details(answer: dict[str, Any]) -> list[str]:
-    """The few members that are worth a line of their own."""
+    """Return the few members that deserve a line of their own."""
     lines = []
     person = answer.get("person")
     if person:

@@ -41,7 +41,7 @@ def main() -> None:
 def _ended(arguments: argparse.Namespace) -> int:
     """Return the status of a command, or of serving, which looks after its own output once it has one."""
     serving = arguments.command is None
-    # Python has no stream where a shell closed one (>&-).
+    # Python has no stream if a shell closed it (>&-).
     if sys.stdout is None or (serving and sys.stdin is None):
         _complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
         return 1
