@@ -1,18 +1,17 @@
-"""The arguments of a call as given: names that no tool knows, values out of all proportion, damaged text; and what is
-wrong with one, in words that repeat no value."""
+"""The arguments of a call as given: names that no tool knows, values out of all proportion, damaged text. Pure."""
 
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.people.identity import MAX_CELL
 from cleanlist_mcp.secrecy import holds_secret
 from cleanlist_mcp.server.reading import means_nothing
+from cleanlist_mcp.server.wrong_arguments import LONGEST_NAME, refusal, resembled, unknown, words_of
 from cleanlist_mcp.text import clean
 
 LARGEST_ARGUMENTS = 1_000_000
@@ -20,9 +19,6 @@ LARGEST_ARGUMENTS = 1_000_000
 
 LONGEST_TEXT = 10_000
 """Characters of a single text that is looked at at all; the longest one that a tool takes has fewer."""
-
-LONGEST_NAME = 60
-"""Characters of the longest name that is taken for another one's misspelling."""
 
 LONGEST_LIST, LONGEST_ID = 400, 600
 """Characters of the longest list_id, twice as many as a list's name may have, and of the longest other id: generous,
@@ -60,14 +56,6 @@ ALSO_CALLED: Mapping[str, Mapping[str, str]] = {
 }
 """By tool: the API's own name of an argument, and ours."""
 
-# One thing that the tools name differently, or that people call so.
-_SIBLINGS: Mapping[str, Sequence[str]] = {
-    "enrichment_type": ("scope",),
-    "type": ("scope",),
-    "name": ("list_id", "query"),
-    "list_name": ("list_id", "query", "name"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
@@ -87,11 +75,11 @@ def sift(tool: str, given: Mapping[str, Any], known: Sequence[str], *, reads: bo
             spends, for all others that no host adds.
     """
     named = _by_our_names(tool, given)
-    unknown = [name for name in named if name not in known and not _is_added_by_host(name)]
-    refused = [name for name in unknown if not reads or _matters(name, known)]
+    others = [name for name in named if name not in known and not _is_added_by_host(name)]
+    refused = [name for name in others if not reads or _matters(name, known)]
     if refused:
-        raise _refusal([_unknown(name, known) for name in refused])
-    ignored = [clean(name, LONGEST_NAME) or "a name that cannot be shown" for name in unknown]
+        raise refusal([unknown(name, known) for name in refused])
+    ignored = [clean(name, LONGEST_NAME) or "a name that cannot be shown" for name in others]
     return Sifted(
         {name: value for name, value in named.items() if name in known}, tuple(dict.fromkeys(ignored))
     )
@@ -151,12 +139,9 @@ def check_required(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> N
         name for name in schema.get("required", ()) if name in arguments and means_nothing(arguments[name])
     ]
     if missing:
-        refusal = _refusal([{"field": name, "problem": _GIVEN_AS_NOTHING} for name in missing])
-        raise InvalidArguments(
-            refusal.message,
-            _QUOTE_FIRST if "quote_id" in missing else refusal.next_step,
-            field_errors=refusal.field_errors,
-        )
+        error = refusal([{"field": name, "problem": _GIVEN_AS_NOTHING} for name in missing])
+        next_step = _QUOTE_FIRST if "quote_id" in missing else error.next_step
+        raise InvalidArguments(error.message, next_step, field_errors=error.field_errors)
 
 
 _QUOTE_FIRST = "Call estimate for this list and scope, and use the list_id and quote_id that it returns."
@@ -190,28 +175,6 @@ def _is_misread(text: str) -> bool:
     return False
 
 
-def invalid_arguments(error: ValidationError, schema: Mapping[str, Any]) -> InvalidArguments:
-    """Return the error for arguments that validation refused, in words that repeat no value."""
-    return _refusal(
-        [
-            _field_error(item["type"], _named(schema, item["loc"]), item["msg"])
-            | _hint_inside(item["type"], item["loc"], schema)
-            for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
-            if item["type"]
-            != "none_required"  # null is the other way to leave an argument out, and not published
-        ]
-    )
-
-
-def _refusal(fields: list[dict[str, str]]) -> InvalidArguments:
-    named = "; ".join(dict.fromkeys(field["field"] for field in fields[:20]))
-    return InvalidArguments(
-        f"Wrong arguments: {named}.",
-        "Correct them as field_errors says, then call again.",
-        field_errors=fields[:20],
-    )
-
-
 def _by_our_names(tool: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with the API's names replaced by ours, if ours is left out or has the same value."""
     named = dict(given)
@@ -224,62 +187,21 @@ def _by_our_names(tool: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _matters(name: str, known: Sequence[str]) -> bool:
-    return _holds_back(name) or _resembled(name, known) is not None
+    return _holds_back(name) or resembled(name, known) is not None
 
 
 def _holds_back(name: str) -> bool:
-    words = _words(name)
+    words = words_of(name)
     return not HOLDING_BACK.isdisjoint(_in_both_numbers(words)) or "ids" in words
 
 
 def _is_added_by_host(name: str) -> bool:
-    added = name in _ADDED_AS_THEY_ARE or not ADDED_BY_HOSTS.isdisjoint(_in_both_numbers(_words(name)))
+    added = name in _ADDED_AS_THEY_ARE or not ADDED_BY_HOSTS.isdisjoint(_in_both_numbers(words_of(name)))
     return added and not _holds_back(name)
-
-
-def _words(name: str) -> list[str]:
-    """Return the words of a name, split at signs and at capitals: toolCallId, tool-call-id, TOOL_CALL_ID."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return re.findall(r"[^\W_]+", apart.casefold())
 
 
 def _in_both_numbers(words: Sequence[str]) -> list[str]:
     return [*words, *(word.removesuffix("s") for word in words)]
-
-
-def _unknown(name: str, known: Sequence[str]) -> dict[str, str]:
-    shown = clean(name, LONGEST_NAME) or "arguments"
-    return {"field": shown, "problem": f"is no argument of this tool; {_hint(name, known)}"}
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    if name in ("name", "full_name") and "first_name" in known:
-        return "split it into first_name and last_name"
-    if name == "person_id" and not {"first_name", "people"}.isdisjoint(known):
-        return "ids cannot be imported; enrich_person takes them"
-    if name == "csv_path":
-        return "files are read only if the user sets CLEANLIST_CSV_DIR"
-    near = _resembled(name, known) or _nearest(name, known)
-    return f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
-
-
-def _resembled(name: str, known: Sequence[str]) -> str | None:
-    """Return the known name that was clearly meant: another word for it, its misspelling, or a part of it."""
-    for sibling in _SIBLINGS.get(name, ()):
-        if sibling in known:
-            return sibling
-    words = _words(name)
-    if not words or len(name) > LONGEST_NAME:
-        return None
-    alike = get_close_matches("_".join(words), known, n=1, cutoff=0.75)
-    partly = [item for item in known if set(words) <= set(item.split("_"))]
-    return next(iter(alike + partly), None)
-
-
-def _nearest(name: str, known: Sequence[str]) -> str | None:
-    words = _words(name[:LONGEST_NAME])
-    near = get_close_matches("_".join(words), known, n=1, cutoff=0.5)
-    return next(iter(near + [item for item in known if not set(words).isdisjoint(item.split("_"))]), None)
 
 
 def _texts(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -296,59 +218,3 @@ def _texts(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 waiting += [*item, *item.values()]
             elif isinstance(item, list):
                 waiting += item
-
-
-def _field_error(kind: str, location: tuple[int | str, ...], message: str) -> dict[str, str]:
-    field = clean(_place(location), LONGEST_NAME) or "arguments"
-    if kind == "list_type":
-        return {"field": field, "problem": "is no list of records, or broken JSON"}
-    if kind == "too_long" and location == ("people",):
-        return {"field": field, "problem": "takes at most 500 people a call; send the rest in another"}
-    if kind in ("model_type", "model_attributes_type"):
-        return {"field": field, "problem": 'is no record; give an object such as {"email": "…"}'}
-    return {"field": field, "problem": _decapitalised(message)}
-
-
-def _hint_inside(kind: str, location: tuple[int | str, ...], schema: Mapping[str, Any]) -> dict[str, str]:
-    """Return the problem of a field that records do not have."""
-    if kind != "extra_forbidden":
-        return {}
-    known = _known_at(schema, location)
-    kind_of_name = "field of a person" if len(location) > 1 else "argument of this tool"
-    return {"problem": f"is no {kind_of_name}; {_hint(str(location[-1]), known)}"}
-
-
-def _named(schema: Mapping[str, Any], location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Return `location` without pydantic's names for the arms of a union, which nobody outside knows."""
-    named: list[int | str] = []
-    for part in location:
-        node = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
-        if node is None:
-            # What the schema does not know is an unknown argument where names are expected, else an arm.
-            return (*named, part) if "properties" in schema else tuple(named)
-        named.append(part)
-        schema = node
-    return tuple(named)
-
-
-def _known_at(schema: Mapping[str, Any], location: tuple[int | str, ...]) -> list[str]:
-    """Return the names that the schema knows where `location` points."""
-    for part in location[:-1]:
-        schema = (
-            schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
-        )
-    return list(schema.get("properties", {}))
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """Return an argument's name; inside a list, the row and the field, counted from 1 as in all answers."""
-    rows = [part for part in location if isinstance(part, int)]
-    if not rows:
-        return ".".join(str(part) for part in location)
-    inside = "" if isinstance(location[-1], int) else f", {location[-1]}"
-    return f"row {rows[0] + 1}{inside}"
-
-
-def _decapitalised(message: str) -> str:
-    # pydantic's wording names types and bounds, never the value.
-    return message[:1].lower() + message[1:200]

@@ -24,10 +24,11 @@ from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.secrecy import blot_all, keep
 from cleanlist_mcp.server import boundary, prompts, resources
-from cleanlist_mcp.server.arguments import check_size_and_secrets, invalid_arguments
+from cleanlist_mcp.server.arguments import check_size_and_secrets
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.tools import account, enrichment, lists
+from cleanlist_mcp.server.wrong_arguments import invalid_arguments
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import TOOLS, ToolSpec, spec_of, switched_on
