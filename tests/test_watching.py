@@ -13,7 +13,7 @@ from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import NotFound
+from cleanlist_mcp.errors import ApiError, NotFound, RateLimited
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.journal.outcomes import Outcomes
@@ -600,3 +600,28 @@ async def test_two_looks_asked_for_at_once_are_one_and_both_are_answered() -> No
 
     assert slate.looks == 1
     assert [item.status is not None for item in seen] == [True, True]
+
+
+async def test_waits_for_many_unknown_runs_at_once_stay_within_the_minute_of_the_api(world: World) -> None:
+    answers: list[Watched] = []
+    async with world.services() as services, anyio.create_task_group() as calls:
+
+        async def wait(number: int) -> None:
+            answers.append(await services.watcher.watch(f"enrich-unknown-{number}", None, 20))
+
+        for number in range(100):
+            calls.start_soon(wait, number)
+    asked = [record for record in world.sandbox.requests if "/enrichment/status/" in record.path]
+
+    assert 0 < len(asked) <= 30
+    assert all(isinstance(answer.error, ApiError) for answer in answers)
+    assert sum(isinstance(answer.error, RateLimited) for answer in answers) >= 70
+
+
+async def test_a_wait_for_one_unknown_run_that_is_too_short_for_a_look_gets_one_all_the_same(
+    world: World,
+) -> None:
+    async with world.services() as services:
+        answer = await services.watcher.watch("enrich-unknown", None, 0.1)
+
+    assert isinstance(answer.error, NotFound)

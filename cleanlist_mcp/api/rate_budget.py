@@ -107,6 +107,15 @@ class RateBudget:
         ordinary = self._ordinary(run, wanted, now, kept_free)
         return max(min([*own, ordinary]), self._blocked_until)
 
+    def may_look(self, now: float) -> bool:
+        """Return whether a look that nobody reserved may go out at once."""
+        reserved = len(self._reserved(now))
+        return now >= self._blocked_until and self._room(now) > reserved
+
+    def room_from(self, now: float) -> float:
+        """Return when the next of the requests that were sent leaves the window; `now` if none was."""
+        return max(min((at for at in self._expiries() if at > now), default=now), self._blocked_until)
+
     def _note_look(self, run: str, now: float) -> None:
         oldest = now - REMEMBERED_SECONDS
         self._looked = {name: at for name, at in self._looked.items() if at > oldest}
@@ -143,11 +152,15 @@ class RateBudget:
                 wishes.append((before, max(at, now), run))
                 before = at
         rooms = {at: self._room(at) for _, at, _ in wishes}
+        most = max(rooms.values(), default=0)
         reserved: list[tuple[float, str]] = []
         for _, at, run in sorted(wishes):
-            trial = sorted([*reserved, (at, run)])
-            if all(rooms[moment] > earlier for earlier, (moment, _) in enumerate(trial)):
-                reserved = trial
+            if len(reserved) >= most:
+                break
+            place = bisect_right(reserved, (at, run))
+            later = enumerate(reserved[place:], start=place + 1)
+            if rooms[at] > place and all(rooms[moment] > earlier for earlier, (moment, _) in later):
+                reserved.insert(place, (at, run))
         return reserved
 
     def _ordinary(self, run: str, wanted: float, now: float, reserved: list[float]) -> float:

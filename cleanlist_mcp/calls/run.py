@@ -118,11 +118,7 @@ class RunFollower:
     async def _look(self, run: Run | None, wanted: str, wait_seconds: int) -> Watched:
         since = run.started_at if run else None
         seconds = 0.0 if run is not None and run.state == "finished" else self._room(wait_seconds)
-        watched = await self._watch(wanted, since, seconds)
-        if run is None and watched.status is None and watched.error is None:
-            # The wait had no room for a check of its own.
-            return await self._call.services.watcher.watch(wanted, None, 0)
-        return watched
+        return await self._watch(wanted, since, seconds)
 
     async def _watch(self, workflow_id: str, since: float | None, seconds: float) -> Watched:
         return await self._call.services.watcher.watch(workflow_id, since, seconds, self._call.on_change)

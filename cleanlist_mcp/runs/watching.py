@@ -133,7 +133,24 @@ class Watcher:
         finally:
             del poller.last_looks[ticket]
             self._replan(poller)
+        if refusal is None and poller.status is None and poller.error is None and not poller.known:
+            refusal = await self._look_at_unknown(poller)
         return Watched(poller.status, refusal or poller.error)
+
+    async def _look_at_unknown(self, poller: _Poller) -> ApiError | None:
+        """Look once at a run that nothing is known of, because its wait had no room for a look of its own.
+
+        Returns the refusal if there is no room now either: many such waits at once would use up the API's minute.
+        """
+        while poller.looking:
+            await poller.looked.wait()
+        if poller.status is not None or poller.error is not None:
+            return None  # another call has asked meanwhile
+        now = self._clock.monotonic()
+        if not self._budget.may_look(now):
+            return held_back(self._budget.room_from(now) - now)
+        await self._look(poller, poll=True)
+        return None
 
     def _poller(self, workflow_id: str, started_at: float | None) -> _Poller:
         poller = self._pollers.get(workflow_id)
