@@ -472,7 +472,7 @@ async def test_a_wrong_setting_is_one_line_and_status_2(tmp_path: Path) -> None:
 
 STRAY_PRINTS = """
 import os, sys
-from cleanlist_mcp import cli
+from cleanlist_mcp.cli import main as cli
 from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.server.stdio import serve
 
@@ -512,7 +512,7 @@ class Broken:
         raise RuntimeError("a defect at import")
 
 mcp.server.MCPServer = Broken
-from cleanlist_mcp import cli
+from cleanlist_mcp.cli import main as cli
 sys.argv = ["cleanlist-mcp"]
 cli.main()
 """
@@ -566,7 +566,7 @@ async def test_a_line_of_50_megabytes_is_answered_and_does_not_stop_it(tmp_path:
         await wire.send(b"x" * 50_000_000)
         await wire.send(call("big", "find_lists", query="x" * 50_000_000))
         big = await wire.answer("big")
-        assert json.loads(big["result"]["content"][0]["text"])
+        assert big["result"]["isError"] and "far longer" in big["result"]["content"][0]["text"]
         assert (await wire.ask("after", "ping"))["result"] == {}
         assert await wire.end() == 0
 
