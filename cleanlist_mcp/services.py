@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.links import api_of
@@ -54,6 +55,10 @@ class Services:
         folder = None if self.settings.sandbox else self.settings.state_dir
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
         return open_journal(folder, self.clock, api_of(self.settings.base_url), key)
+
+    @cached_property
+    def exclusion_file(self) -> ExclusionFile | None:
+        return None if self.settings.exclude_file is None else ExclusionFile(self.settings.exclude_file)
 
     @cached_property
     def watcher(self) -> Watcher:

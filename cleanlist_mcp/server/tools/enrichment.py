@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 from cleanlist_mcp.answers.estimate import list_estimate, people_estimate
 from cleanlist_mcp.answers.run import not_started
 from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
+from cleanlist_mcp.calls.exclusions import require_allowed
 from cleanlist_mcp.calls.person import aim, into, label, read_person
 from cleanlist_mcp.calls.quotes import KnownQuote, Quotes
 from cleanlist_mcp.calls.run import RunFollower
@@ -109,6 +110,7 @@ async def enrich_person(
         company_name=company_name,
         domain=domain,
     )
+    await require_allowed(call, person)
     await Quotes(call).require_usable_journal()
     target = await aim(call, person, scope, list_id)
     started = await call.services.workflows.start_person(

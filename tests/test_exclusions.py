@@ -1,0 +1,120 @@
+"""Do not contact: whom the user's file names is left alone at every door."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cleanlist_mcp.errors import Excluded
+from cleanlist_mcp.imports.exclusion_file import ExclusionFile
+from cleanlist_mcp.people.exclusions import Exclusions
+from tests.support import World
+
+FILE = """# never again
+kim@fable.example
+@tale.example
+saga.example
+https://www.linkedin.com/in/ada-fable/
+Fable, Tale & Co. KG   # our lawyers
+"""
+
+
+def read(path: Path, text: str) -> Exclusions:
+    path.write_text(text, "utf-8")
+    return ExclusionFile(path).current()
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"email": "Kim@Fable.example"},
+        {"email": "anybody@tale.example"},
+        {"email": "anybody@mail.saga.example"},
+        {"domain": "https://www.saga.example/about"},
+        {"linkedin_url": "linkedin.com/in/Ada-Fable?trk=x"},
+        {"company_name": "FABLE, TALE & CO"},
+    ],
+)
+def test_an_entry_covers_every_spelling_of_what_it_names(tmp_path: Path, who: dict[str, str]) -> None:
+    assert read(tmp_path / "file.txt", FILE).covers(**who)
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {},
+        {"email": "kim2@fable.example"},
+        {"email": "kim@notsaga.example"},
+        {"domain": "fable.example"},
+        {"linkedin_url": "linkedin.com/in/ada-fable-2"},
+        {"company_name": "Fable"},
+    ],
+)
+def test_nobody_else_is_covered(tmp_path: Path, who: dict[str, str]) -> None:
+    assert not read(tmp_path / "file.txt", FILE).covers(**who)
+
+
+def test_a_table_excludes_by_every_column_and_takes_no_persons_name_for_a_company(tmp_path: Path) -> None:
+    text = "First name;Last name;E-mail;Company;Website\nAda;Fable;ada@fable.example;Tale GmbH;saga.example\n"
+
+    found = read(tmp_path / "file.csv", text)
+
+    assert found.covers(email="ada@fable.example")
+    assert found.covers(company_name="Tale")
+    assert found.covers(domain="saga.example")
+    assert not found.covers(company_name="Ada") and not found.covers(company_name="Fable")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("kim@fable.example\n\n12345\n", "line 3"), ("# people\nkim@fable\n", "line 2")]
+)
+def test_a_line_that_is_none_of_the_kinds_is_named(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(Excluded) as refused:
+        read(tmp_path / "file.txt", text)
+
+    assert line in refused.value.message
+    assert "kim" not in refused.value.message
+
+
+def test_a_file_that_had_entries_and_is_empty_now_is_refused_and_an_empty_one_excludes_nobody(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("", "utf-8")
+    file = ExclusionFile(path)
+    assert not file.current()
+
+    path.write_text("kim@fable.example", "utf-8")
+    assert file.current().covers(email="kim@fable.example")
+    path.write_text("# nobody", "utf-8")
+    for _ in range(2):
+        with pytest.raises(Excluded, match="empty now"):
+            file.current()
+
+
+async def test_whoever_is_excluded_is_not_enriched_alone_and_nothing_is_sent(
+    world: World, era: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("fable.example", "utf-8")
+    people: list[dict[str, Any]] = [
+        {"email": "ada@fable.example"},
+        {"first_name": "Ada", "last_name": "Fable", "domain": "mail.fable.example"},
+    ]
+    async with world.connect(era, exclude_file=path) as session:
+        errors = [await session.error("enrich_person", **person) for person in people]
+        assert world.sandbox.requests == []
+        path.write_text("tale.example", "utf-8")
+        report = await session.call("enrich_person", **people[0])
+
+    assert {(error["code"], error["charged"]) for error in errors} == {("excluded", "no")}
+    assert report["workflow_id"]
+
+
+async def test_while_the_file_cannot_be_read_nothing_is_spent(world: World, tmp_path: Path) -> None:
+    async with world.connect(exclude_file=tmp_path / "gone.txt") as session:
+        error = await session.error("enrich_person", email="ada@fable.example")
+
+    assert (error["code"], error["charged"]) == ("excluded", "no")
+    assert "cannot be read" in error["message"]
+    assert world.sandbox.requests == []
