@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from client_runs import pages, pins, scenes
+from client_runs.matrix import TOOLS
 from client_runs.scripted_model import Call, Read, ScriptedModel
-
-from cleanlist_mcp.toolset import CORE, LISTS
 
 PAGES = pages.pages()
 CLIENTS_PAGE = (pages.ROOT / "docs" / "clients.md").read_text("utf-8")
+README = (pages.ROOT / "README.md").read_text("utf-8")
 PINNED = dict(pins.split(package) for client in pins.CLIENTS for package in client.packages)
 
 
@@ -63,11 +63,12 @@ def test_the_pages_install_the_versions_that_the_matrix_tries(page: pages.Page) 
     assert {name: installed[name] for name in common} == {name: PINNED[name] for name in common}
 
 
-def test_pages_name_only_tools_that_exist(page: pages.Page) -> None:
-    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", page.text))
+def test_pages_name_only_tools_and_settings_that_exist(page: pages.Page) -> None:
+    tools = set(re.findall(r"`((?:enrich|find|get|workflow)_[a-z]+)`", page.text)) - {"get_tools"}
+    settings = set(re.findall(r"CLEANLIST_[A-Z_]+", page.text))
 
-    assert {name for name in named if name in {*CORE, *LISTS}} >= {"enrich_list", "workflow_status"}
-    assert not {name for name in named if name.startswith(("enrich_", "get_l", "find_"))} - {*CORE, *LISTS}
+    assert {"enrich_list", "workflow_status"} <= tools <= TOOLS
+    assert all(f"| `{name}` |" in README for name in settings)
 
 
 def test_a_page_without_a_named_program_is_refused(tmp_path: Path) -> None:

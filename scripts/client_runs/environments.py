@@ -10,7 +10,7 @@ from pathlib import Path
 
 from client_runs.pins import DRIVERS, Client
 
-INSTALLING = 300.0
+INSTALLING = 600.0
 """Seconds that an installation may take."""
 
 

@@ -13,6 +13,9 @@ from cleanlist_mcp.cli import client_config
 from client_runs import environments
 from client_runs.pins import HOSTS
 
+TRIES = 3
+"""Gemini CLI's own check gives up after a few seconds, and a busy machine starts more slowly than that."""
+
 
 class Misread(Exception):
     """A client that does not take the snippet; its text is what the client printed."""
@@ -74,7 +77,10 @@ def codex(host: Host) -> str:
 def gemini(host: Host) -> str:
     """Put the settings file in place, and ask Gemini CLI for its own check of the connection."""
     host.write(".gemini/settings.json", "gemini")
-    listed = host.run(["gemini", "mcp", "list"])
+    for _ in range(TRIES):
+        listed = host.run(["gemini", "mcp", "list"])
+        if "Connected" in listed:
+            break
     expect("Connected" in listed and str(host.server) in listed, listed)
     return "reads the settings file and connects"
 
