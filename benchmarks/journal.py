@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import cast
 
 import anyio
+from anyio.abc import TaskGroup
+from pydantic import SecretStr
 
-from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.calls.run import status
+from cleanlist_mcp.clock import Deadline, SystemClock
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.opening import open_journal
@@ -30,6 +33,11 @@ from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.sandbox.app import transport
+from cleanlist_mcp.sandbox.state import Sandbox
+from cleanlist_mcp.server.tools import account
+from cleanlist_mcp.services import Services
+from cleanlist_mcp.settings import Settings
 
 OLDER = 10_000
 ROUNDS = 200
@@ -70,7 +78,11 @@ def print_growth(sizes: dict[int, dict[str, float]]) -> None:
 
 async def measured(folder: Path) -> dict[str, tuple[float, float]]:
     """Return the median and the 95th percentile of each step, in milliseconds."""
-    disk = await filled(folder, OLDER)
+    disk = open_journal(folder, SystemClock(), "api", "key")
+    await paid(disk)
+    await disk.close()
+    copy_runs_in(folder, OLDER)
+    disk = open_journal(folder, SystemClock(), "api", "key")
     memory = open_journal(None, SystemClock(), "api", "key")
     rows = {
         "paid call: intent, outcome and end, in memory": await timed(lambda number: paid(memory)),
@@ -87,18 +99,33 @@ async def measured(folder: Path) -> dict[str, tuple[float, float]]:
 async def grown(folder: Path, sizes: list[int]) -> dict[int, dict[str, float]]:
     """Return the median of each step over journals of these sizes, in milliseconds."""
     found = {}
+    sandbox = Sandbox(rate_limits=False)
     for size in sizes:
-        journal = await filled(folder / str(size), size)
-        found[size] = {name: (await timed(step))[0] for name, step in steps_over(journal).items()}
-        await journal.close()
+        async with anyio.create_task_group() as tasks:
+            services = services_over(sandbox, folder / str(size), tasks)
+            await paid(services.journal)
+            await services.aclose()
+            copy_runs_in(folder / str(size), size)
+            services = services_over(sandbox, folder / str(size), tasks)
+            found[size] = {name: (await timed(step))[0] for name, step in steps_over(services).items()}
+            await services.aclose()
     return found
 
 
-def steps_over(journal: Journal) -> dict[str, Callable[[int], Awaitable[object]]]:
+def services_over(sandbox: Sandbox, folder: Path, tasks: TaskGroup) -> Services:
+    """Return what a server's tools work with, over a journal on disk."""
+    settings = Settings(api_key=SecretStr(sandbox.key), base_url=sandbox.base_url, state_dir=folder)
+    return Services(settings, SystemClock(), tasks, transport(sandbox))
+
+
+def steps_over(services: Services) -> dict[str, Callable[[int], Awaitable[object]]]:
     """Return the steps that could grow with the journal."""
+    journal = services.journal
     return {
-        "workflow_status without an id (recent)": lambda number: journal.recent(11),
-        "credits_balance (spent)": lambda number: journal.spent(),
+        "workflow_status without an id": lambda number: status(services, "", 0, Deadline(services.clock, 50)),
+        "of that, the recent runs": lambda number: journal.recent(11),
+        "credits_balance": lambda number: account.balance(services),
+        "of that, the sums": lambda number: journal.spent(),
         "a claim": lambda number: claimed(journal),
         "a quote": lambda number: journal.remember_quote(quote(number)),
         "the list of a name": lambda number: journal.list_named("MCP Results"),
@@ -106,17 +133,13 @@ def steps_over(journal: Journal) -> dict[str, Callable[[int], Awaitable[object]]
     }
 
 
-async def filled(folder: Path, count: int) -> Journal:
-    """Open a journal with entries of the last months, as a busy machine has them: one as it is written, then copies."""
-    journal = open_journal(folder, SystemClock(), "api", "key")
-    await paid(journal)
-    await journal.close()
+def copy_runs_in(folder: Path, count: int) -> None:
+    """Make entries of the last months, as a busy machine has them: copies of the one that was written."""
     with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous = OFF")
         with without_indexes(database):
             copy_runs(database, count)
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return open_journal(folder, SystemClock(), "api", "key")
 
 
 @contextmanager

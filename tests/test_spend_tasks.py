@@ -61,8 +61,9 @@ class Bench:
         )
 
     async def all_done(self) -> None:
-        while self.services.workflows._spends.under_way:
-            await checkpoint()
+        with anyio.fail_after(20):
+            while self.services.workflows._spends.under_way:
+                await checkpoint()
 
     def intents(self, kind: str = "person") -> int:
         database = self._engine._database
@@ -240,3 +241,12 @@ async def test_nothing_is_begun_once_the_server_ends(
             await bench.person()
         bench.store.pause = let_others_run
         assert (bench.intents(), bench.requests()) == (0, 0)
+
+
+async def test_a_spend_that_has_ended_is_forgotten(
+    world: World, opened: list[tuple[SuspendingStore, SqliteStore]]
+) -> None:
+    async with bench_in(world, opened) as bench:
+        for who in ("ada", "grace", "ada"):
+            await bench.person(who)
+            assert bench.services.workflows._spends.under_way == 0

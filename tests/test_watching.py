@@ -574,6 +574,8 @@ async def test_the_answers_of_old_runs_are_forgotten_and_watched_runs_are_not() 
         for number in range(REMEMBERED_RUNS + 50):
             await watcher.watch(f"run-{number}", None, 0, ignore)
         before = slate.looks
+        await watcher.watch("watched", None, 0, ignore)
+        assert slate.looks == before  # the run that a call waits for is remembered, however many came since
         await watcher.watch("run-0", None, 0, ignore)
         assert slate.looks == before + 1
         await clock.sleep(60)

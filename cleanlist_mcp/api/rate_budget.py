@@ -46,7 +46,7 @@ class RateBudget:
 
     A last look is `LAST_LOOK_BEFORE_END` before a call's wait ends. A call whose wait ends
     without one answers with what the last look showed. Every other request is recorded with
-    `record(now())` as it is sent, after `interactive_wait`; one that starts a run says so.
+    `record(now())` as it is sent, after `interactive_wait`; one that starts a run is marked.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class RateBudget:
         self._blocked_until = max(self._blocked_until, until)
 
     def interactive_wait(self, now: float) -> float:
-        """Return the seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
+        """Seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
         return max(self._blocked_until - now, 0.0)
 
     def watch(self, run: str, started: float, last_looks: Iterable[float] = ()) -> None:
@@ -85,11 +85,11 @@ class RateBudget:
         known.last_looks = sorted(at for at in last_looks if at > served)
 
     def release(self, run: str) -> None:
-        """Free the reservations of `run`, which nobody watches now."""
+        """Nobody watches `run` now: its reservations are free again."""
         self._watches.pop(run, None)
 
     def poll_at(self, run: str, wanted: float, now: float) -> float:
-        """Return the moment at which the poller of the watched `run` may look; its schedule wants it at `wanted`.
+        """Return when the poller of the watched `run` may look, which its schedule wants at `wanted`.
 
         A moment up to `now`: look at once. A later one: sleep until then and ask again, with the
         same `wanted`. A last look comes at its moment even if `wanted` is later.
@@ -127,7 +127,7 @@ class RateBudget:
         return self._looked.get(run, self._watches[run].started)
 
     def _room(self, at: float) -> int:
-        """Return how many polls could still go out at `at`, if nothing else is sent until then."""
+        """Polls that could still go out at `at`, if nothing else is sent until then."""
         since = at - WINDOW_SECONDS
         polls, starts, calls = (
             len(moments) - bisect_right(moments, since)
@@ -164,7 +164,7 @@ class RateBudget:
         return reserved
 
     def _ordinary(self, run: str, wanted: float, now: float, reserved: list[float]) -> float:
-        """Return the moment at which `run` may be looked at from what the reserved last looks leave over."""
+        """Return when `run` may be looked at from what the reserved last looks leave over."""
         if wanted > now:
             return wanted
         rooms = [self._room(moment) - used for used, moment in enumerate(reserved, start=1)]

@@ -1,1 +1,1 @@
-"""What was started from here, quoted here and added from here: the intent before a request, its outcome after."""
+"""Runs, quotes and imports of this place: the intent before a request, its outcome after."""

@@ -32,12 +32,12 @@ Found = TypeVar("Found")
 
 
 class CallGone(Exception):
-    """The call that wanted a run has ended before its intent was written: nothing is started for it."""
+    """End of a call before the intent of its run was written: nothing is started for it."""
 
 
 @dataclass(frozen=True)
 class PersonWork:
-    """A person to enrich. `marks` are all their identifiers, `into` is what the list of the result is known by."""
+    """Person to enrich. `marks` are all their identifiers, and `into` names the list for the result."""
 
     marks: Marks
     scope: Scope
@@ -50,7 +50,7 @@ class PersonWork:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a claim goes by: the limits, how many seconds its request may be under way, and if its call is still there.
+    """Terms of a claim: the limits, and for how many `seconds` its request may be under way.
 
     `is_wanted` is asked once, when the claim holds the lock and is about to write.
     """
@@ -62,7 +62,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Person:
-    """A run that may be of the person who is asked for, and by what its person is recognised."""
+    """Run that may be of the person who is asked for, and by what its person is recognised."""
 
     row: Row
     run: Run
@@ -109,7 +109,7 @@ class Claims:
 
         async def look(reader: Reader) -> PersonDecision | None:
             known, chosen = await _known_person(reader, context, asked, again=work.again)
-            # What this call says about a person must not be lost: the next one may say that alone.
+            # What this call gives about a person must not be lost: the next one may give that alone.
             return None if chosen is None or _teaches(asked, chosen) else known
 
         return await self._claim(decide, look, row["claim"])
@@ -267,7 +267,7 @@ def _teaches(asked: Marks, known: _Person) -> bool:
 
 
 async def _learn(writer: Writer, context: str, asked: Marks, known: _Person) -> None:
-    """Keep what a call says about a person with the run that is known of them."""
+    """Keep what a call gives about a person with the run that is known of them."""
     if known.marks is None:
         # A damaged row: from now on it ages as an uncertain run.
         await writer.change_run(dict.fromkeys(COLUMNS, object()), known.row)

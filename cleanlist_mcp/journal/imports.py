@@ -1,4 +1,4 @@
-"""Imports into a list and where people stand by them: in it, perhaps in it, or free to be sent. Pure.
+"""Imports into a list, and the people who are in it by them, may be in it, or are free to be sent. Pure.
 
 A person belongs to an import from before it is sent until it was certainly refused, and to one import of a list at
 a time: meanwhile no other sends them there. A person is one or more keyed digests, each of which they are recognised
@@ -38,12 +38,12 @@ class Import:
 
     @property
     def unsettled(self) -> bool:
-        """Whether it is not known if its people are in the list."""
+        """True if it is not known whether its people are in the list."""
         return self.rows_imported is None or self.people is None
 
     @property
     def short(self) -> bool:
-        """Whether the API imported fewer people than were sent."""
+        """True if the API imported fewer people than were sent."""
         return self.rows_imported is not None and self.rows_imported < self.size
 
 

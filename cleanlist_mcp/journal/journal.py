@@ -1,4 +1,4 @@
-"""What was started from here and quoted here: asked for and written down by one account.
+"""The journal of one account: its runs and quotes, asked for and written down.
 
 Everything is engine-neutral: the rules and digests are here, rows and locks belong to the store. Keys and people are
 keyed digests; a label may name a person and their company, so that the user knows the run again, and never carries an
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Journal:
-    """The memory of runs and quotes, seen by one API key; the limits look at all keys.
+    """Memory of runs and quotes, seen by one API key; the limits look at all keys.
 
     `claims` decides about spends, `outcomes` records what became of them, and `imports` keeps who was added to lists.
     While a journal that is there cannot be used, nothing may be spent, because it may know the run already: single

@@ -10,7 +10,7 @@ NOT_YET = -1
 """In place of a count: the outcome is not written yet, or can never be."""
 
 MOST = 10_000
-"""Outcomes that are kept; beyond that the newest are dropped, and their entries say less than is known."""
+"""Outcomes that are kept; beyond that the newest are dropped, and their entries hold less than is known."""
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class LateWrites:
     """Writes outcomes now, or later if that fails.
 
-    Until then an entry says less than is known, and everything that is decided on it is on the safe side.
+    Until then an entry holds less than is known, and everything that is decided on it is on the safe side.
     """
 
     def __init__(self, store: Store) -> None:

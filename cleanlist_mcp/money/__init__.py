@@ -1,1 +1,1 @@
-"""The money rules, pure: what may be spent, and what a repeated call means."""
+"""Money rules, pure: prices, quotes, limits, and the decision about a repeated call."""

@@ -1,4 +1,4 @@
-"""When to look at a run next.
+"""Moments to look at a run.
 
 Pure: the clock and chance are arguments, nothing here waits or sends. The figures come from
 `python -m benchmarks.polling`; docs/polling.md explains them.
@@ -7,7 +7,7 @@ Pure: the clock and chance are arguments, nothing here waits or sends. The figur
 from dataclasses import dataclass, replace
 
 SOONEST = 0.8  # s between looks at a young run; a run that ends at T is to be seen by T + 1 s
-SOONEST_COUNTED = 0.95  # s, where the run reports counts: fewer looks, still inside that second
+SOONEST_COUNTED = 0.95  # s, if the run reports counts: fewer looks, still inside that second
 AGE_SHARE = 0.24  # of the age; a hair under the promised 0.25 T, for timers that ring late
 STEADY = 5.5  # s: the widest gap of a run up to eleven minutes old
 LATE_SHARE = 1 / 120  # of the age, once that is more than STEADY
@@ -20,12 +20,12 @@ WIDEST_COUNTED = 20.0  # s: a person watching a list wants to see it move
 STRAIGHT_TO_END = 5.0  # s: a remainder this short (or AGE_SHARE of the age) is slept through
 PAST_END = 0.25  # s past the predicted end
 OVERDUE_SHARE, OVERDUE_WIDEST = 0.04, 2.0  # of the age, and s: gaps once the end should be there
-SHORTEST_STEP = 0.1  # s: two counts closer than this tell no speed
+SHORTEST_STEP = 0.1  # s: two counts closer than this show no speed
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the looks at one list run have told. Start with `Progress(total=rows)`, rows if known.
+    """Counts that the looks at one list run have shown. Start with `Progress(total=rows)`, rows if known.
 
     Ages are seconds since the run started. `changed_at` is the age of the look that first met
     `processed` (while that is 0, of the latest look), `speed` is rows per second, and rows are
@@ -40,7 +40,7 @@ class Progress:
     base_rows: int = 0
 
     def seen(self, age: float, processed: int | None, total: int | None) -> "Progress":
-        """The progress after one more look at `age`; counts that are missing change nothing."""
+        """Return the progress after one more look at `age`; counts that are missing change nothing."""
         if processed is None or not total or total < 0:
             return self
         if processed <= self.processed:

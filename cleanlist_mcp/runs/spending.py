@@ -30,7 +30,7 @@ SHUTDOWN_SECONDS = 15.0
 """Longest wait for spend requests under way when the server stops."""
 
 START_ROOM = 1.0
-"""Seconds kept at the end of a call to say what became of a start: without a wait for the run, that is little."""
+"""Seconds kept at the end of a call to report what became of a start: without a wait for the run, that is little."""
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class Spends:
 
     @property
     def under_way(self) -> int:
-        """How many spends have not come to their end."""
+        """Number of spends that have not come to their end."""
         return len(self._under_way)
 
     async def close(self) -> None:
@@ -152,7 +152,7 @@ class Spends:
 
 
 class _Spend:
-    """A claim and its request on their way, and what came of them."""
+    """Claim and request of one spend on their way, and what came of them."""
 
     def __init__(self, stop: anyio.Event) -> None:
         """Nothing is begun any more once `stop` is set."""

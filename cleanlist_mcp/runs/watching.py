@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Watched:
-    """What a wait saw last: `status` None means no look succeeded, and `error` why the last one did not."""
+    """Last sight of a wait: `status` is None if no look succeeded, and `error` is why the last one did not."""
 
     status: WorkflowStatus | None
     error: CleanlistError | None
@@ -71,12 +71,12 @@ class _Poller:
 
     @property
     def over(self) -> bool:
-        """Whether looking again would bring nothing: the run has ended, or cannot be asked for."""
+        """True if looking again would bring nothing: the run has ended, or cannot be asked for."""
         return self.given_up or (self.status is not None and self.status.finished)
 
     @property
     def settled(self) -> bool:
-        """Whether the run has ended and its charge is decided: nothing about it will change."""
+        """True if the run has ended and its charge is decided: nothing about it will change."""
         status = self.status
         return (
             status is not None
@@ -112,8 +112,8 @@ class Watcher:
         """Wait up to `seconds` for the end of a run, calling `on_change` at the first look and at each that
         counts more rows than the one before: progress has to grow with every notice (MCP specification).
 
-        `started_at` is in epoch seconds, None where it is not known. Without any wait, the run is looked at
-        once, unless that was done a moment ago. The wait ends early where the API refuses all requests for
+        `started_at` is in epoch seconds, None if it is not known. Without any wait, the run is looked at
+        once, unless that was done a moment ago. The wait ends early if the API refuses all requests for
         longer than it lasts.
         """
         poller = self._poller(workflow_id, started_at)
@@ -182,7 +182,7 @@ class Watcher:
         return poller.error is None and age <= FRESH
 
     async def _wait(self, poller: _Poller, end: float, on_change: OnChange | None) -> ApiError | None:
-        """Wait until the run has ended or `end` has come; the refusal, where the API refuses everything until then."""
+        """Wait until the run has ended or `end` has come; return the refusal if the API refuses all until then."""
         shown: WorkflowStatus | None = None
         while True:
             seen = poller.status
@@ -196,11 +196,11 @@ class Watcher:
             refused_for = self._budget.interactive_wait(now)
             if refused_for > end - now:
                 return held_back(refused_for)
-            # Not in one piece: nothing tells that another call was just refused for longer.
+            # Not in one piece: another call may just have been refused for longer.
             await self._clock.wait(poller.looked, min(end - now, RECHECK))
 
     def _replan(self, poller: _Poller) -> None:
-        """A call joined or left: tell the budget, and the poll loop, which runs while somebody watches."""
+        """Plan anew after a call joined or left: for the budget, and for the poll loop, which runs while somebody watches."""
         poller.replanned.set()
         if self._pollers.get(poller.workflow_id) is not poller:
             return  # it was given up, and the budget deals with its successor
@@ -213,7 +213,7 @@ class Watcher:
             self._tasks.start_soon(self._poll, poller)
 
     def _tell_budget(self, poller: _Poller) -> None:
-        """Reserve each waiting call's last look, except where the counts show that the run cannot have ended."""
+        """Reserve each waiting call's last look, unless the counts show that the run cannot have ended."""
         looked = poller.started if poller.looked_at is None else poller.looked_at
         counted = (
             poller.progress.least_remainder(looked - poller.started) if poller.progress.processed else 0.0
@@ -253,7 +253,7 @@ class Watcher:
             poller.looked = anyio.Event()
 
     async def _ask(self, poller: _Poller, age: float, *, poll: bool) -> None:
-        """One request, and what it says about the run. Only a certain refusal ends the watching."""
+        """Send one request, and keep what it shows of the run. Only a certain refusal ends the watching."""
         try:
             status = await self._client.status(poller.workflow_id, poll=poll)
             poller.error = None
@@ -272,7 +272,7 @@ class Watcher:
         except Exception as exc:
             # It must not reach the task group: that would stop the whole server.
             log.error("A look at a run failed in this server itself: %s.", where(exc))
-            poller.error, poller.given_up = _OWN_FAULT, True
+            poller.error, poller.given_up = _OWN_ERROR, True
 
     async def _record(self, poller: _Poller, status: WorkflowStatus) -> None:
         """Keep what was seen, and write down what changed."""
@@ -291,7 +291,7 @@ class Watcher:
             await self._journal.outcomes.observed(poller.workflow_id, status=status.status)
 
 
-_OWN_FAULT = InternalError(
+_OWN_ERROR = InternalError(
     "This server failed while it looked at the run.",
     "Call workflow_status again; the run itself goes on.",
 )

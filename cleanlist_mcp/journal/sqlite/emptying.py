@@ -15,7 +15,7 @@ class Emptying:
     """
 
     def __init__(self, database: sqlite3.Connection, is_same: Callable[[], bool]) -> None:
-        """Take over `database`; `is_same` tells if the files are still those that were opened."""
+        """Take over `database`; `is_same` returns whether the files are still those that were opened."""
         self._database = database
         self._is_same = is_same
         self._wanted = threading.Event()

@@ -18,7 +18,7 @@ from cleanlist_mcp.journal.sqlite.held import NO_LINKS, SIDE_FILES, beside, file
 from cleanlist_mcp.journal.sqlite.problems import CannotOpen, is_busy
 
 MARK = "-mark"
-"""What is added to the journal's name for the mark beside it."""
+"""Ending of the journal's name for the mark beside it."""
 
 LOOK_PATIENCE = 2.0
 """Seconds to wait for another process while it is looked if the newest run is there."""
@@ -85,7 +85,7 @@ class JournalFile:
             with closing(connect(self._path, LOOK_PATIENCE)) as fresh:
                 found = fresh.execute("SELECT claim FROM runs WHERE run_id = ?", (number,)).fetchone()
         except sqlite3.Error as exc:
-            return is_busy(exc)  # then the claim itself will say so
+            return is_busy(exc)  # then the claim itself will fail
         if found == (claim,):
             self._seen_at = written_at
         return bool(found == (claim,))

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 SIDE_FILES = ("-wal", "-shm")
-"""What SQLite adds to the name of a database for the files beside it."""
+"""Endings that SQLite adds to the name of a database for the files beside it."""
 
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 

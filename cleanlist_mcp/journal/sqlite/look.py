@@ -6,7 +6,7 @@ from cleanlist_mcp.money.runs import Moment
 
 
 class Look:
-    """What every look at the database has."""
+    """The parts of every look at the database."""
 
     def __init__(self, database: sqlite3.Connection, key: bytes, now: Moment) -> None:
         """`key` is that of the checksums."""

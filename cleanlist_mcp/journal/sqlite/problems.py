@@ -1,4 +1,4 @@
-"""What can be wrong with a journal's file, and what its user is advised to do."""
+"""Problems of a journal's file, and the advice for its user."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What counts against the limits, from sums that are kept per slot of some minutes: the same work at any size.
+"""Sums that count against the limits, kept per slot of some minutes: a large journal is as quick as a small one.
 
 The age of a run is what the seconds since the machine started give, if it has not been started again since, and else
 what the clock gives. The slots at the edge of an hour or a day are counted run by run. All of it is read from indexes
