@@ -627,3 +627,17 @@ async def test_a_wait_for_one_unknown_run_that_is_too_short_for_a_look_gets_one_
         answer = await services.watcher.watch("enrich-unknown", None, 0.1)
 
     assert isinstance(answer.error, NotFound)
+
+
+async def test_a_run_that_seems_to_start_in_the_future_is_looked_at_as_a_new_one() -> None:
+    clock = VirtualClock()
+    slate = Slate(clock)
+    slate.answers[2] = WorkflowStatus(status="completed")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(clock.drive)
+        watcher = watcher_of(slate, clock, tasks)
+        watched = await watcher.watch("run", clock.time() + 3600, 20, ignore)  # the clock was set back
+        tasks.cancel_scope.cancel()
+
+    assert watched.status is not None and watched.status.finished
+    assert clock.now < 4
