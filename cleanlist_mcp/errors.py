@@ -90,6 +90,11 @@ def _calls(error: BaseException) -> list[str]:
     return [*lines, type(error).__name__, *(f"  {line}" for one in inside for line in _calls(one))]
 
 
+def for_a_model(next_step: str) -> str:
+    """Return a next step addressed to an assistant, also one that only the user can take."""
+    return f"Ask the user: {next_step}" if isinstance(next_step, Advice) else next_step
+
+
 class _Details(TypedDict, total=False):
     """The members of `CleanlistError` that every error may have."""
 

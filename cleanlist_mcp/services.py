@@ -14,7 +14,7 @@ from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.money.limits import Limits
-from cleanlist_mcp.runs.starting import Workflows
+from cleanlist_mcp.runs.starting import JOIN_SECONDS, Workflows
 from cleanlist_mcp.runs.watching import Watcher
 from cleanlist_mcp.settings import Settings
 
@@ -74,6 +74,7 @@ class Services:
             self.watcher,
             self._tasks,
             timeout_seconds=self.settings.timeout_seconds,
+            join_seconds=min(JOIN_SECONDS, self.settings.max_wait_seconds),
             # The vendor's schema of /api/v2 requires the list.
             insists_on_list=self.settings.base_url.endswith("/v2"),
         )

@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from mcp.types import TextContent
 
@@ -18,7 +19,7 @@ from cleanlist_mcp.errors import (
 )
 from cleanlist_mcp.server.boundary import error_body, error_result
 from cleanlist_mcp.settings import Settings
-from tests.support import World
+from tests.support import Answering, World
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,18 @@ def test_advice_for_the_user_is_put_to_a_model_as_something_to_ask() -> None:
         == "Ask the user: Create a key."
     )
     assert error_body(NotConfigured("No key.", "Call whoami."))["next_step"] == "Call whoami."
+
+
+async def test_a_list_that_is_left_half_added_for_want_of_the_user_says_whom_to_ask(world: World) -> None:
+    world.transport = Answering(
+        world.transport, "/csv-import", httpx.Response(402, json={"error": {"code": "insufficient_credits"}})
+    )
+    async with world.connect() as session:
+        answer = await session.error(
+            "add_leads", list_id=world.sandbox.add_list("Fables", 0), people=[{"email": "ada@fable.example"}]
+        )
+
+    assert answer["next_step"].startswith("Ask the user: Buy credits")
 
 
 def test_a_key_that_is_missing_is_one_text_for_the_doctor_and_for_models() -> None:

@@ -161,6 +161,20 @@ async def test_who_waits_for_a_run_waits_ten_seconds_at_most(world: World) -> No
     assert len(world.sandbox.runs) == 1
 
 
+async def test_who_waits_for_a_run_waits_no_longer_than_the_user_lets_a_call_wait(world: World) -> None:
+    async with world.connect() as one, world.connect(max_wait_seconds=2) as other:
+        slow(world, PERSON_PATH, 15)
+        async with interrupted(one, "enrich_person", **ADA):
+            await arrival(world, PERSON_PATH)
+            began = world.clock.now
+            error = await other.error("enrich_person", **ADA)
+            waited = world.clock.now - began
+
+    assert error["code"] == "outcome_unknown"
+    assert 1.5 <= waited <= 3
+    assert len(world.sandbox.runs) == 1
+
+
 async def test_the_same_person_is_started_again_only_when_asked_and_only_once_it_has_ended(
     world: World, era: str
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cleanlist_mcp.answers.shapes import AddLeadsResult, SkippedRow
 from cleanlist_mcp.api.wire import CsvImported
-from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments
+from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments, for_a_model
 from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
 from cleanlist_mcp.people.identity import IMPORT_WAYS, identity
 from cleanlist_mcp.text import rows_text
@@ -250,7 +250,7 @@ def _next_step(list_id: str, tally: Tally) -> str:
     """What to do now; the same call once more wherever that can help."""
     stopped = tally.stopped
     if stopped is not None and not (isinstance(stopped, ApiError) and stopped.retryable):
-        return stopped.next_step
+        return for_a_model(stopped.next_step)
     if tally.unknown_here or tally.unknown_under_way or tally.not_sent:
         seconds = round(max(tally.retry_after, (stopped and stopped.retry_after) or 0.0))
         when = f"Wait {seconds} seconds, then call" if seconds else "Call"

@@ -164,6 +164,8 @@ class _Adding:
         self._list_id = list_id
         self._tally = tally
         self._deadline = call.deadline
+        self._patience = call.settings.max_wait_seconds
+        """Seconds that this call may still spend on waits between its requests."""
         self._settle = max(SETTLE_SECONDS, call.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
         self._digests = {lead.row: self._digest(lead) for rows in people for lead in rows}
         self._rows = {self._digests[lead.row]: lead for rows in people for lead in rows}
@@ -271,9 +273,9 @@ class _Adding:
         ]
         useful = [wait for wait in waits if wait > 0]
         step = max(min([JOIN_STEP, *useful]), LOOK_AGAIN)
-        if not useful or step > left - ANSWER_ROOM:
+        if not useful or step > min(left - ANSWER_ROOM, self._patience):
             return False
-        await self._clock.sleep(step)
+        await self._sleep(step)
         return True
 
     def _open_for(self, one: Import, *, repeatable: bool) -> float:
@@ -339,9 +341,13 @@ class _Adding:
         """Wait until a refused chunk may be tried again, or raise why it is not."""
         self._attempts[key] += 1
         wait = _wait_to_repeat(self._attempts[key] + 1, refusal, self._deadline)
-        if wait is None:
+        if wait is None or wait > self._patience:
             raise _explained(refusal) from refusal
-        await self._clock.sleep(wait)
+        await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        self._patience -= seconds
+        await self._clock.sleep(seconds)
 
     async def _take(self, chunk: Chunk, answer: CsvImported) -> None:
         """Write an answer down and count its rows."""

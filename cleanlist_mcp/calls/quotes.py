@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from cleanlist_mcp.api.fields import is_id, is_quote_id
 from cleanlist_mcp.api.wire import LIST_SCOPES, EstimateRequest
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.errors import CleanlistError, DailyLimit, InvalidArguments, JournalUnusable, QuoteUnknown
+from cleanlist_mcp.errors import (
+    CleanlistError,
+    DailyLimit,
+    InvalidArguments,
+    JournalUnusable,
+    QuoteUnknown,
+    for_a_model,
+)
 from cleanlist_mcp.journal.health import error_in, is_durable
 from cleanlist_mcp.money.decisions import Busy, Unknown
 from cleanlist_mcp.money.limits import check_limits, limit_error
@@ -110,7 +117,7 @@ class Quotes:
         except JournalUnusable as exc:
             limit, blocked = exc, None
         if limit is not None:
-            return f"{limit.message} {limit.next_step}"
+            return f"{limit.message} {for_a_model(limit.next_step)}"
         return blocked or (
             "Show the user this quote; once they agree, call "
             f'enrich_list(list_id="{quote.list_id}", scope="{quote.scope}", quote_id="{quote.quote_id}", '
@@ -154,7 +161,7 @@ class Quotes:
             )
         if isinstance(found, Unknown):
             error = self._services.workflows.unknown(found.run)
-            return f"An earlier run of this list in this scope stands in the way. {error.message} {error.next_step}"
+            return f"An earlier run of this list in this scope stands in the way. {error.message} {for_a_model(error.next_step)}"
         return None
 
     async def _journal_problem(self) -> CleanlistError | None:

@@ -52,13 +52,15 @@ class Workflows:
         tasks: TaskGroup,
         *,
         timeout_seconds: float,
+        join_seconds: float = JOIN_SECONDS,
         insists_on_list: bool = False,
     ) -> None:
-        """One request may take `timeout_seconds`; `insists_on_list` if the API is known not to take a person without
-        a list."""
+        """One request may take `timeout_seconds`, the wait for another call that starts a run `join_seconds`;
+        `insists_on_list` if the API is known not to take a person without a list."""
         self._journal = journal
         self._clock = clock
         self._watcher = watcher
+        self._join_seconds = join_seconds
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
         self._spends = Spends(journal, limits, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE))
         self._sender = Sender(client, journal, self._spends.stop, insists_on_list=insists_on_list)
@@ -190,7 +192,7 @@ class Workflows:
         Raises:
             OutcomeUnknown: if that outlasts this call.
         """
-        patience = Deadline(self._clock, JOIN_SECONDS)
+        patience = Deadline(self._clock, self._join_seconds)
         known: Run | None = run
         while known is not None and runs.state_at(known, self._clock.time()) == "starting":
             if min(deadline.left() - START_ROOM, patience.left()) <= 0:

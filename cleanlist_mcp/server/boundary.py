@@ -17,12 +17,12 @@ from cleanlist_mcp.answers.shapes import Result, compact
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import (
-    Advice,
     ApiError,
     ApiUnavailable,
     CleanlistError,
     InternalError,
     OutcomeUnknown,
+    for_a_model,
     where,
 )
 from cleanlist_mcp.runs.watching import OnChange
@@ -184,18 +184,13 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
         "charged": error.charged,
         "retryable": error.retryable,
         "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
-        "next_step": _for_a_model(error.next_step),
+        "next_step": for_a_model(error.next_step),
         "field_errors": error.field_errors,
         "request_id": api.answered.request_id if api else None,
         "docs_url": api.answered.docs_url if api else None,
         **error.figures,
     }
     return blot_all({name: value for name, value in body.items() if value is not None})
-
-
-def _for_a_model(next_step: str) -> str:
-    """Return a next step addressed to an assistant, also one that only the user can take."""
-    return f"Ask the user: {next_step}" if isinstance(next_step, Advice) else next_step
 
 
 def unexpected(error: BaseException | None) -> InternalError:

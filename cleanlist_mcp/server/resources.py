@@ -22,7 +22,7 @@ from cleanlist_mcp.answers.shapes import Result, compact
 from cleanlist_mcp.api.wire import LISTS_PAGE
 from cleanlist_mcp.calls import browsing
 from cleanlist_mcp.calls.run import RunFollower
-from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound
+from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound, for_a_model
 from cleanlist_mcp.money import prices
 from cleanlist_mcp.secrecy import MARK, holds_secret
 from cleanlist_mcp.server import boundary
@@ -162,7 +162,7 @@ async def _complete(name: str, wanted: str) -> Completion | None:
 
 def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
     """Return a failure in the words that a resource can answer with; a wrong address is a wrong request."""
-    text = f"{error.message} {error.next_step}"
+    text = f"{error.message} {for_a_model(error.next_step)}"
     if isinstance(error, CallRefused):
         return MCPError(code=INVALID_PARAMS, message=text)
     return ResourceNotFoundError(text) if isinstance(error, NotFound) else ResourceError(text)
