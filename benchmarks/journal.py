@@ -20,8 +20,9 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import SecretStr
 
-from cleanlist_mcp.calls.run import status
-from cleanlist_mcp.clock import Deadline, SystemClock
+from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.run import RunFollower
+from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.opening import open_journal
@@ -122,7 +123,7 @@ def steps_over(services: Services) -> dict[str, Callable[[int], Awaitable[object
     """Return the steps that could grow with the journal."""
     journal = services.journal
     return {
-        "workflow_status without an id": lambda number: status(services, "", 0, Deadline(services.clock, 50)),
+        "workflow_status without an id": lambda number: RunFollower(Call(services, 50)).newest(0),
         "of that, the recent runs": lambda number: journal.recent(11),
         "credits_balance": lambda number: account.balance(services),
         "of that, the sums": lambda number: journal.spent(),

@@ -161,7 +161,8 @@ class Quotes:
             )
         if isinstance(found, Unknown):
             error = self._services.workflows.unknown(found.run)
-            return f"An earlier run of this list in this scope stands in the way. {error.message} {for_a_model(error.next_step)}"
+            advice = f"{error.message} {for_a_model(error.next_step)}"
+            return f"An earlier run of this list in this scope stands in the way. {advice}"
         return None
 
     async def _journal_problem(self) -> CleanlistError | None:

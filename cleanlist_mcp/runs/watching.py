@@ -200,7 +200,7 @@ class Watcher:
             await self._clock.wait(poller.looked, min(end - now, RECHECK))
 
     def _replan(self, poller: _Poller) -> None:
-        """Plan anew after a call joined or left: for the budget and the poll loop, which runs while somebody watches."""
+        """Plan anew after a call joined or left: for the budget, and for the poll loop."""
         poller.replanned.set()
         if self._pollers.get(poller.workflow_id) is not poller:
             return  # it was given up, and the budget deals with its successor
