@@ -138,9 +138,10 @@ def copy_runs_in(folder: Path, count: int) -> None:
     """Make entries of the last months, as a busy machine has them: copies of the one that was written."""
     with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA journal_mode = OFF")
         with without_indexes(database):
             copy_runs(database, count)
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("PRAGMA journal_mode = WAL")
 
 
 @contextmanager
