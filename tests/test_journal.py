@@ -1350,3 +1350,15 @@ async def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal:
         )
 
     assert await journal.list_named("MCP Results") == "list_2"
+
+
+@pytest.mark.parametrize("value", ["many", -5, 1e300, b"\xff"])
+@pytest.mark.parametrize("column", ["amount", "unsettled", "kind"])
+async def test_sums_that_are_damaged_are_still_whole_amounts(
+    journal: Journal, column: str, value: object
+) -> None:
+    await claim(journal)
+    database_of(journal).execute(f"UPDATE spending SET {column} = ?", (value,))  # noqa: S608 - the column is ours
+    spent = await journal.spent()
+
+    assert all(isinstance(amount, int) and amount >= 0 for amount in vars(spent).values())

@@ -11,12 +11,15 @@ from cleanlist_mcp.journal.sqlite.schema import AMOUNT, SLOT
 from cleanlist_mcp.money.limits import DAY, HOUR, Spent
 from cleanlist_mcp.money.runs import Moment
 
+_SUM = "MIN(MAX(CAST(amount AS INTEGER), 0), 1000000000000)"
+"""The sum of a slot, whatever a damaged row holds."""
+
 
 def _slots(source: str, slot: str, clock: str) -> str:
     """Return the SQL that sums up whole slots: of the day, what is unsettled of it, and the people of the hour."""
     return f"""
-    SELECT SUM(amount) AS day, SUM(amount * unsettled) AS unsettled,
-        SUM(amount * (kind = 'person' AND {slot} > :{clock}_hour_slot)) AS people
+    SELECT SUM({_SUM}) AS day, SUM({_SUM} * (unsettled = 1)) AS unsettled,
+        SUM({_SUM} * (kind = 'person' AND {slot} > :{clock}_hour_slot)) AS people
     FROM {source} AND {slot} > :{clock}_day_slot
     """  # noqa: S608 - the names are ours
 
