@@ -1,7 +1,7 @@
 """Web addresses: of the API itself, and those from it that may be handed on to a person, a model or a program."""
 
 import re
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from cleanlist_mcp.secrecy import holds_secret
@@ -15,6 +15,7 @@ _WRITTEN = (
     r"(?i)(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?:[/?#][!#-&*-;=?-Z_a-z~]*)?"
 )
+_NAT64 = int(IPv6Address("64:ff9b::")) >> 32
 _NAME = r"(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -34,9 +35,31 @@ def is_public(link: str) -> bool:
     return not _is_private(found["host"].lower().rstrip("."))
 
 
+def is_public_address(address: str) -> bool:
+    """Return whether an IP address, as a socket shows it, is one of the public Internet.
+
+    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) is what the carried one is.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address):
+        carried = found.ipv4_mapped or found.sixtofour
+        if carried is None and int(found) >> 32 == _NAT64:
+            carried = IPv4Address(int(found) & 0xFFFFFFFF)
+        found = carried or found
+    return found.is_global and not found.is_multicast
+
+
+def is_of_the_api(link: str, api: str) -> bool:
+    """Return whether a link is written plainly and leads to the origin of the API at the address `api`."""
+    return is_written_plainly(link) and _origin(link) == _origin(api)
+
+
 def may_be_handed_on(link: str, api: str) -> bool:
     """Return whether a link of the API at the address `api` is public, or of that API's own origin."""
-    return is_public(link) or (is_written_plainly(link) and _origin(link) == _origin(api))
+    return is_public(link) or is_of_the_api(link, api)
 
 
 def problem_with_api(address: str) -> str | None:

@@ -13,6 +13,7 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
+from cleanlist_mcp.lists.pages import RecentPages
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.runs.starting import JOIN_SECONDS, Workflows
 from cleanlist_mcp.runs.watching import Watcher
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
     from cleanlist_mcp.api.client import CleanlistClient
+    from cleanlist_mcp.api.downloads import Downloads
 
 
 class Services:
@@ -49,6 +51,16 @@ class Services:
         from cleanlist_mcp.api.client import CleanlistClient
 
         return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
+
+    @cached_property
+    def downloads(self) -> "Downloads":
+        from cleanlist_mcp.api.downloads import Downloads  # here, as above
+
+        return Downloads(self.settings.base_url, transport=self._transport)
+
+    @cached_property
+    def pages(self) -> RecentPages:
+        return RecentPages(self.clock)
 
     @cached_property
     def journal(self) -> Journal:

@@ -14,7 +14,10 @@ Effect = Literal["reads", "writes", "spends"]
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One tool. `permissions` are the API's scopes that its key needs; `waits` is true if a call may wait for a run."""
+    """One tool. `permissions` are the API's scopes that its key needs; `waits` is true if a call may wait for a run.
+
+    `takes_away` is true if a call may take away what does not come back by itself, other than credits.
+    """
 
     name: str
     title: str
@@ -22,6 +25,12 @@ class ToolSpec:
     effect: Effect
     permissions: frozenset[str] = frozenset()
     waits: bool = False
+    takes_away: bool = False
+
+    @property
+    def is_destructive(self) -> bool:
+        """True if clients should ask their user before each call: spent credits do not come back either."""
+        return self.effect == "spends" or self.takes_away
 
 
 def _needs(*permissions: str) -> frozenset[str]:
@@ -49,6 +58,14 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec("create_list", "Create a list", "lists", "writes", _needs("lists:write")),
     ToolSpec("add_leads", "Add leads", "lists", "writes", _needs("lists:write", "lists:read")),
     ToolSpec("get_leads", "Get leads", "lists", "reads", _needs("lists:read")),
+    ToolSpec(
+        "remove_leads",
+        "Remove leads",
+        "lists",
+        "writes",
+        _needs("lists:write", "lists:read"),
+        takes_away=True,
+    ),
     ToolSpec("export_list", "Export a list", "lists", "writes", _needs("export:read", "lists:read")),
 )
 """Every tool, in the order of `tools/list`."""

@@ -7,7 +7,7 @@ import pytest
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.wire import CreateListRequest, LeadList
 from cleanlist_mcp.errors import AmbiguousList, ApiUnavailable, InsufficientScope, InvalidArguments, NotFound
-from cleanlist_mcp.lists.directory import MEMORY_SECONDS, REMEMBERED_PAGES
+from cleanlist_mcp.lists.directory import LOOK_SECONDS, MEMORY_SECONDS, REMEMBERED_PAGES
 from tests.support import Answering, World
 
 
@@ -25,7 +25,7 @@ async def test_a_list_is_found_by_its_id_and_by_its_exact_name_in_any_case(world
         for text in (list_id, "Späte Zusagen", " SPÄTE  zusagen\u200b ", "Spa\u0308te Zusagen"):
             assert await services.directory.resolve(text) == (list_id, "Späte Zusagen")
 
-    assert requests(world) == ["/lead-lists"] * 4
+    assert requests(world) == ["/lead-lists"] + [f"/lead-lists/{list_id}"] * 3
 
 
 async def test_part_of_a_name_finds_nothing_and_the_error_names_what_is_close(world: World) -> None:
@@ -117,7 +117,7 @@ async def test_the_name_of_an_id_is_remembered_for_a_while(world: World) -> None
             await world.clock.sleep(pause)
             await services.directory.resolve(list_id)
 
-    assert requests(world) == ["/lead-lists"] * 2
+    assert requests(world) == ["/lead-lists", f"/lead-lists/{list_id}"]
 
 
 async def test_completions_look_at_the_lists_once_in_a_while(world: World) -> None:
@@ -207,6 +207,100 @@ async def test_among_a_thousand_lists_an_id_costs_two_requests_and_a_name_at_mos
         assert len(requests(world)) == 10
         with pytest.raises(NotFound, match="None of the first 1000 lists has that id or exact name"):
             await services.directory.resolve("list 1099")
+
+
+async def test_among_a_thousand_lists_a_name_costs_a_look_once_and_one_request_afterwards(
+    world: World,
+) -> None:
+    for number in range(997):  # and the three that are there
+        world.sandbox.add_list(f"list {number}")
+    near, far = world.sandbox.list_id("list 7"), world.sandbox.list_id("list 950")
+
+    async with world.services() as services:
+        assert (await services.directory.resolve("list 950"))[0] == far
+        assert requests(world) == ["/lead-lists"] * 10
+        for name, list_id in (("list 950", far), ("List 7", near), ("LIST 950", far)):
+            await world.clock.sleep(LOOK_SECONDS / 4)
+            assert (await services.directory.resolve(name))[0] == list_id
+            assert requests(world) == [f"/lead-lists/{list_id}"]
+        await world.clock.sleep(LOOK_SECONDS)
+        assert (await services.directory.resolve("list 950"))[0] == far
+        assert requests(world) == ["/lead-lists"] * 10
+
+
+async def test_a_second_list_of_that_name_is_found_once_the_last_look_is_some_minutes_old(
+    world: World,
+) -> None:
+    first = world.sandbox.list_id("Q3 Prospects")
+
+    async with world.services() as services:
+        await services.directory.resolve("Q3 Prospects")
+        second = world.sandbox.add_list("q3 prospects")
+        assert await services.directory.resolve("Q3 Prospects") == (first, "Q3 Prospects")
+        await world.clock.sleep(LOOK_SECONDS + 1)
+        with pytest.raises(AmbiguousList) as refused:
+            await services.directory.resolve("Q3 Prospects")
+
+    assert refused.value.figures["list_ids"] == [first, second]
+
+
+async def test_a_namesake_that_any_tool_has_seen_counts_at_once(world: World) -> None:
+    async with world.connect() as session:
+        await session.call("get_leads", list_id="Q3 Prospects")
+        world.sandbox.add_list("Q3 PROSPECTS")
+        await session.call("find_lists", query="q3")
+        error = await session.error("estimate", list_id="Q3 Prospects")
+
+    assert error["code"] == "ambiguous_list"
+
+
+async def test_of_two_namesakes_the_one_that_is_left_is_found_and_costs_one_request_then(
+    world: World,
+) -> None:
+    ids = [world.sandbox.add_list("Twins", 2), world.sandbox.add_list("Twins", 1)]
+    lists = world.sandbox.lists
+
+    async with world.services() as services:
+        with pytest.raises(AmbiguousList):
+            await services.directory.resolve("Twins")
+        lists.delete(lists.get(world.sandbox.account(), ids[0]))
+        requests(world)
+        for _ in range(2):
+            assert await services.directory.resolve("Twins") == (ids[1], "Twins")
+
+    assert requests(world) == ["/lead-lists", f"/lead-lists/{ids[1]}"]
+
+
+async def test_a_list_that_is_gone_is_not_found_by_the_name_or_id_that_was_seen(world: World) -> None:
+    lists, list_id = world.sandbox.lists, world.sandbox.list_id("Q3 Prospects")
+
+    async with world.services() as services:
+        await services.directory.resolve("Q3 Prospects")
+        lists.delete(lists.get(world.sandbox.account(), list_id))
+        with pytest.raises(NotFound):
+            await services.directory.resolve("Q3 Prospects")
+        with pytest.raises(NotFound):
+            await services.directory.resolve(list_id)
+
+
+async def test_a_name_that_is_also_a_lists_id_means_that_list_although_the_name_was_seen(
+    world: World,
+) -> None:
+    list_id = world.sandbox.list_id("Q3 Prospects")
+    world.sandbox.add_list(list_id)
+
+    async with world.services() as services:
+        await services.directory.resolve(list_id)
+        await world.clock.sleep(MEMORY_SECONDS + 1)
+        assert await services.directory.resolve(list_id) == (list_id, "Q3 Prospects")
+
+
+async def test_a_name_is_not_taken_from_memory_while_the_api_is_down(world: World) -> None:
+    async with world.services() as services:
+        await services.directory.resolve("Q3 Prospects")
+        world.sandbox.faults.next("GET /lead-lists/*", "server_error", times=9, retryable=False)
+        with pytest.raises(ApiUnavailable):
+            await services.directory.resolve("Q3 Prospects")
 
 
 async def test_a_key_that_cannot_read_lists_can_still_use_ids(world: World) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from cleanlist_mcp.lists.pages import KEPT_PAGES, KEPT_SECONDS
 from cleanlist_mcp.sandbox.lists import LeadList, iso
 from cleanlist_mcp.sandbox.people import Identity
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.toolset import CORE, LISTS
-from tests.support import ANSWER_BYTES, World, text_of
+from tests.support import ANSWER_BYTES, Edited, World, text_of
 
 CORE_ONLY: dict[str, Any] = {"toolsets": frozenset({"core"})}
 READ_ONLY: dict[str, Any] = {"read_only": True}
@@ -54,7 +55,10 @@ async def test_a_list_is_made_filled_shown_and_exported(world: World, era: str) 
     assert f'add_leads(list_id="{made["list_id"]}"' in made["next_step"]
     assert (added["imported"], added["skipped"], added["list_name"]) == (2, 0, "Q4 Outreach")
     assert shown["leads"] == [{"name": "Ada Fable"}, {"email": "grace@fable.example"}]
-    assert shown["summary"] == "2 rows; the list has 2 rows."
+    assert shown["summary"] == (
+        '"Q4 Outreach" has 2 rows: 1 with an e-mail address and 1 without, 0 with a phone number and 2 without. '
+        "2 rows are shown."
+    )
     assert (export["row_count"], found["lists"][0]["lead_count"]) == (2, 2)
     link = httpx.URL(export["download_url"])
     content = world.sandbox.export(link.path.rsplit("/", 1)[1].removesuffix(".csv"), link.params["sig"])
@@ -67,7 +71,7 @@ async def test_a_list_of_that_name_is_reused_and_said(world: World) -> None:
 
     assert made["reused"]
     assert (made["name"], made["list_id"]) == ("Q3 Prospects", world.sandbox.list_id("Q3 Prospects"))
-    assert made["summary"] == "There was a list of that name already; it has 12 rows."
+    assert made["summary"] == 'There was a list "Q3 Prospects" already; it has 12 rows.'
 
 
 async def test_a_name_that_is_none_is_refused_before_any_request(world: World) -> None:
@@ -93,7 +97,10 @@ async def test_lists_are_found_by_part_of_their_name_in_any_case(world: World, e
         everything = await session.call("find_lists")
 
     assert [item["name"] for item in found["lists"]] == ["Späte Zusagen"]
-    assert found["summary"] == '1 list with "SPÄTE" in the name; 3 looked at.'
+    assert found["summary"] == (
+        f'1 list with "SPÄTE" in the name: "Späte Zusagen" ({found["lists"][0]["lead_count"]} rows); 3 looked at.'
+    )
+    assert found["next_step"].startswith(f'Call get_leads(list_id="{found["lists"][0]["list_id"]}")')
     assert (none["lists"], none["looked_at"]) == ([], 3)
     assert "find_lists without query" in none["next_step"]
     assert [item["name"] for item in everything["lists"]] == [
@@ -343,6 +350,7 @@ async def test_leads_are_filtered(world: World) -> None:
 async def test_leads_are_paged_without_a_gap_or_a_double(world: World, era: str) -> None:
     list_id = world.sandbox.add_list("Many", crowd(60))
     seen, cursor, said = [], "", []
+    counts = "60 with an e-mail address and 0 without, 0 with a phone number and 60 without"
 
     async with world.connect(era) as session:
         for limit in (25, 10, 100):
@@ -354,11 +362,149 @@ async def test_leads_are_paged_without_a_gap_or_a_double(world: World, era: str)
 
     assert seen == [f"p{number}@fable.example" for number in range(60)]
     assert said == [
-        "25 rows; the list has 60 rows. 35 more to look at.",
-        "10 rows; the list has 60 rows. 25 more to look at.",
-        "25 rows; the list has 60 rows.",
+        f'"Many" has 60 rows: {counts}. {rest}'
+        for rest in (
+            "25 rows are shown. 35 more to look at.",
+            "10 rows are shown. 25 more to look at.",
+            "25 rows are shown.",
+        )
     ]
     assert foreign["code"] == "invalid_arguments"
+
+
+async def test_ten_thousand_rows_that_are_filtered_cost_each_page_once(world: World) -> None:
+    list_id = world.sandbox.add_list("Huge", crowd(10_000))
+    seen, cursor, answers = 0, "", 0
+
+    async with world.connect() as session:
+        while cursor or not answers:
+            answer = await session.call(
+                "get_leads", list_id=list_id, only="with_email", limit=100, cursor=cursor
+            )
+            seen, cursor, answers = seen + len(answer["leads"]), answer.get("cursor", ""), answers + 1
+
+    assert (seen, answers) == (10_000, 100)
+    assert pages(world, "/leads") == ["500"] * 20
+
+
+async def test_a_page_is_kept_for_a_minute_and_only_for_answers_that_go_on_in_it(world: World) -> None:
+    list_id = world.sandbox.add_list("Many", crowd(60))
+
+    async with world.connect() as session:
+        first = await session.call("get_leads", list_id=list_id, query="p", only="with_email", limit=20)
+        assert first["leads"] == []  # a query is for name, title and company
+        for expected in (2, 3):
+            first = await session.call("get_leads", list_id=list_id, limit=20)
+            assert len(pages(world, "/leads")) == expected  # from the beginning, rows are as they are now
+        second = await session.call("get_leads", list_id=list_id, limit=20, cursor=first["cursor"])
+        assert len(pages(world, "/leads")) == 3
+        await world.clock.sleep(KEPT_SECONDS + 1)
+        third = await session.call("get_leads", list_id=list_id, limit=20, cursor=second["cursor"])
+        assert len(pages(world, "/leads")) == 4
+
+    emails = [row["email"] for answer in (first, second, third) for row in answer["leads"]]
+    assert emails == [f"p{number}@fable.example" for number in range(60)]
+
+
+async def test_only_so_many_pages_are_kept(world: World) -> None:
+    ids = [world.sandbox.add_list(f"Many {number}", crowd(60)) for number in range(KEPT_PAGES + 1)]
+
+    async with world.connect() as session:
+        answers = [await session.call("get_leads", list_id=list_id) for list_id in ids]
+        before = len(pages(world, "/leads"))
+        for list_id, answer in list(zip(ids, answers, strict=True))[::-1]:
+            await session.call("get_leads", list_id=list_id, cursor=answer["cursor"])
+
+    assert len(pages(world, "/leads")) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("ada", ["Ada Fable"]),
+        ("FABLE", ["Ada Fable", "Zoë Fable"]),
+        ("zoe", ["Zoë Fable"]),
+        ("vp sales", ["Zoë Fable"]),
+        ("sales zoë", ["Zoë Fable"]),
+        ("fabelhaft strasse", ["Bo Muster"]),
+        ("fable nobody", []),
+        ("fable.example", []),
+    ],
+)
+async def test_rows_are_found_by_words_of_name_title_and_company(
+    world: World, era: str, query: str, found: list[str]
+) -> None:
+    people = [
+        Identity(first_name="Ada", last_name="Fable", email="a@fable.example", company="Northwind"),
+        Identity(first_name="Zoë", last_name="Fable", title="VP of Sales", company="Legend Labs"),
+        Identity(first_name="Bo", last_name="Muster", company="Fabelhaft Straße GmbH"),
+    ]
+    list_id = world.sandbox.add_list("Mixed", people)
+
+    async with world.connect(era) as session:
+        answer = await session.call("get_leads", list_id=list_id, query=query)
+
+    assert [row["name"] for row in answer["leads"]] == found
+    assert f'with "{query}" in the name, title or company' in answer["summary"]
+    assert answer["summary"].startswith('"Mixed" has 3 rows: 1 with an e-mail address and 2 without')
+
+
+async def test_details_add_the_id_that_other_tools_take_and_where_a_row_comes_from(
+    world: World, era: str
+) -> None:
+    someone = Identity(
+        first_name="Ada",
+        last_name="Fable",
+        location="Berlin",
+        linkedin_url="https://www.linkedin.com/in/ada-fable",
+    )
+    list_id = world.sandbox.add_list("Mixed", [someone])
+
+    async with world.connect(era) as session:
+        compact = await session.call("get_leads", list_id=list_id)
+        whole = await session.call("get_leads", list_id=list_id, details=True)
+
+    assert compact["leads"] == [{"name": "Ada Fable"}]
+    row = whole["leads"][0]
+    assert row["lead_id"] in lead_list(world, list_id).leads
+    assert (row["location"], row["linkedin_url"]) == ("Berlin", "https://www.linkedin.com/in/ada-fable")
+
+
+async def test_the_next_page_is_spelt_out_with_all_that_was_asked_for(world: World) -> None:
+    list_id = world.sandbox.add_list("Many", crowd(60, first_name="Ada", last_name='"Fable"'))
+
+    async with world.connect() as session:
+        wishes: dict[str, Any] = {"only": "with_email", "query": 'ada "fable"', "limit": 20, "details": True}
+        first = await session.call("get_leads", list_id=list_id, **wishes)
+        rest = await session.call("get_leads", list_id=list_id, cursor=first["cursor"], **wishes)
+        other = await session.error("get_leads", list_id=list_id, cursor=first["cursor"], only="with_email")
+
+    assert (
+        f'get_leads(list_id="{list_id}", only="with_email", query="ada \\"fable\\"", limit=20, details=true, '
+        'cursor="…")' in first["next_step"]
+    )
+    assert len(rest["leads"]) == 20
+    assert other["code"] == "invalid_arguments"
+
+
+async def test_a_list_that_was_not_seen_whole_is_not_counted(world: World) -> None:
+    list_id = world.sandbox.add_list("Long", crowd(501))
+
+    async with world.connect() as session:
+        answer = await session.call("get_leads", list_id=list_id)
+
+    assert answer["summary"] == '"Long" has 501 rows. 25 rows are shown. 476 more to look at.'
+
+
+async def test_an_answer_without_the_word_reused_is_understood_by_its_rows(world: World) -> None:
+    world.transport = Edited(world.transport, lambda data: data.pop("reused", None), path="/lead-lists")
+
+    async with world.connect() as session:
+        old = await session.call("create_list", name="Q3 Prospects")
+        new = await session.call("create_list", name="Brand new")
+
+    assert (old["reused"], new["reused"]) == (True, False)
+    assert new["summary"] == 'The list "Brand new" was created; it has no rows.'
 
 
 @pytest.mark.long
@@ -370,7 +516,9 @@ async def test_filtering_ten_thousand_rows_takes_the_largest_pages(world: World)
     async with world.connect() as session:
         first = await session.call("get_leads", list_id=list_id, only="with_phone")
         assert (first["leads"], first["looked_at"]) == ([], 5_000)
-        assert first["summary"].endswith("the list has 10000 rows. 5000 more to look at.")
+        assert first["summary"] == (
+            '"Huge" has 10000 rows. 0 rows with a phone number are shown, 5000 looked at. 5000 more to look at.'
+        )
         rest = await session.call("get_leads", list_id=list_id, only="with_phone", cursor=first["cursor"])
 
     assert [row["email"] for row in rest["leads"]] == ["rare@fable.example"]
@@ -432,10 +580,12 @@ async def test_a_row_that_is_added_or_removed_between_pages_breaks_nothing(world
         leads = lead_list(world, list_id).leads
         for lead_id in list(leads)[55:]:
             del leads[lead_id]
+        await world.clock.sleep(KEPT_SECONDS + 1)
         rest = await session.call("get_leads", list_id=list_id, limit=50, cursor=first["cursor"])
 
     assert len(rest["leads"]) == 5
-    assert rest["summary"] == "5 rows; the list has 55 rows."
+    assert rest["summary"].startswith('"Moving" has 55 rows: 55 with an e-mail address')
+    assert rest["summary"].endswith("5 rows are shown.")
 
 
 async def test_people_who_do_not_show_before_enrichment_are_explained(tmp_path: Path) -> None:
@@ -461,6 +611,7 @@ async def test_read_only_takes_away_what_writes(world: World) -> None:
         "enrich_list",
         "create_list",
         "add_leads",
+        "remove_leads",
         "export_list",
     }
     assert shown["next_step"].endswith("with this cursor.")
@@ -563,7 +714,7 @@ async def test_a_finished_list_run_says_what_the_list_holds_now_and_remembers_it
     assert run["summary"].endswith(sentence)
     assert again["summary"].endswith(sentence)
     assert len(world.sandbox.requests) == asked
-    assert pages(world, "/leads") == ["500", "25"]
+    assert pages(world, "/leads") == ["500", "500"]
 
 
 async def test_a_list_that_cannot_be_counted_is_reported_without_the_sentence(

@@ -176,12 +176,17 @@ class AddLeadsResult(Result):
 
 
 class LeadRow(Part):
+    """One row of a list; the last four with `details` alone."""
+
     name: str | None = None
     title: str | None = None
     company: str | None = None
     email: str | None = None
     phone: str | None = None
+    lead_id: str | None = None
+    location: str | None = None
     linkedin_url: str | None = None
+    provider: str | None = None
 
 
 class GetLeadsResult(Result):
@@ -193,9 +198,24 @@ class GetLeadsResult(Result):
     cursor: str | None = Field(default=None, description="send it back for more; absent at the end")
 
 
+class RemovedRow(Part):
+    lead_id: str
+    name: str | None = None
+
+
+class RemoveLeadsResult(Result):
+    list_id: str
+    list_name: str | None = None
+    removed: int
+    removed_rows: list[RemovedRow] | None = None
+    unknown: int | None = Field(default=None, description="rows whose removal was sent and not confirmed")
+    not_in_list: list[str] | None = Field(default=None, description="lead_ids that no row has")
+
+
 class ExportResult(Result):
     list_id: str
     list_name: str | None = None
+    saved_as: str | None = Field(default=None, description="file in the shared folder")
     download_url: str
     expires_at: str | None = None
     row_count: int | None = None

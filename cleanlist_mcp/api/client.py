@@ -30,6 +30,8 @@ from cleanlist_mcp.api.wire import (
     ListStarted,
     PersonRequest,
     PersonStarted,
+    Removed,
+    RemoveLeadsRequest,
     Whoami,
     WorkflowStatus,
 )
@@ -161,6 +163,15 @@ class CleanlistClient:
             is_meant=lambda page: not page.list_id or _is_same(page.list_id, list_id),
         )
 
+    async def remove_leads(self, list_id: str, request: RemoveLeadsRequest) -> Removed:
+        """Take rows out of a list; the leads themselves stay in the workspace.
+
+        Repeated only if it was certainly not carried out: a second removal does no harm, but it counts the rows that
+        the first one took as none.
+        """
+        path = f"/lead-lists/{quote(list_id, safe='')}/leads"
+        return await self._send("DELETE", path, Removed, body=request, what="list", repeats_lost=False)
+
     async def import_csv(self, list_id: str, request: CsvImportRequest) -> CsvImported:
         """Send one chunk of rows, once; the caller decides about a repeat, which the API guards by key."""
         path = f"/lead-lists/{quote(list_id, safe='')}/csv-import"
@@ -192,10 +203,14 @@ class CleanlistClient:
         patience: float = PATIENCE,
         polled_run: str | None = None,
         stop: anyio.Event | None = None,
+        repeats_lost: bool = True,
         is_meant: Callable[[ModelT], bool] = lambda answer: True,
     ) -> ModelT:
-        """Send one request, repeated if that is safe and within `patience` seconds, and read its answer into
-        `model`; `is_meant` says whether that is about what was asked for."""
+        """Send one request, repeated if that is safe and within `patience` seconds, and read its answer into `model`.
+
+        `is_meant` returns whether the answer is about what was asked for. A free request may be repeated after its
+        answer was lost, unless `repeats_lost` is false.
+        """
         if isinstance(body, BaseModel):
             body = body.model_dump(exclude_none=True)
         request = Request(method, path, body, query, what, spends, polled_run)
@@ -208,7 +223,7 @@ class CleanlistClient:
             except ApiError as error:
                 attempt += 1
                 wait = None
-                if retries.may_resend(error, spends=spends):
+                if retries.may_resend(error, spends=spends or not repeats_lost):
                     left = give_up_at - self._clock.monotonic()
                     wait = retries.wait_before(attempt, error, patience=left, chance=self._chance())
                 if wait is None or await self._clock.wait(stop, wait):

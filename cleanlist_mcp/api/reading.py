@@ -37,8 +37,9 @@ class Body:
     layers, are taken as they are, and refused at the end.
     """
 
-    def __init__(self, encodings: Iterable[str] = ()) -> None:
-        """`encodings` are the members of the header Content-Encoding."""
+    def __init__(self, encodings: Iterable[str] = (), limit: int = MAX_RESPONSE_BYTES) -> None:
+        """`encodings` are the members of the header Content-Encoding, `limit` is the most that is taken, in bytes."""
+        self._limit = limit
         layers = [
             name for name in (name.strip().lower() for name in encodings) if name not in ("", "identity")
         ]
@@ -63,8 +64,8 @@ class Body:
         """
         self._taken += len(chunk)
         piece = self._decode(chunk) if self._layer else chunk
-        self._decoded += piece[: MAX_RESPONSE_BYTES - len(self._decoded) + 1]
-        if max(self._taken, len(self._decoded)) > MAX_RESPONSE_BYTES:
+        self._decoded += piece[: self._limit - len(self._decoded) + 1]
+        if max(self._taken, len(self._decoded)) > self._limit:
             raise BodyRefused("is larger than any answer should be")
 
     def end(self) -> None:
@@ -92,7 +93,7 @@ class Body:
             self._inflate = zlib.decompressobj(bits)
         try:
             # At most one byte too many is unpacked, however much more there is.
-            decoded: bytes = self._inflate.decompress(chunk, MAX_RESPONSE_BYTES - len(self._decoded) + 1)
+            decoded: bytes = self._inflate.decompress(chunk, self._limit - len(self._decoded) + 1)
         except zlib.error:
             raise BodyRefused("is not encoded as it says") from None
         return decoded

@@ -58,6 +58,9 @@ ImportField = Literal[
 LIST_NAME = 200
 """Longest name of a list, in characters (vendor's schema)."""
 
+MOST_REMOVED = 100
+"""Rows that one request takes out of a list (vendor's schema)."""
+
 LISTS_PAGE, LEADS_PAGE = 100, 500
 """The API's largest pages of lists and of a list's rows (vendor's schema)."""
 
@@ -126,6 +129,12 @@ class CsvImportRequest(Sent):
     idempotency_key: Annotated[str, Field(max_length=128)]
 
 
+class RemoveLeadsRequest(Sent):
+    """`DELETE /lead-lists/{id}/leads`; ids that are not in the list are passed over."""
+
+    lead_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_REMOVED)]
+
+
 class Whoami(Received):
     """The owner of the key, with the plan and the permissions, which the API calls scopes."""
 
@@ -183,6 +192,7 @@ class ListStarted(Received):
 class Lead(Received):
     """A person as the API describes one: a row of a list."""
 
+    lead_id: Identifier = ""
     first_name: Text = ""
     last_name: Text = ""
     full_name: Text = ""
@@ -190,7 +200,9 @@ class Lead(Received):
     phone: Text = ""
     title: Text = ""
     company: Text = ""
+    location: Text = ""
     linkedin_url: Text = ""
+    provider: Text = ""
 
     @property
     def name(self) -> str:
@@ -201,7 +213,6 @@ class Lead(Received):
 class PersonFound(Lead):
     """The person whom a finished single run found; with an empty `lead_id`, nothing usable was found."""
 
-    lead_id: Identifier = ""
     status: Text = ""
     email_status: Text = ""
 
@@ -267,6 +278,12 @@ class LeadsPage(Received):
     leads: Annotated[list[Lead], Records]
     total: Count = 0
     cursor: Cursor = ""
+
+
+class Removed(Received):
+    """How many rows were taken out of a list; None if the answer does not say."""
+
+    removed: MaybeCount = None
 
 
 class CsvImported(Received):

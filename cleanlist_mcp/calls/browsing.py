@@ -1,9 +1,11 @@
 """Showing lists and their rows, page by page, within what one answer may hold."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cleanlist_mcp.answers.lists import (
+    RowsSeen,
     lead_row,
     leads_step,
     leads_summary,
@@ -16,26 +18,22 @@ from cleanlist_mcp.answers.shapes import (
     GetLeadsResult,
     compact,
 )
-from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead
+from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, LeadsPage
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.lists.directory import MAX_PAGES
+from cleanlist_mcp.lists.filtering import Tally, Wanted, plain
 from cleanlist_mcp.lists.paging import Place
 from cleanlist_mcp.text import clean
 
 ANSWER_BYTES = 31_000
 """Room for rows and cursor in one answer: under 8,000 tokens of four bytes, with the rest of it."""
 
-_KEPT: dict[str, Callable[[Lead], bool]] = {
-    "all": lambda lead: True,
-    "with_email": lambda lead: bool(lead.email),
-    "with_phone": lambda lead: bool(lead.phone),
-    "missing_email": lambda lead: not lead.email,
-    "missing_phone": lambda lead: not lead.phone,
-}
+_REST_BYTES = 600
+"""Room for the query in the summary and in the next step, and for the counts."""
 
 
 async def find_lists(call: Call, query: str, limit: int, cursor: str) -> FindListsResult:
-    """Lists whose name contains `query`, up to `limit`, from `cursor` on.
+    """Return the lists whose name contains `query`, up to `limit`, from `cursor` on.
 
     Raises:
         InvalidArguments: if the cursor is not of this tool.
@@ -43,19 +41,18 @@ async def find_lists(call: Call, query: str, limit: int, cursor: str) -> FindLis
     """
     query = clean(query)
     collector = _Collector(f"lists {query.casefold()}", cursor, LISTS_PAGE if query else limit, limit)
-    total = 0
+    total, wanted = 0, plain(query)
     while collector.wants_more:
         page = await call.services.client.lists(limit=collector.place.limit, cursor=collector.place.cursor)
         total = page.total
         for item in page.lists:
             call.services.directory.learn(item)
-        collector.take(
-            page.lists, page.cursor, lambda item: query.casefold() in item.name.casefold(), list_row
-        )
-    found = len(collector.rows)
+        collector.take(page.lists, page.cursor, lambda item: wanted in plain(item.name), list_row)
     return FindListsResult(
-        summary=lists_summary(found, collector.looked_at, query, more=collector.next_cursor is not None),
-        next_step=lists_step(call.offers, found, collector.next_cursor, query, limit),
+        summary=lists_summary(
+            collector.rows, collector.looked_at, query, more=collector.next_cursor is not None
+        ),
+        next_step=lists_step(call.offers, collector.rows, collector.next_cursor, query, limit),
         lists=collector.rows,
         looked_at=collector.looked_at,
         total=total or None,
@@ -63,30 +60,38 @@ async def find_lists(call: Call, query: str, limit: int, cursor: str) -> FindLis
     )
 
 
-async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, only: str) -> GetLeadsResult:
-    """Rows of a list that `only` keeps, up to `limit`, from `cursor` on.
+async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted: Wanted) -> GetLeadsResult:
+    """Return the rows of a list that are `wanted`, up to `limit`, from `cursor` on.
 
     Raises:
-        InvalidArguments: if the cursor is not one for this list.
+        InvalidArguments: if the cursor is not one for this list and these wishes.
         AmbiguousList, NotFound: if `id_or_name` names no single list.
         ApiError: if the API cannot be asked.
     """
     list_id, name = await call.services.directory.resolve(id_or_name)
-    page_size = limit if only == "all" else LEADS_PAGE
-    room = ANSWER_BYTES - 2 * len(name.encode())
-    collector = _Collector(f"leads {list_id} {only}", cursor, page_size, limit, room=room)
-    total = 0
+    reader = _RowReader(call, list_id)
+    room = ANSWER_BYTES - 2 * len(name.encode()) - 3 * len(wanted.query.encode()) - _REST_BYTES
+    topic = f"leads {list_id} {wanted.only} {plain(wanted.query)}".rstrip()
+    collector = _Collector(topic, cursor, LEADS_PAGE, limit, room=room)
+    # What is known of a row beyond the API's page would be put into it by `row_of`.
+    row_of = partial(lead_row, details=wanted.details)
     while collector.wants_more:
-        page = await call.services.client.leads(
-            list_id, limit=collector.place.limit, cursor=collector.place.cursor
-        )
-        total = page.total
-        collector.take(page.leads, page.cursor, _KEPT[only], lead_row)
-    total = max(total, collector.passed)
-    left = total - collector.passed if collector.next_cursor else 0
+        page = await reader.read(collector.place)
+        collector.take(page.leads, page.cursor, wanted.keeps, row_of)
+    if collector.stopped_inside:
+        reader.keep_last()
+    total = max(reader.total, collector.passed)
+    seen = RowsSeen(
+        name=name,
+        shown=len(collector.rows),
+        looked_at=collector.looked_at,
+        total=total,
+        left=total - collector.passed if collector.next_cursor else 0,
+        counts=reader.tally_of_all,
+    )
     return GetLeadsResult(
-        summary=leads_summary(len(collector.rows), collector.looked_at, total, left, only),
-        next_step=leads_step(call.offers, list_id, only, limit, total, collector.next_cursor),
+        summary=leads_summary(seen, wanted),
+        next_step=leads_step(call.offers, list_id, wanted, limit, total, collector.next_cursor),
         list_id=list_id,
         list_name=name or None,
         total=total,
@@ -94,6 +99,42 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, only: 
         leads=collector.rows,
         cursor=collector.next_cursor,
     )
+
+
+class _RowReader:
+    """Reads pages of one list's rows for one answer, and counts what stands in them."""
+
+    def __init__(self, call: Call, list_id: str) -> None:
+        self.total = 0
+        self._services = call.services
+        self._list_id = list_id
+        self._tally = Tally()
+        self._began = False
+        self._ended = False
+        self._last: tuple[tuple[str, str, int], LeadsPage] | None = None
+
+    @property
+    def tally_of_all(self) -> Tally | None:
+        """The counts of the whole list, if it was seen from its first page to its last."""
+        return self._tally if self._began and self._ended else None
+
+    async def read(self, place: Place) -> LeadsPage:
+        """Return the page at a place; one in which an answer stopped a moment ago is not asked for again."""
+        key = (self._list_id, place.cursor, place.limit)
+        page = self._services.pages.find(key) if place.shown else None
+        if page is None:
+            page = await self._services.client.leads(self._list_id, limit=place.limit, cursor=place.cursor)
+        self.total = page.total
+        self._tally.add(page.leads)
+        self._began = self._began or not place.cursor
+        self._ended = not page.cursor
+        self._last = key, page
+        return page
+
+    def keep_last(self) -> None:
+        """Keep the page in the middle of which the answer stopped: the next one may go on there."""
+        if self._last is not None:
+            self._services.pages.keep(*self._last)
 
 
 class _Collector:
@@ -108,6 +149,7 @@ class _Collector:
         self.rows: list[Any] = []
         self.looked_at = 0
         self.next_cursor: str | None = None
+        self.stopped_inside = False
         self._before = self.place.passed
         self._topic = topic
         self._limit = limit
@@ -149,6 +191,7 @@ class _Collector:
             self.place = Place(next_page, self.place.limit)
 
     def _stop(self, cursor: str, shown: int) -> None:
+        self.stopped_inside = shown > 0
         self.next_cursor = Place(cursor, self.place.limit, shown, self.passed).encoded(self._topic)
 
 

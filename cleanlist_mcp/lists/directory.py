@@ -1,6 +1,6 @@
 """Lead lists by id or exact name: the API can only page through them."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -23,8 +23,11 @@ REMEMBERED_PAGES = 2
 """Pages of lists that completions offer: they must not use up the requests that the tools need."""
 
 MEMORY_SECONDS = 120.0
-"""How long the name of an id is remembered, and what completions offer: lists are renamed and made
-elsewhere too. A name is never resolved from memory, since money may be spent on the list that it means."""
+"""Seconds for which the name of an id counts without a request, and for which completions offer the same lists."""
+
+LOOK_SECONDS = 300.0
+"""Seconds for which a look at all lists shows that a name has no second list: others make and rename lists too, and
+money may be spent on the list that a name means."""
 
 NAMED = 20
 """Lists of one name that an error names."""
@@ -39,21 +42,37 @@ class Looked:
 
 
 class ListDirectory:
-    """Finds the list that a user means."""
+    """Finds the list that a user means.
+
+    Requests for one `resolve`, if there are up to 1,000 lists (of more, the first 1,000 are looked at):
+
+    | the list was given by | requests |
+    |---|---|
+    | an id that was seen in the last `MEMORY_SECONDS` | none |
+    | an id that was seen before | 1: the list itself |
+    | an id that was never seen | 1, or 2 if there are more than `LISTS_PAGE` lists |
+    | a name that was seen, all lists were looked at in the last `LOOK_SECONDS` | 1: the list itself |
+    | any other name | a look: 1 for each `LISTS_PAGE` lists, and 1 more if the name could be an id |
+
+    A name that belongs to two lists costs a look each time, since both have to be shown as they are now. Without a
+    second look, only a namesake that was made in the last `LOOK_SECONDS` can be missed; whatever spends shows the
+    list and its rows first.
+    """
 
     def __init__(self, client: "CleanlistClient", clock: Clock, *, find_hint: str) -> None:
         self._client = client
         self._clock = clock
         self._find_hint = find_hint
-        self._looked: tuple[LeadList, ...] = ()
-        self._looked_at: float | None = None
+        self._offered: tuple[LeadList, ...] = ()
+        self._offered_at: float | None = None
         self._names: dict[str, tuple[str, float]] = {}
+        self._all_looked_at: float | None = None
         self._remembering = anyio.Lock()
 
     async def resolve(self, id_or_name: str) -> tuple[str, str]:
-        """The id and name of the list that `id_or_name` means; the name is empty where it cannot be known.
+        """Return the id and name of the list that `id_or_name` means; the name is empty if it cannot be known.
 
-        An id comes before a name. One that was seen lately costs no request; a name is looked up each time.
+        An id comes before a name.
 
         Raises:
             InvalidArguments: if it is blank.
@@ -75,13 +94,16 @@ class ListDirectory:
             return wanted, ""
 
     async def remembered(self) -> tuple[LeadList, ...]:
-        """The first `REMEMBERED_PAGES` of lists, as they were up to `MEMORY_SECONDS` ago; none while they cannot be
-        had. One look at a time: this is asked for with each key that somebody presses."""
+        """Return the first `REMEMBERED_PAGES` of lists as they were up to `MEMORY_SECONDS` ago; none while they
+        cannot be had.
+
+        One look at a time: a client asks for this with each key that somebody presses.
+        """
         async with self._remembering:
-            if self._looked_at is None or self._clock.monotonic() - self._looked_at > MEMORY_SECONDS:
-                self._looked, self._looked_at = (), self._clock.monotonic()
-                self._looked = (await self._look("", REMEMBERED_PAGES)).lists
-            return self._looked
+            if not self._is_recent(self._offered_at, MEMORY_SECONDS):
+                self._offered, self._offered_at = (), self._clock.monotonic()
+                self._offered = (await self._look("", REMEMBERED_PAGES)).lists
+            return self._offered
 
     def learn(self, found: LeadList) -> None:
         """Remember a list that was just found."""
@@ -90,12 +112,31 @@ class ListDirectory:
     def learn_new(self, made: LeadList) -> None:
         """Remember a list that was just made: it is in none of the pages that were looked at before."""
         self.learn(made)
-        self._looked_at = None
+        self._offered_at = None
 
     async def _found(self, wanted: str) -> tuple[str, str]:
         name = self._name_of(wanted)
         if name is not None:
             return wanted, name
+        return await self._confirmed(wanted) or await self._looked_up(wanted)
+
+    async def _confirmed(self, wanted: str) -> tuple[str, str] | None:
+        """Return the list that was seen under that id or name, if one request shows that it still has it."""
+        list_id = wanted if wanted in self._names else self._only_one_named(wanted)
+        if list_id is None or not await self._is_id(list_id):
+            return None
+        name = self._names[list_id][0]
+        return (list_id, name) if list_id == wanted or name.casefold() == wanted.casefold() else None
+
+    def _only_one_named(self, wanted: str) -> str | None:
+        """Return the id of the list with that name, if a recent look at all lists has shown no other with it."""
+        if not self._is_recent(self._all_looked_at, LOOK_SECONDS):
+            return None
+        folded = wanted.casefold()
+        ids = [list_id for list_id, (name, _) in self._names.items() if name.casefold() == folded]
+        return ids[0] if len(ids) == 1 else None
+
+    async def _looked_up(self, wanted: str) -> tuple[str, str]:
         known = await self._look(wanted)
         name = self._name_of(wanted)
         if name is not None:
@@ -113,11 +154,14 @@ class ListDirectory:
 
     def _name_of(self, list_id: str) -> str | None:
         name, seen_at = self._names.get(list_id, ("", None))
-        fresh = seen_at is not None and self._clock.monotonic() - seen_at <= MEMORY_SECONDS
-        return name if fresh else None
+        return name if self._is_recent(seen_at, MEMORY_SECONDS) else None
+
+    def _is_recent(self, moment: float | None, seconds: float) -> bool:
+        return moment is not None and self._clock.monotonic() - moment <= seconds
 
     async def _look(self, wanted: str, pages: int = MAX_PAGES) -> Looked:
         """Page through the lists; no further once it is clear that `wanted` is an id."""
+        began = self._clock.monotonic()
         lists: dict[str, LeadList] = {}  # by id: one that is made meanwhile moves others to the next page
         cursor = ""
         for number in range(pages):
@@ -131,7 +175,16 @@ class ListDirectory:
             # Asking for the list itself spares up to nine pages.
             if self._name_of(wanted) is not None or (wanted and number == 0 and await self._is_id(wanted)):
                 return Looked(tuple(lists.values()), complete=False)
+        if not cursor or pages == MAX_PAGES:
+            self._forget_all_but(lists, began)
         return Looked(tuple(lists.values()), complete=not cursor)
+
+    def _forget_all_but(self, lists: Container[str], began: float) -> None:
+        """Forget what a look at all lists that `began` then has not found: lists are deleted and renamed elsewhere."""
+        self._all_looked_at = began
+        self._names = {
+            list_id: seen for list_id, seen in self._names.items() if list_id in lists or seen[1] > began
+        }
 
     async def _is_id(self, wanted: str) -> bool:
         """Ask the API for a list of that id: not every list needs to be listed."""
@@ -140,11 +193,13 @@ class ListDirectory:
         try:
             self.learn(await self._client.list_detail(wanted))
         except NotFound:
+            self._names.pop(wanted, None)
             return False
         except ApiRefusal as error:
             # An API whose ids have a form of their own refuses a name as malformed.
             if error.code != "validation_error" and error.status not in (400, 422):
                 raise
+            self._names.pop(wanted, None)
             return False
         return wanted in self._names
 

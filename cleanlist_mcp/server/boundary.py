@@ -39,7 +39,7 @@ from cleanlist_mcp.server.descriptions import description
 from cleanlist_mcp.server.reading import read
 from cleanlist_mcp.server.schemas import input_schema, output_schema, validated_schema
 from cleanlist_mcp.services import Services
-from cleanlist_mcp.toolset import Effect, ToolSpec
+from cleanlist_mcp.toolset import ToolSpec
 
 CALL_SECONDS = 50.0
 """Within this a call answers, dialog, requests and wait together: common hosts give up at 60 s."""
@@ -97,7 +97,7 @@ def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], s
         name=spec.name,
         title=spec.title,
         description=description(function.__name__, off),
-        annotations=_hints(spec.effect),
+        annotations=_hints(spec),
         structured_output=False,  # the answer is ours; the schema that it keeps to is set below
     )
     # The SDK ignores names that it does not know; here none gets so far, and one that did would be a defect
@@ -109,12 +109,12 @@ def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], s
     return tool
 
 
-def _hints(effect: Effect) -> ToolAnnotations:
-    """Return all four behaviour hints. Spent credits do not come back, and `again` makes no repeat harmless."""
+def _hints(spec: ToolSpec) -> ToolAnnotations:
+    """Return all four behaviour hints. Of spending, `again` makes no repeat harmless."""
     return ToolAnnotations(
-        read_only_hint=effect == "reads",
-        destructive_hint=effect == "spends",
-        idempotent_hint=effect != "spends",
+        read_only_hint=spec.effect == "reads",
+        destructive_hint=spec.is_destructive,
+        idempotent_hint=spec.effect != "spends",
         open_world_hint=True,
     )
 

@@ -59,7 +59,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     for function in (
         *(account.whoami, account.credits_balance),
         *(enrichment.estimate, enrichment.enrich_person, enrichment.enrich_list, enrichment.workflow_status),
-        *(lists.find_lists, lists.create_list, lists.add_leads, lists.get_leads, lists.export_list),
+        *(lists.find_lists, lists.create_list, lists.add_leads),
+        *(lists.get_leads, lists.remove_leads, lists.export_list),
     )
 }
 """The function that carries out the tool of that name."""
@@ -228,11 +229,12 @@ def make_tools(settings: Settings) -> list[Tool]:
 
 
 @cache
-def _made_tools(on: tuple[ToolSpec, ...], reads_files: bool, sandbox: bool) -> tuple[Tool, ...]:
+def _made_tools(on: tuple[ToolSpec, ...], has_folder: bool, sandbox: bool) -> tuple[Tool, ...]:
     """Made once for equal settings: building schemas is what takes time when a server is built."""
     functions = dict(_FUNCTIONS)
-    if reads_files:
+    if has_folder:
         functions["add_leads"] = lists.add_leads_or_file
+        functions["export_list"] = lists.export_list_or_file
     off = frozenset(spec.name for spec in TOOLS if spec not in on)
     return tuple(boundary.make_tool(spec, functions[spec.name], off=off, sandbox=sandbox) for spec in on)
 

@@ -63,15 +63,29 @@ nobody and second rows of one person are left out and named by row number. Who w
 very same details is not added again; others in the list are not recognised, so send only new people. Afterwards: \
 estimate the list, show the quote, then enrich_list.""",
     "get_leads": """\
-Show the people in a lead list: name, title, company, e-mail, phone, LinkedIn.
+Show the people in a lead list: name, title, company, e-mail, phone.
 
-Use it after a run to show what was found, page by page. For all rows of a long list give the user export_list's file \
-instead. Free, changes nothing; it enriches nobody.""",
+Use it to see who lacks an address or number, to find somebody in the list by words of the name, title or company, or \
+what a run found. The summary counts the whole list if it is short enough to be seen. details adds the lead_id that \
+other tools take. For all rows of a long list give the user export_list's file instead. Free, changes nothing; it \
+enriches nobody.""",
+    "remove_leads": """\
+Take up to 100 rows out of a lead list, by their lead_id from get_leads with details=true.
+
+Use it only for rows that the user wants out of the list. The people themselves stay at Cleanlist. The answer names \
+who went: show it to the user, so that a wrong removal is seen. Ids that are in no row of the list are passed over and \
+named. Free; credits that were spent on a row do not come back.""",
     "export_list": """\
 Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours.
 
 Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. Whoever has the \
 link can download the file: give it to the user alone. Free; nothing is ever charged.""",
+    "export_list_or_file": """\
+Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours; with save_as, save the file.
+
+Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. save_as is a file \
+name in the folder that the user shared: a new file for Excel and the like, never over one that exists. Whoever has \
+the link can download the file: give it to the user alone. Free; nothing is ever charged.""",
 }
 """By the name of the function that carries the tool out."""
 

@@ -23,6 +23,7 @@ from cleanlist_mcp.api.wire import LISTS_PAGE
 from cleanlist_mcp.calls import browsing
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound, for_a_model
+from cleanlist_mcp.lists.filtering import Wanted
 from cleanlist_mcp.money import prices
 from cleanlist_mcp.secrecy import MARK, holds_secret
 from cleanlist_mcp.server import boundary
@@ -115,7 +116,7 @@ async def read_lists() -> str:
 
 async def read_list(list_id: str, ctx: Context[Any, Any]) -> str:
     call = boundary.current_call(ctx)
-    return compact(_data(await browsing.get_leads(call, list_id, LEADS_SHOWN, "", "all")))
+    return compact(_data(await browsing.get_leads(call, list_id, LEADS_SHOWN, "", Wanted())))
 
 
 READERS: tuple[Callable[..., Awaitable[str]], ...] = (

@@ -5,17 +5,19 @@ from typing import Annotated, Any, Literal
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, ConfigDict, Field
 
-from cleanlist_mcp.answers.lists import created_list, exported_list
+from cleanlist_mcp.answers.lists import created_list
 from cleanlist_mcp.answers.shapes import (
     AddLeadsResult,
     CreateListResult,
     ExportResult,
     FindListsResult,
     GetLeadsResult,
+    RemoveLeadsResult,
 )
-from cleanlist_mcp.api.wire import LIST_NAME, CreateListRequest
-from cleanlist_mcp.calls import browsing, importing
+from cleanlist_mcp.api.wire import LIST_NAME, MOST_REMOVED, CreateListRequest
+from cleanlist_mcp.calls import browsing, importing, removing, saving
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.lists.filtering import Wanted
 from cleanlist_mcp.people.identity import IMPORT_WAYS
 from cleanlist_mcp.people.normal_forms import normal_name
 from cleanlist_mcp.server.arguments import LONGEST_LIST, Cell
@@ -68,7 +70,7 @@ async def create_list(
     request = CreateListRequest(name=wanted, description=clean(description) or None)
     made = await services.client.create_list(request)
     services.directory.learn_new(made)
-    return created_list(made, wanted)
+    return created_list(made, wanted, services.offers)
 
 
 async def add_leads(
@@ -108,17 +110,50 @@ async def get_leads(
         Literal["all", "with_email", "with_phone", "missing_email", "missing_phone"],
         Field(description="Which rows."),
     ] = "all",
+    query: Annotated[
+        str, Field(max_length=200, description="Words in the name, title or company; all must be there.")
+    ] = "",
+    details: Annotated[bool, Field(description="Also lead_id, location, LinkedIn and provider.")] = False,
 ) -> GetLeadsResult:
     """Show the people of a list."""
-    return await browsing.get_leads(current_call(ctx), list_id, limit, cursor, only)
+    wanted = Wanted(only, clean(query), details)
+    return await browsing.get_leads(current_call(ctx), list_id, limit, cursor, wanted)
+
+
+async def remove_leads(
+    ctx: Context[Any, Any],
+    list_id: ListArgument,
+    lead_ids: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            max_length=MOST_REMOVED,
+            description="The rows, by lead_id: get_leads(details=true).",
+        ),
+    ],
+) -> RemoveLeadsResult:
+    """Take rows out of a list."""
+    return await removing.remove_leads(current_call(ctx), list_id, lead_ids)
 
 
 async def export_list(ctx: Context[Any, Any], list_id: ListArgument) -> ExportResult:
     """Make a CSV file of a list."""
-    services = current_call(ctx).services
-    found_id, name = await services.directory.resolve(list_id)
-    export = await services.client.export(found_id)
-    return exported_list(export, found_id, name, made_up=services.settings.sandbox)
+    return await saving.export_list(current_call(ctx), list_id)
+
+
+async def export_list_or_file(
+    ctx: Context[Any, Any],
+    list_id: ListArgument,
+    save_as: Annotated[
+        str, Field(max_length=255, description="Save it under this file name in the shared folder.")
+    ] = "",
+) -> ExportResult:
+    """Make a CSV file of a list, and save it if a name for it is given."""
+    call = current_call(ctx)
+    folder = call.settings.csv_dir
+    if not save_as.strip() or folder is None:
+        return await saving.export_list(call, list_id)
+    return await saving.save_list(call, list_id, save_as, folder)
 
 
 def _list_name(name: str) -> str:
