@@ -230,7 +230,12 @@ async def lists_and_rows(session: Session, world: World) -> None:
     rows = await session.call("get_leads", list_id="Conference Leads", limit=20)
     await session.call("get_leads", list_id="Conference Leads", limit=20, cursor=rows["cursor"])
     await session.call("get_leads", list_id="Conference Leads", only="with_email", limit=100)
+    await session.call("get_leads", list_id="Conference Leads", query="ada", details=True)
     await session.call("export_list", list_id="Q3 Prospects")
+    long = world.sandbox.add_list("Long", 130)
+    ids = list(world.sandbox.lists.get(world.sandbox.account(), long).leads)
+    await session.call("remove_leads", list_id=long, lead_ids=ids[:100])
+    await session.call("remove_leads", list_id=long, lead_ids=ids[100])
     await session.error("export_list", list_id="no-such-list")
 
 

@@ -210,6 +210,8 @@ async def play(heard: Heard, era: str) -> None:
         await tell(heard, session, "create_list", name="Berlin leads")
         await tell(heard, session, "add_leads", **ids, people=[{"email": "new@fable.example"}] * 2)
         await tell(heard, session, "get_leads", **ids, limit=3)
+        await tell(heard, session, "get_leads", **ids, limit=3, details=True, query="a")
+        await tell(heard, session, "remove_leads", **ids, lead_ids=["lead-1"])
         await tell(heard, session, "export_list", **ids)
         for address in ("account", "pricing", "runs", "lists", f"lists/{ids['list_id']}", "lists/zzz"):
             await read(heard, session, address)
@@ -287,11 +289,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "create_list": {"name": "Berlin"},
     "add_leads": {"people": [{"email": "new@fable.example"}]},
     "get_leads": {},
+    "remove_leads": {"lead_ids": ["lead-1"]},
     "export_list": {},
 }
 
 
-ABOUT_A_LIST = ("estimate", "enrich_person", "add_leads", "get_leads", "export_list")
+ABOUT_A_LIST = ("estimate", "enrich_person", "add_leads", "get_leads", "remove_leads", "export_list")
 
 
 async def assert_out_of_no_error(heard: Heard, era: str, status: int, spelling: str) -> None:
