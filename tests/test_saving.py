@@ -159,6 +159,8 @@ async def test_a_blank_name_asks_for_the_link(world: World, files: Path, blank: 
         "\uff1d1",
         "-5",
         "+1\n2",
+        " =1",
+        "\u00a0@x",
     ],
 )
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:

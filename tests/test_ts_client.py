@@ -144,13 +144,17 @@ async def test_every_tool_answers_the_typescript_client(node: Node, tmp_path: Pa
                 "enrich_person": await bridge.call("enrich_person", email="ada@fable.example"),
                 "find_lists": await bridge.call("find_lists", query="q3"),
                 "create_list": await bridge.call("create_list", name="Berlin leads"),
-                "get_leads": await bridge.call("get_leads", list_id="Conference Leads"),
+                "get_leads": await bridge.call("get_leads", list_id="Conference Leads", details=True),
                 "export_list": await bridge.call("export_list", list_id="Conference Leads"),
             }
             answers["add_leads"] = await bridge.call(
                 "add_leads",
                 list_id="Berlin leads",
                 people=[{"email": "zoe@fable.example"}, {"title": "of nobody"}],
+            )
+            row = answers["get_leads"]["leads"][0]["lead_id"]
+            answers["remove_leads"] = await bridge.call(
+                "remove_leads", list_id="Conference Leads", lead_ids=[row]
             )
             quote = await quoted(bridge, "Q3 Prospects")
             answers["estimate"] = quote

@@ -11,9 +11,10 @@ from cleanlist_mcp.errors import BadResponse
 LONGEST_CELL = 1_000_000
 """Characters of the longest cell that is read."""
 
-_RUNS = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# Signs of full width too, and behind spaces: some programs drop those before they look.
+_RUNS = re.compile("[ \u00a0]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 # With a digit in it: a plus with brackets and dashes alone is no number.
-_PHONE = re.compile(r"\+[ ()\-./]*[0-9][0-9 ()\-./]*")
+_PHONE = re.compile(r" *\+[ ()\-./]*[0-9][0-9 ()\-./]*")
 
 
 def harmless(cell: str) -> str:
