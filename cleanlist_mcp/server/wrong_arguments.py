@@ -58,6 +58,8 @@ def _hint(name: str, known: Sequence[str]) -> str:
         return "ids cannot be imported; enrich_person takes them"
     if name == "csv_path":
         return "files are read only if the user sets CLEANLIST_CSV_DIR"
+    if name == "save_as":
+        return "files are saved only if the user sets CLEANLIST_CSV_DIR"
     near = resembled(name, known) or _nearest(name, known)
     return f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
 
