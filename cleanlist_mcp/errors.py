@@ -258,13 +258,15 @@ class Answered:
     """The facts of an answer that go with an error.
 
     `status` is the HTTP status. `request_id` and `docs_url` are the API's own. `workflow_id` is the run that the
-    answer names, even if nothing else of it can be read; it does not prove that the run is ours.
+    answer names, even if nothing else of it can be read; it does not prove that the run is ours. `enveloped` is true
+    if the answer is an error as the API itself writes one, and not that of a router or a proxy.
     """
 
     status: int | None = None
     request_id: str | None = None
     docs_url: str | None = None
     workflow_id: str | None = None
+    enveloped: bool = False
 
 
 class ApiError(CleanlistError):
@@ -340,6 +342,12 @@ class NotFound(ApiError):
     """No such list or workflow for this key."""
 
     code = "not_found"
+
+
+class NotAvailable(ApiError):
+    """This account's API does not have what was asked for, under any address."""
+
+    code = "not_available"
 
 
 class ApiRefusal(ApiError):

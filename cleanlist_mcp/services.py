@@ -36,7 +36,10 @@ class Services:
         self.clock = clock
         self.limits = Limits(settings.hourly_unquoted_limit, settings.daily_limit, settings.lists_on)
         self.offers = Offers(
-            lists=settings.lists_on, spending=not settings.read_only, key=settings.api_key is not None
+            lists=settings.lists_on,
+            searches=settings.prospecting_on,
+            spending=not settings.read_only,
+            key=settings.api_key is not None,
         )
         self._tasks = tasks
         self._transport = transport

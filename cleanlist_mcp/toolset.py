@@ -67,6 +67,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         takes_away=True,
     ),
     ToolSpec("export_list", "Export a list", "lists", "writes", _needs("export:read", "lists:read")),
+    ToolSpec("search_people", "Search people", "prospecting", "reads", _needs("people:read")),
+    ToolSpec("search_companies", "Search companies", "prospecting", "reads", _needs("companies:read")),
 )
 """Every tool, in the order of `tools/list`."""
 
@@ -75,6 +77,7 @@ TOOLSETS: tuple[str, ...] = tuple(dict.fromkeys(spec.toolset for spec in TOOLS))
 
 CORE: tuple[str, ...] = tuple(spec.name for spec in TOOLS if spec.toolset == "core")
 LISTS: tuple[str, ...] = tuple(spec.name for spec in TOOLS if spec.toolset == "lists")
+PROSPECTING: tuple[str, ...] = tuple(spec.name for spec in TOOLS if spec.toolset == "prospecting")
 
 
 def spec_of(name: str) -> ToolSpec | None:

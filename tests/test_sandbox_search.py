@@ -110,7 +110,7 @@ def matches(row: dict[str, str], filters: dict[str, list[str]]) -> bool:
     """Return True if a row has one value of each filter, for the filters that compare whole words."""
     company = company_of(row["company_id"])
     members = {
-        "seniorities": row["seniority"],
+        "seniority": row["seniority"],
         "management_levels": row["management_level"],
         "departments": row["department"],
         "location_city": row["city"],
@@ -124,7 +124,7 @@ def matches(row: dict[str, str], filters: dict[str, list[str]]) -> bool:
 
 def values_of(name: str) -> list[str]:
     column = {
-        "seniorities": "seniority",
+        "seniority": "seniority",
         "management_levels": "management_level",
         "departments": "department",
         "location_city": "city",
@@ -137,7 +137,7 @@ def values_of(name: str) -> list[str]:
 
 
 WHOLE_WORDS = (
-    *("seniorities", "management_levels", "departments", "company_headcount", "company_domains"),
+    *("seniority", "management_levels", "departments", "company_headcount", "company_domains"),
     *("location_city", "location_state", "location_country"),
 )
 

@@ -67,7 +67,7 @@ class PeopleFilters(BaseModel):
     """Filters of a search for people; at least one of them."""
 
     titles: Words = []
-    seniorities: Words = []
+    seniority: Words = []
     management_levels: Words = []
     departments: Words = []
     location_city: Words = []

@@ -162,17 +162,30 @@ class SkippedRow(Part):
     reason: str
 
 
-class AddLeadsResult(Result):
+class AddLeadsAnswer(Result):
+    """What became of people, or of rows and leads that exist at the API, that were to be added to a list."""
+
     list_id: str
     list_name: str | None = None
-    imported: int
-    skipped: int
+    imported: int | None = None
+    skipped: int | None = None
+    added: int | None = Field(
+        default=None, description="rows of a search or leads by id, in place of imported"
+    )
+    skipped_duplicates: int | None = Field(default=None, description="of those, in the list already")
     unknown: int | None = Field(default=None, description="rows whose import was sent and not confirmed")
     not_sent: int | None = None
     skipped_rows: list[SkippedRow] | None = None
     skipped_rows_left_out: int | None = None
     notes: list[str] | None = None
     unused_columns: list[str] | None = None
+
+
+class AddLeadsResult(AddLeadsAnswer):
+    """What became of people who were imported."""
+
+    imported: int
+    skipped: int
 
 
 class LeadRow(Part):
@@ -210,6 +223,45 @@ class RemoveLeadsResult(Result):
     removed_rows: list[RemovedRow] | None = None
     unknown: int | None = Field(default=None, description="rows whose removal was sent and not confirmed")
     not_in_list: list[str] | None = Field(default=None, description="lead_ids that no row has")
+
+
+class PersonRow(Part):
+    entity_id: str
+    name: str | None = None
+    title: str | None = None
+    company: str | None = None
+    domain: str | None = None
+    location: str | None = None
+    industry: str | None = None
+    size: str | None = None
+    seniority: str | None = None
+
+
+class CompanyRow(Part):
+    entity_id: str
+    name: str | None = None
+    domain: str | None = None
+    industry: str | None = None
+    size: str | None = None
+    location: str | None = None
+
+
+class SearchResult(Result):
+    """One page of a search. `search_id` stands for all rows that were shown so far."""
+
+    search_id: str | None = Field(default=None, description="all rows shown so far, for 24 hours")
+    total: int | None = None
+    rows_cut: int | None = Field(default=None, description="rows of this page that did not fit")
+    truncation_warning: str | None = Field(default=None, description="the API's words: data")
+    cursor: str | None = Field(default=None, description="send it back for more; absent at the end")
+
+
+class SearchPeopleResult(SearchResult):
+    people: list[PersonRow]
+
+
+class SearchCompaniesResult(SearchResult):
+    companies: list[CompanyRow]
 
 
 class ExportResult(Result):

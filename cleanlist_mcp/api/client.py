@@ -12,6 +12,16 @@ from pydantic import BaseModel, ValidationError
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.connections import Answer, Connections, Request
 from cleanlist_mcp.api.failures import What, failure, held_back
+from cleanlist_mcp.api.prefixes import Prefixes
+from cleanlist_mcp.api.prospects import (
+    AddedToList,
+    AddToListRequest,
+    CompaniesPage,
+    CompanyAnswer,
+    CompanyRequest,
+    PeoplePage,
+    SearchRequest,
+)
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.api.reading import lenient_json, workflow_id_in
 from cleanlist_mcp.api.wire import (
@@ -67,6 +77,7 @@ class CleanlistClient:
         self._connections = Connections(settings, transport)
         self._clock = clock or SystemClock()
         self._chance = chance
+        self._prefixes = Prefixes(settings.base_url)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -176,6 +187,45 @@ class CleanlistClient:
         """Send one chunk of rows, once; the caller decides about a repeat, which the API guards by key."""
         path = f"/lead-lists/{quote(list_id, safe='')}/csv-import"
         return await self._send("POST", path, CsvImported, body=request, what="list", patience=0)
+
+    async def add_to_list(self, list_id: str, request: AddToListRequest) -> AddedToList:
+        """Put rows of a search, or leads, into a list, once; free. The caller decides about a repeat, which the API
+        guards by key."""
+        path = f"/lead-lists/{quote(list_id, safe='')}/leads"
+        return await self._send("POST", path, AddedToList, body=request, what="row", patience=0)
+
+    async def search_people(self, request: SearchRequest) -> PeoplePage:
+        """One page of the people who match; free."""
+        return await self._search("/search/people", PeoplePage, request)
+
+    async def search_companies(self, request: SearchRequest) -> CompaniesPage:
+        """One page of the companies that match; free."""
+        return await self._search("/search/companies", CompaniesPage, request)
+
+    async def company(
+        self, request: CompanyRequest, *, patience: float, stop: anyio.Event | None = None
+    ) -> CompanyAnswer:
+        """Look one company up; paid. An `ApiError` of unknown fate may have charged for it; `stop` as for a person."""
+        return await self._send(
+            "POST",
+            "/enrichment/company",
+            CompanyAnswer,
+            body=request,
+            spends=True,
+            what="company",
+            patience=patience,
+            stop=stop,
+        )
+
+    async def _search(self, path: str, model: type[ModelT], request: SearchRequest) -> ModelT:
+        """Search under the prefix of this API that has the search.
+
+        Raises:
+            NotAvailable: if none has.
+        """
+        return await self._prefixes.asked(
+            path, lambda address: self._send("POST", address, model, body=request)
+        )
 
     async def export(self, list_id: str) -> Export:
         """Return a signed link to a list as a CSV file, safe to hand on."""

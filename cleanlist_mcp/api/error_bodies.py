@@ -28,11 +28,15 @@ _CREDIT_FIGURES = ("estimated_cost_credits", "available_credits", "shortfall_cre
 
 
 class ErrorBody(BaseModel):
-    """One error answer, read as far as it can be. `readable` is false for bodies of no known shape."""
+    """One error answer, read as far as it can be.
+
+    `readable` is false for bodies of no known shape, `enveloped` true for those of the API's own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     readable: bool = False
+    enveloped: bool = False
     code: str = ""
     problem: str = ""
     fix: str = ""
@@ -84,6 +88,7 @@ def _read_envelope(error: dict[str, Any]) -> ErrorBody:
         fields = _read_details(details, problem)
     return ErrorBody(
         readable=True,
+        enveloped=True,
         code=_code(error.get("code")),
         problem=problem,
         fix=word_of(error.get("fix"), PROBLEM_LIMIT),

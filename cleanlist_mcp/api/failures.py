@@ -28,7 +28,7 @@ from cleanlist_mcp.errors import (
 REFUSED = "The API refused the request."
 """Beginning of the message of a refusal that has no words of ours."""
 
-What = Literal["workflow", "list", "person", "address"]
+What = Literal["workflow", "list", "person", "company", "row", "address"]
 """The thing that a request asks for, and that a 404 therefore misses; `address` if it names no thing of the user's."""
 
 _BY_STATUS = {401: "unauthorized", 402: "insufficient_credits", 404: "not_found", 422: "validation_error"}
@@ -44,6 +44,14 @@ _NOT_FOUND: Mapping[What, tuple[str, str]] = {
     "person": (
         "The API knows no such person.",
         "Check person_id, or identify the person by an e-mail address, a LinkedIn profile or a name instead.",
+    ),
+    "company": (
+        "The API knows no such company.",
+        "Check the domain or the id, or name the company in another way.",
+    ),
+    "row": (
+        "The API does not know one of these rows for this key.",
+        "Take the ids from an earlier answer, as they are.",
     ),
     "address": (
         "The API does not know the address of this request.",
@@ -94,6 +102,7 @@ def failure(
             request_id=body.request_id or request_id(headers.get("x-request-id")),
             docs_url=body.docs_url,
             workflow_id=workflow_id_in(content),
+            enveloped=body.enveloped,
         ),
         "retry_after": _retry_after(body, headers),
         "fate": _fate(status, code, content, body, spends=spends),

@@ -18,6 +18,7 @@ from cleanlist_mcp.journal.names import Digester, Names
 from cleanlist_mcp.journal.outcomes import Outcomes
 from cleanlist_mcp.journal.port import Reader, Store
 from cleanlist_mcp.journal.records import Row, kept_name, marks_in, run_of
+from cleanlist_mcp.journal.searches import SearchJournal
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 class Journal:
     """Memory of runs and quotes, seen by one API key; the limits look at all keys.
 
-    `claims` decides about spends, `outcomes` records what became of them, and `imports` keeps who was added to lists.
+    `claims` decides about spends, `outcomes` records what became of them, and `imports` keeps who was added to lists,
+    `searches` keeps what searches showed.
     While a journal that is there cannot be used, nothing may be spent, because it may know the run already: single
     runs read as absent, and `recent` refuses to answer that there are none.
     """
@@ -45,6 +47,7 @@ class Journal:
         self.claims = Claims(store, self._names, self._late)
         self.outcomes = Outcomes(store, self._names, self._late)
         self.imports = ImportJournal(store, self._late)
+        self.searches = SearchJournal(store, self._names)
 
     async def health(self) -> Health:
         """Return whether the journal can be used, as far as it is known without looking through all of it."""
@@ -66,6 +69,13 @@ class Journal:
             JournalUnusable: while their key cannot be read.
         """
         return (await self._names()).digest
+
+    async def digester_if_readable(self) -> Digester | None:
+        """Return the function that makes keyed digests; None while their key cannot be read."""
+        try:
+            return await self.digester()
+        except JournalUnusable:
+            return None
 
     async def _names(self) -> Names:
         key = await self._store.digest_key()

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cleanlist_mcp.journal.health import Health
 from cleanlist_mcp.journal.records import Row
+from cleanlist_mcp.journal.records_found import Search, ShownPage
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
@@ -123,7 +124,14 @@ class ImportReader(Protocol):
         """Return whether another import than `besides` holds one of these digests, or has put it into the list."""
 
 
-class Reader(RunReader, ImportReader, Protocol):
+class SearchReader(Protocol):
+    """Searches, as they were written."""
+
+    async def search(self, account: str, search_id: str) -> Search | None:
+        """Return a search of this account with its pages; None if anything of it is not as it was written."""
+
+
+class Reader(RunReader, ImportReader, SearchReader, Protocol):
     """One look at the journal."""
 
     @property
@@ -169,7 +177,17 @@ class ImportWriter(Protocol):
         """Undo an attempt, unless another has begun or it was answered: back to the sending at `before`, if any."""
 
 
-class Writer(Reader, RunWriter, ImportWriter, Protocol):
+class SearchWriter(Protocol):
+    """Changes to searches."""
+
+    async def keep_search(self, account: str, search: Search) -> None:
+        """Keep a new search, without its pages."""
+
+    async def keep_page(self, search_id: str, page: ShownPage) -> None:
+        """Keep a page after the ones that are there."""
+
+
+class Writer(Reader, RunWriter, ImportWriter, SearchWriter, Protocol):
     """A look at the journal that may change it, all or nothing."""
 
 

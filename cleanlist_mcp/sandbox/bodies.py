@@ -37,7 +37,7 @@ ImportField = Literal[
 ]
 PeopleFilter = Literal[
     "titles",
-    "seniorities",
+    "seniority",
     "management_levels",
     "departments",
     "location_city",

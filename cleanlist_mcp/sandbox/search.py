@@ -67,7 +67,7 @@ def _words(text: str) -> frozenset[str]:
 
 _PEOPLE: dict[str, Test[Person]] = {
     "titles": lambda one, value: _holds(one.title, value),
-    "seniorities": lambda one, value: _same(one.seniority, value),
+    "seniority": lambda one, value: _same(one.seniority, value),
     "management_levels": lambda one, value: _same(one.management_level, value),
     "departments": lambda one, value: _same(one.department, value),
     "location_city": lambda one, value: _same(one.city, value),

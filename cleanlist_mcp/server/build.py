@@ -27,7 +27,7 @@ from cleanlist_mcp.server import boundary, prompts, resources
 from cleanlist_mcp.server.arguments import check_size_and_secrets
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
-from cleanlist_mcp.server.tools import account, enrichment, lists
+from cleanlist_mcp.server.tools import account, enrichment, lists, prospecting
 from cleanlist_mcp.server.wrong_arguments import invalid_arguments
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
@@ -61,6 +61,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
         *(enrichment.estimate, enrichment.enrich_person, enrichment.enrich_list, enrichment.workflow_status),
         *(lists.find_lists, lists.create_list, lists.add_leads),
         *(lists.get_leads, lists.remove_leads, lists.export_list),
+        *(prospecting.search_people, prospecting.search_companies),
     )
 }
 """The function that carries out the tool of that name."""

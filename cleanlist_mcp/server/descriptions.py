@@ -50,18 +50,19 @@ Create a lead list, or return the one that has this name already; `reused` says 
 Use it before add_leads when the user names people and no list. Results of single people need no list of their own: \
 they go to "MCP Results". Free; nothing is ever charged.""",
     "add_leads": """\
-Add up to 500 people to a lead list. It never enriches and spends nothing.
+Add up to 500 people, rows of a search, or leads of another list to a lead list. It never enriches and spends nothing.
 
-Rows that identify nobody and second rows of one person are left out and named by row number. Who was added from this \
-machine with the very same details is not added again; others in the list are not recognised, so send only new people. \
-To find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.""",
-    "add_leads_or_file": """\
-Add up to 500 people, or the rows of a CSV file, to a lead list. It never enriches and spends nothing.
-
-Give exactly one of people and csv_path; a file's path is inside the folder that the user shared. Rows that identify \
+Give exactly one of people, search_id (all rows shown so far, or entity_ids of them) and lead_ids. Rows that identify \
 nobody and second rows of one person are left out and named by row number. Who was added from this machine with the \
-very same details is not added again; others in the list are not recognised, so send only new people. Afterwards: \
-estimate the list, show the quote, then enrich_list.""",
+very same details is not added again; others in the list are not recognised, so send only new people. To find \
+addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.""",
+    "add_leads_or_file": """\
+Add up to 500 people, a CSV file, rows of a search, or leads of another list to a lead list. It spends nothing.
+
+Give exactly one of people, csv_path, search_id (all rows shown so far, or entity_ids of them) and lead_ids; a file's \
+path is inside the folder that the user shared. Rows that identify nobody and second rows of one person are left out \
+and named by row number. Who was added from this machine with the very same details is not added again; others in the \
+list are not recognised, so send only new people. Afterwards: estimate the list, show the quote, then enrich_list.""",
     "get_leads": """\
 Show the people in a lead list: name, title, company, e-mail, phone.
 
@@ -86,6 +87,20 @@ Make a CSV file of a whole lead list and return a signed link to it, valid 24 ho
 Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. save_as is a file \
 name in the folder that the user shared: a new file for Excel and the like, never over one that exists. Whoever has \
 the link can download the file: give it to the user alone. Free; nothing is ever charged.""",
+    "search_people": """\
+Search people by role, place and company. Free; nothing is ever charged, and no e-mail or phone is shown.
+
+Use it when the user describes whom they want; for one named person call enrich_person. At least one filter. All \
+filters must match; of one filter's values any is enough. Values seen at Cleanlist: management levels VP, Director; \
+departments Sales; company sizes 51-200; countries by their English names; there are others. A value that Cleanlist \
+does not know matches nobody. search_id stands for all rows shown so far: add_leads puts them, or some, into a list.""",
+    "search_companies": """\
+Search companies by industry, size and place, with domain and location. Free; nothing is ever charged.
+
+Use it to find companies, and search_people with their domains for the people in them. For what else is known of one \
+company call enrich_company, which is paid. At least one filter. All filters must match; of one filter's values any is \
+enough. Sizes are ranges such as 51-200, countries have their English names; a value that Cleanlist does not know \
+matches nothing.""",
 }
 """By the name of the function that carries the tool out."""
 

@@ -14,6 +14,7 @@ _OLD = (
     ("runs INDEXED BY runs_by_start WHERE started_at", KEEP_SECONDS),
     ("imports INDEXED BY imports_by_time WHERE last_time", KEEP_SECONDS),
     ("quotes INDEXED BY quotes_by_expiry WHERE expires_at", DAY),
+    ("searches INDEXED BY searches_by_time WHERE made_at", DAY),
 )
 
 
@@ -47,13 +48,14 @@ def _has_old(database: sqlite3.Connection, time: float) -> bool:
 
 def _drop(database: sqlite3.Connection, time: float) -> None:
     before = time - KEEP_SECONDS
-    for table, of_it, number, column in (
-        ("runs", "identifiers", "run_id", "started_at"),
-        ("imports", "import_people", "import_id", "last_time"),
+    for table, of_it, number, column, until in (
+        ("runs", "identifiers", "run_id", "started_at", before),
+        ("imports", "import_people", "import_id", "last_time", before),
+        ("searches", "search_pages", "search_id", "made_at", time - DAY),
     ):
         old = database.execute(
             f"SELECT {number} FROM {table} WHERE {column} < ? LIMIT {BATCH}",  # noqa: S608 - ours
-            (before,),
+            (until,),
         ).fetchall()
         database.executemany(f"DELETE FROM {of_it} WHERE {number} = ?", old)  # noqa: S608 - ours
         database.executemany(f"DELETE FROM {table} WHERE {number} = ?", old)  # noqa: S608 - ours

@@ -30,6 +30,7 @@ from cleanlist_mcp.journal.sqlite.problems import (
     trouble,
 )
 from cleanlist_mcp.journal.sqlite.runs import RunRows
+from cleanlist_mcp.journal.sqlite.searches import SearchRows
 from cleanlist_mcp.money import limits
 from cleanlist_mcp.money.runs import Moment
 
@@ -39,7 +40,7 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, ImportRows):
+class Rows(RunRows, ImportRows, SearchRows):
     """One look at the journal, and changes to it."""
 
 

@@ -1,5 +1,6 @@
 """Lead lists: find, make, fill, show, export. Nothing here enriches."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cleanlist_mcp.answers.lists import created_list
 from cleanlist_mcp.answers.shapes import (
-    AddLeadsResult,
+    AddLeadsAnswer,
     CreateListResult,
     ExportResult,
     FindListsResult,
@@ -15,12 +16,12 @@ from cleanlist_mcp.answers.shapes import (
     RemoveLeadsResult,
 )
 from cleanlist_mcp.api.wire import LIST_NAME, MOST_REMOVED, CreateListRequest
-from cleanlist_mcp.calls import browsing, importing, removing, saving
+from cleanlist_mcp.calls import browsing, importing, placing, removing, saving
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.lists.filtering import Wanted
 from cleanlist_mcp.people.identity import IMPORT_WAYS
 from cleanlist_mcp.people.normal_forms import normal_name
-from cleanlist_mcp.server.arguments import LONGEST_LIST, Cell
+from cleanlist_mcp.server.arguments import LONGEST_ID, LONGEST_LIST, Cell
 from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.text import clean
 
@@ -73,14 +74,53 @@ async def create_list(
     return created_list(made, wanted, services.offers)
 
 
+SearchArgument = Annotated[
+    str, Field(max_length=LONGEST_ID, description="A search, instead: all its rows shown so far.")
+]
+EntitiesArgument = Annotated[list[str], Field(description="With search_id: only these rows.")]
+LeadsArgument = Annotated[
+    list[str], Field(description="Up to 1,000 leads of any list, instead; also puts back who was removed.")
+]
+
+_NO_IDS: list[str] = []
+
+
 async def add_leads(
-    ctx: Context[Any, Any], list_id: ListArgument, people: PeopleArgument = _NO_PEOPLE
-) -> AddLeadsResult:
-    """Add people to a list."""
-    if not people:
-        raise InvalidArguments("people is missing or empty.", f"Give people, 1 to 500 records. {_WHO}")
+    ctx: Context[Any, Any],
+    list_id: ListArgument,
+    people: PeopleArgument = _NO_PEOPLE,
+    search_id: SearchArgument = "",
+    entity_ids: EntitiesArgument = _NO_IDS,
+    lead_ids: LeadsArgument = _NO_IDS,
+) -> AddLeadsAnswer:
+    """Add people, rows of a search, or leads of another list to a list."""
+    _require_one({"people": people, "search_id": search_id.strip(), "lead_ids": lead_ids}, entity_ids)
+    call = current_call(ctx)
+    if search_id.strip():
+        return await placing.add_found(call, list_id, search_id, entity_ids)
+    if lead_ids:
+        return await placing.add_known(call, list_id, lead_ids)
     given = [(number, record.model_dump()) for number, record in enumerate(people, 1)]
-    return await importing.add_people(current_call(ctx), list_id, given)
+    return await importing.add_people(call, list_id, given)
+
+
+def _require_one(sources: Mapping[str, object], entity_ids: list[str]) -> None:
+    """Raise unless exactly one source of rows is given, and ids of rows only with their search.
+
+    Raises:
+        InvalidArguments: naming the sources.
+    """
+    given = [name for name, value in sources.items() if value]
+    if len(given) != 1:
+        problem = f"{' and '.join(given)} are given" if given else f"None of {', '.join(sources)} is given"
+        raise InvalidArguments(
+            f"{problem}; nothing was added.", f"Give exactly one of {', '.join(sources)}. people: {_WHO}"
+        )
+    if entity_ids and given != ["search_id"]:
+        raise InvalidArguments(
+            "entity_ids are rows of a search, and no search_id is given; nothing was added.",
+            "Give the search_id that came with these ids, or lead_ids for leads of a list.",
+        )
 
 
 async def add_leads_or_file(
@@ -90,15 +130,17 @@ async def add_leads_or_file(
     csv_path: Annotated[
         str, Field(max_length=4096, description="A CSV file in the shared folder, instead.")
     ] = "",
-) -> AddLeadsResult:
-    """Add people or the rows of a file to a list."""
-    if bool(people) == bool(csv_path.strip()):
-        raise InvalidArguments(
-            "Give exactly one of people and csv_path.", "Call add_leads again with one of the two."
-        )
-    if people:
-        return await add_leads(ctx, list_id, people)
-    return await importing.add_file(current_call(ctx), list_id, csv_path.strip())
+    search_id: SearchArgument = "",
+    entity_ids: EntitiesArgument = _NO_IDS,
+    lead_ids: LeadsArgument = _NO_IDS,
+) -> AddLeadsAnswer:
+    """Add people, the rows of a file, rows of a search, or leads of another list to a list."""
+    path = csv_path.strip()
+    if not path:
+        return await add_leads(ctx, list_id, people, search_id, entity_ids, lead_ids)
+    sources = {"people": people, "csv_path": path, "search_id": search_id.strip(), "lead_ids": lead_ids}
+    _require_one(sources, entity_ids)
+    return await importing.add_file(current_call(ctx), list_id, path)
 
 
 async def get_leads(
