@@ -41,12 +41,20 @@ PAID_FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("the same, and the answer names the run", "sent_twice", {"names_run": True}),
     ("the answer to an earlier request", "earlier_answer", {}),
 )
-TOOLS = {"enrich_person": "/enrichment/person", "enrich_list": "/enrichment/bulk"}
+TOOLS = {
+    "enrich_person": "/enrichment/person",
+    "enrich_list": "/enrichment/bulk",
+    "enrich_company": "/enrichment/company",
+}
 DURATIONS = {"once": 1, "whole call": 1000}
 
 PERSON = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example", "wait_seconds": 0}
 
-_CORE = frozenset({"core"})
+COMPANY = {"domain": "legendlabs.example"}
+COMPANY_RUN = "the company"
+"""What stands for the id of a company that was looked up: it has none."""
+
+_CORE = frozenset({"core", "prospecting"})
 
 
 @dataclass
@@ -87,8 +95,8 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
     async with world.connect(toolsets=_CORE) as session:
         if kind == "earlier_answer":
             await session.call("enrich_person", email="somebody@else.example", wait_seconds=0)
-        earlier = len(world.sandbox.runs)
-        arguments = PERSON if tool == "enrich_person" else await world.quote(session)
+        earlier = len(_paid(world, tool))
+        arguments = await _arguments(world, session, tool)
         world.sandbox.faults.next(f"POST {TOOLS[tool]}", kind, times=times, **options)  # type: ignore[arg-type]
         cell.steps.append(await _step(world, session, tool, arguments, earlier))
         world.sandbox.faults.clear()
@@ -97,9 +105,27 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
         cell.steps.append(await _step(world, session, tool, arguments, earlier))
         newest = await session.call("workflow_status", wait_seconds=0)
     cell.found = {"unknown": "entry", "none": "nothing"}.get(newest["status"], "id")
-    cell.shown_id = newest.get("workflow_id")
-    cell.real_ids = [run.workflow_id for run in world.sandbox.runs[earlier:]]
+    found_company = newest.get("kind") == "company" and newest["status"] == "completed"
+    cell.shown_id = COMPANY_RUN if found_company else newest.get("workflow_id")
+    cell.real_ids = _paid(world, tool)[earlier:]
     return cell
+
+
+async def _arguments(world: World, session: Session, tool: str) -> dict[str, Any]:
+    if tool == "enrich_list":
+        return await world.quote(session)
+    return PERSON if tool == "enrich_person" else COMPANY
+
+
+def _paid(world: World, tool: str) -> list[str]:
+    """Return what the API has started: the ids of runs, or for companies one entry for each credit that was taken."""
+    if tool == "enrich_company":
+        return [COMPANY_RUN] * (world.sandbox.ledger().charged - _charged_for_people(world))
+    return [run.workflow_id for run in world.sandbox.runs]
+
+
+def _charged_for_people(world: World) -> int:
+    return sum(run.credits_charged or 0 for run in world.sandbox.runs)
 
 
 async def _nothing(world: World) -> None:
@@ -162,7 +188,7 @@ async def play_event(folder: Path, tool: str, kind: str, event: Event) -> Cell:
     world.transport = VirtualNetwork(world.transport, world.clock)
     cell = Cell()
     async with world.connect(toolsets=_CORE) as session:
-        arguments = PERSON if tool == "enrich_person" else await world.quote(session)
+        arguments = await _arguments(world, session, tool)
         if kind:
             world.sandbox.faults.next(f"POST {TOOLS[tool]}", kind, times=1000)  # type: ignore[arg-type]
         cell.steps.append(await _step(world, session, tool, arguments))
@@ -171,7 +197,7 @@ async def play_event(folder: Path, tool: str, kind: str, event: Event) -> Cell:
         cell.steps.append(await _step(world, session, tool, arguments))
     async with world.connect(toolsets=_CORE) as session:
         cell.steps.append(await _step(world, session, tool, arguments))
-    cell.real_ids = [run.workflow_id for run in world.sandbox.runs]
+    cell.real_ids = _paid(world, tool)
     return cell
 
 
@@ -186,7 +212,7 @@ async def events(folder: Path) -> dict[tuple[str, str], Cell]:
 
 def event_table(cells: dict[tuple[str, str], Cell]) -> str:
     """The cells of the second table in Markdown."""
-    lines = ["| after the first call | " + " | ".join(f"`{tool}`" for tool in TOOLS) + " |", "|---|---|---|"]
+    lines = ["| after the first call | " + " | ".join(f"`{tool}`" for tool in TOOLS) + " |", "|---" * (len(TOOLS) + 1) + "|"]
     for name, _, _ in EVENTS:
         row = [
             " · ".join(step.said for step in cells[name, tool].steps)
@@ -225,11 +251,12 @@ async def _step(
     world: World, session: Session, tool: str, arguments: dict[str, Any], earlier: int = 0
 ) -> Step:
     result = await session.result(tool, **arguments)
-    runs = len(world.sandbox.runs) - earlier
+    runs = len(_paid(world, tool)) - earlier
     if result.is_error:
         return Step(error_of(result)["charged"], runs, None)
     report = result.structured_content or {}
-    return Step("same" if report["replayed"] else "run", runs, report["workflow_id"])
+    which = COMPANY_RUN if tool == "enrich_company" else report["workflow_id"]
+    return Step("same" if report["replayed"] else "run", runs, which)
 
 
 def main() -> None:

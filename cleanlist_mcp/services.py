@@ -15,6 +15,7 @@ from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.lists.pages import RecentPages
 from cleanlist_mcp.money.limits import Limits
+from cleanlist_mcp.runs.companies import CompanyRuns
 from cleanlist_mcp.runs.starting import JOIN_SECONDS, Workflows
 from cleanlist_mcp.runs.watching import Watcher
 from cleanlist_mcp.settings import Settings
@@ -93,6 +94,10 @@ class Services:
             # The vendor's schema of /api/v2 requires the list.
             insists_on_list=self.settings.base_url.endswith("/v2"),
         )
+
+    @cached_property
+    def companies(self) -> CompanyRuns:
+        return CompanyRuns(self.client, self.journal, self.workflows)
 
     @cached_property
     def directory(self) -> ListDirectory:

@@ -69,6 +69,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec("export_list", "Export a list", "lists", "writes", _needs("export:read", "lists:read")),
     ToolSpec("search_people", "Search people", "prospecting", "reads", _needs("people:read")),
     ToolSpec("search_companies", "Search companies", "prospecting", "reads", _needs("companies:read")),
+    ToolSpec("enrich_company", "Enrich a company", "prospecting", "spends", _needs("enrich:write")),
 )
 """Every tool, in the order of `tools/list`."""
 

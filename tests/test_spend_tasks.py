@@ -62,7 +62,7 @@ class Bench:
 
     async def all_done(self) -> None:
         with anyio.fail_after(20):
-            while self.services.workflows._spends.under_way:
+            while self.services.workflows.spends.under_way:
                 await checkpoint()
 
     def intents(self, kind: str = "person") -> int:
@@ -233,7 +233,7 @@ async def test_nothing_is_begun_once_the_server_ends(
 
         async def stop(name: str) -> None:
             if name == "after spent":
-                bench.services.workflows._spends.stop.set()
+                bench.services.workflows.spends.stop.set()
             await checkpoint()
 
         bench.store.pause = stop
@@ -249,4 +249,4 @@ async def test_a_spend_that_has_ended_is_forgotten(
     async with bench_in(world, opened) as bench:
         for who in ("ada", "grace", "ada"):
             await bench.person(who)
-            assert bench.services.workflows._spends.under_way == 0
+            assert bench.services.workflows.spends.under_way == 0

@@ -7,7 +7,7 @@ from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.answers.shapes import Credits, Person, RecentRun, WorkflowReport
 from cleanlist_mcp.api.wire import STOPPED_STATUSES, PersonFound, WorkflowStatus
 from cleanlist_mcp.errors import CleanlistError
-from cleanlist_mcp.money.prices import PRICES, Scope
+from cleanlist_mcp.money.prices import PRICES, Kind, Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run, state_at
 from cleanlist_mcp.runs.spending import Started
@@ -25,10 +25,15 @@ def recent_run(run: Run, now: float) -> RecentRun:
         kind=run.kind,
         label=run.label,
         status="unknown" if uncertain else run.status,
-        scope=run.scope,
+        scope=scope_of(run),
         started_at=iso(run.started_at),
         credits=run.reserved if run.charged is None else run.charged,
     )
+
+
+def scope_of(run: Run) -> Scope | None:
+    """Return what a run was to find; a company has no scope."""
+    return None if run.kind == "company" else run.scope
 
 
 def found_person(found: PersonFound | None) -> Person | None:
@@ -151,7 +156,7 @@ def _from_journal(run: Run, *, summary: str, next_step: str, status: str, finish
         kind=run.kind,
         status=status,
         finished=finished,
-        scope=run.scope,
+        scope=scope_of(run),
         list_id=run.list_id or None,
         list_name=run.list_name or None,
         credits=Credits(reserved=run.reserved, quoted=run.quoted),
@@ -179,7 +184,7 @@ class Facts:
         return None if self.started is None else self.started.replayed
 
     @property
-    def kind(self) -> Literal["person", "list"] | None:
+    def kind(self) -> Kind | None:
         return self.run.kind if self.run else _kind_of(self.workflow_id, self.state)
 
     @property

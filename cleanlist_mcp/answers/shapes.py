@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.prices import Kind, Scope
 
 
 class Part(BaseModel):
@@ -58,10 +58,10 @@ class RecentRun(Part):
     """One line of `recent`. An uncertain run has the status `unknown` and no `workflow_id`."""
 
     workflow_id: str | None = None
-    kind: Literal["person", "list"]
+    kind: Kind
     label: str
     status: str
-    scope: Scope
+    scope: Scope | None = None
     started_at: str
     credits: int = Field(description="charged, or reserved while unfinished")
 
@@ -106,11 +106,33 @@ class Credits(Part):
     quoted: int | None = None
 
 
+class CompanyResult(Result):
+    """What is known of one company."""
+
+    found: bool
+    company_id: str | None = None
+    name: str | None = None
+    domain: str | None = None
+    industry: str | None = None
+    industries: list[str] | None = None
+    employee_count: int | None = None
+    employee_count_range: str | None = None
+    revenue_range: str | None = None
+    hq_location: str | None = None
+    funding_stage: str | None = None
+    total_funding_usd: int | None = None
+    tech_stack: list[str] | None = None
+    linkedin_url: str | None = None
+    ticker: str | None = None
+    credits: Credits
+    replayed: bool = Field(description="true: known from an earlier call, nothing was sent")
+
+
 class RunReport(Result):
     """Where one run stands, what it found and what it cost."""
 
     workflow_id: str | None = None
-    kind: Literal["person", "list"] | None = None
+    kind: Kind | None = None
     status: str = Field(description="the API's word; declined, not_confirmed, unknown and none are ours")
     finished: bool
     scope: Scope | None = None

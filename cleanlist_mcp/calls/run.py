@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 
+from cleanlist_mcp.answers.company import company_report
 from cleanlist_mcp.answers.run import (
     Facts,
     forgotten,
@@ -98,6 +99,8 @@ class RunFollower:
         return await self._status_of(run, workflow_id, wait_seconds)
 
     async def _status_of(self, run: Run | None, workflow_id: str, wait_seconds: int) -> WorkflowReport:
+        if run is not None and run.kind == "company" and run.state == "finished":
+            return company_report(run, self._call.now())
         if run is not None and run.workflow_id is None:
             return unstarted(run, self._call.now())
         kept = None if run is None else _kept(run)
@@ -186,6 +189,8 @@ class RunFollower:
 
 def _is_open(run: Run) -> bool:
     """Return whether a check may bring news: the run goes on, or it ended and its charge was not settled yet."""
+    if run.kind == "company":
+        return False  # it was answered at once, and there is nothing to look at
     unsettled = run.charged is None and run.status.casefold() in TERMINAL_STATUSES
     return run.state == "running" or (run.state == "finished" and unsettled)
 

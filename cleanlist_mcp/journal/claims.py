@@ -90,7 +90,7 @@ class Claims:
         names = await self._names()
         asked = names.marks(work.marks)
         context = names.context(work.scope, work.into)
-        row = _new_row(names, work.scope, work.list_id, work.list_name) | {
+        row = new_row(names, work.scope, work.list_id, work.list_name) | {
             "context": context,
             "kind": "person",
             "marks": asked.to_json(),
@@ -126,7 +126,7 @@ class Claims:
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
         names = await self._names()
-        row = _new_row(names, quote.scope, quote.list_id, quote.list_name) | {
+        row = new_row(names, quote.scope, quote.list_id, quote.list_name) | {
             "context": "",
             "kind": "list",
             "quote_id": quote.quote_id,
@@ -217,10 +217,12 @@ class Claims:
 
 
 def _kind_of(row: Row) -> Kind:
-    return "list" if row["kind"] == "list" else "person"
+    kind: Kind = row["kind"]
+    return kind
 
 
-def _new_row(names: Names, scope: Scope, list_id: str, list_name: str) -> Row:
+def new_row(names: Names, scope: Scope, list_id: str, list_name: str) -> Row:
+    """Return the row of a run that is about to start, with all but what its kind adds."""
     return dict.fromkeys(COLUMNS) | {
         "claim": uuid4().hex,
         "api": names.api,

@@ -131,7 +131,14 @@ class SearchReader(Protocol):
         """Return a search of this account with its pages; None if anything of it is not as it was written."""
 
 
-class Reader(RunReader, ImportReader, SearchReader, Protocol):
+class CompanyReader(Protocol):
+    """What companies were found to be."""
+
+    async def company(self, run_id: int) -> str | None:
+        """Return what a run found of a company, as text; None if that is gone or is not as it was written."""
+
+
+class Reader(RunReader, ImportReader, SearchReader, CompanyReader, Protocol):
     """One look at the journal."""
 
     @property
@@ -187,7 +194,14 @@ class SearchWriter(Protocol):
         """Keep a page after the ones that are there."""
 
 
-class Writer(Reader, RunWriter, ImportWriter, SearchWriter, Protocol):
+class CompanyWriter(Protocol):
+    """Changes to what companies were found to be."""
+
+    async def keep_company(self, run_id: int, found: str) -> None:
+        """Keep what a run found of a company, as text."""
+
+
+class Writer(Reader, RunWriter, ImportWriter, SearchWriter, CompanyWriter, Protocol):
     """A look at the journal that may change it, all or nothing."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import Moment, Run, Stamps, on_this_clock
+from cleanlist_mcp.people.company_marks import CompanyMarks
 from cleanlist_mcp.people.likeness import Marks
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.text import clean, has_address, has_contact_data
@@ -43,6 +44,17 @@ def run_of(row: Row, now: Moment) -> Run:
 def marks_in(row: Row) -> Marks | None:
     """Return what the person of a run is recognised by; None for a list, and if it cannot be read."""
     return None if row["marks"] is None else Marks.from_json(row["marks"])
+
+
+def company_marks_in(row: Row) -> CompanyMarks | None:
+    """Return what the company of a run is recognised by; None if it cannot be read."""
+    return None if row["marks"] is None else CompanyMarks.from_json(row["marks"])
+
+
+def tokens_in(row: Row) -> frozenset[str]:
+    """Return everything by which a run is to be found; nothing if that cannot be read."""
+    marks = company_marks_in(row) if row["kind"] == "company" else marks_in(row)
+    return frozenset() if marks is None else marks.keys
 
 
 def label_list(name: str) -> str:

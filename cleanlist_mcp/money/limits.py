@@ -44,7 +44,7 @@ def check_limits(kind: Kind, cost: int, spent: Spent, limits: Limits) -> None:
     """Raise if reserving `cost` now would pass a limit.
 
     Raises:
-        HourlyUnquotedLimit: for a single person, past the hourly limit.
+        HourlyUnquotedLimit: for a single person or company, past the hourly limit.
         DailyLimit: for anything, past the limit for a rolling day.
     """
     error = limit_error(kind, cost, spent, limits)
@@ -66,11 +66,12 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
             ),
             figures={"cost": cost, "spent_last_24h": spent.last_day, "daily_limit": limits.daily},
         )
-    if kind == "person" and spent.people_last_hour + cost > limits.hourly_unquoted:
+    if kind != "list" and spent.people_last_hour + cost > limits.hourly_unquoted:
         return HourlyUnquotedLimit(
             f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
-            f"{limits.hourly_unquoted} for single people in an hour (CLEANLIST_HOURLY_UNQUOTED_LIMIT) are used.",
-            f"{LIST_ROUTE[limits.lists_on]} {_settling(spent)}"
+            f"{limits.hourly_unquoted} for single people and companies in an hour (CLEANLIST_HOURLY_UNQUOTED_LIMIT) "
+            "are used.",
+            f"{_other_way(kind, limits)} {_settling(spent)}"
             + (
                 "It frees up as the hour rolls on."
                 if cost <= limits.hourly_unquoted
@@ -83,6 +84,12 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
             },
         )
     return None
+
+
+def _other_way(kind: Kind, limits: Limits) -> str:
+    if kind == "company":
+        return "Industry, size and place of companies are free in search_companies."
+    return LIST_ROUTE[limits.lists_on]
 
 
 def _settling(spent: Spent) -> str:

@@ -8,5 +8,11 @@ Scope = Literal["partial", "phone_only", "full"]
 PRICES: dict[Scope, int] = {"partial": 1, "phone_only": 10, "full": 11}
 """Credits reserved per person or row (vendor's quickstart, step 4)."""
 
-Kind = Literal["person", "list"]
-"""What a run is for: one person, or a whole list."""
+COMPANY_PRICE = 1
+"""Credits for one company (vendor's documentation)."""
+
+COMPANY_SCOPE: Scope = "partial"
+"""What stands in place of a scope in the entry of a company, which has none: the one of the same price."""
+
+Kind = Literal["person", "list", "company"]
+"""What a run is for: one person, a whole list, or one company, which is answered at once."""

@@ -31,6 +31,11 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
             f"If the person is not in {where} {hold} minutes after the first try, the same call with "
             "again=true starts a new run."
         )
+    elif run.kind == "company":
+        way_out = (
+            f"If no credit is missing {hold} minutes after the first try, the same call with again=true looks the "
+            "company up anew."
+        )
     else:
         call = f'enrich_list(list_id="{run.list_id}", scope="{run.scope}", quote_id="{run.quote_id}")'
         way_out = (

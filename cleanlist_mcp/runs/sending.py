@@ -44,7 +44,7 @@ class Sender:
         try:
             answer = await self._request_person(request)
         except CleanlistError as exc:
-            if _is_certain(exc):
+            if is_certain(exc):
                 await self._journal.outcomes.refused(run)
                 raise
             return await self._confirmed(run, exc)
@@ -83,7 +83,7 @@ class Sender:
         except CleanlistError as exc:
             if lost:
                 return await self._confirmed(run, exc)
-            if not _is_certain(exc):
+            if not is_certain(exc):
                 if self._stop.is_set() or _workflow_id_in(exc):
                     return await self._confirmed(run, exc)
                 return await self.list(run, quote, lost=True)
@@ -175,6 +175,6 @@ def _confirms(status: WorkflowStatus, workflow_id: str, run: Run) -> bool:
     )
 
 
-def _is_certain(error: CleanlistError) -> bool:
+def is_certain(error: CleanlistError) -> bool:
     """Return whether nothing was started: the API refused, or nothing was sent."""
     return not isinstance(error, ApiError) or error.nothing_started

@@ -62,8 +62,8 @@ class Workflows:
         self._watcher = watcher
         self._join_seconds = join_seconds
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
-        self._spends = Spends(journal, limits, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE))
-        self._sender = Sender(client, journal, self._spends.stop, insists_on_list=insists_on_list)
+        self.spends = Spends(journal, limits, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE))
+        self._sender = Sender(client, journal, self.spends.stop, insists_on_list=insists_on_list)
 
     async def start_person(
         self,
@@ -100,7 +100,7 @@ class Workflows:
             return replace(started, first_of_key=isinstance(decision, Start) and decision.first_of_key)
 
         while True:
-            outcome = await self._spends.claim_and_send(
+            outcome = await self.spends.claim_and_send(
                 partial(self._journal.claims.person, work), send, deadline
             )
             deadline.committed = True
@@ -111,7 +111,7 @@ class Workflows:
                     if not (again and await self._is_over(outcome.run)):
                         return Started(outcome.run, replayed=True, basis=outcome.basis)
                 case Wait():
-                    joined = await self._joined(outcome.run, deadline)
+                    joined = await self.joined(outcome.run, deadline)
                     if joined is not None and joined.workflow_id is not None:
                         # Whatever `again` is: it is of the same moment.
                         return Started(joined, replayed=True, basis=outcome.basis)
@@ -138,7 +138,7 @@ class Workflows:
             return await self._sender.list(decision.run, quote, lost=isinstance(decision, Resend))
 
         while True:
-            outcome = await self._spends.claim_and_send(claim, send, deadline)
+            outcome = await self.spends.claim_and_send(claim, send, deadline)
             if isinstance(outcome, Busy):
                 if not await self._is_over(outcome.run):
                     raise in_progress(outcome.run)
@@ -150,7 +150,7 @@ class Workflows:
                 case Replay():
                     return Started(outcome.run, replayed=True)
                 case Wait():
-                    await self._joined(outcome.run, deadline)
+                    await self.joined(outcome.run, deadline)
                 case Unknown():
                     raise self.unknown(outcome.run)
                 case _:
@@ -173,7 +173,7 @@ class Workflows:
 
     async def close(self) -> None:
         """Let the spend requests that have left come to their end."""
-        await self._spends.close()
+        await self.spends.close()
 
     async def _is_over(self, run: Run) -> bool:
         """Return whether a run that is not known to have ended has done so, as one free look shows.
@@ -186,7 +186,7 @@ class Workflows:
         known = await self._journal.run(run.run_id)
         return known is not None and known.state == "finished"
 
-    async def _joined(self, run: Run, deadline: Deadline) -> Run | None:
+    async def joined(self, run: Run, deadline: Deadline) -> Run | None:
         """Return `run` as it is once another call or process has ended starting it; None if it was refused.
 
         Raises:

@@ -61,7 +61,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
         *(enrichment.estimate, enrichment.enrich_person, enrichment.enrich_list, enrichment.workflow_status),
         *(lists.find_lists, lists.create_list, lists.add_leads),
         *(lists.get_leads, lists.remove_leads, lists.export_list),
-        *(prospecting.search_people, prospecting.search_companies),
+        *(prospecting.search_people, prospecting.search_companies, prospecting.enrich_company),
     )
 }
 """The function that carries out the tool of that name."""

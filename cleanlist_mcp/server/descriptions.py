@@ -101,6 +101,12 @@ Use it to find companies, and search_people with their domains for the people in
 company call enrich_company, which is paid. At least one filter. All filters must match; of one filter's values any is \
 enough. Sizes are ranges such as 51-200, countries have their English names; a value that Cleanlist does not know \
 matches nothing.""",
+    "enrich_company": """\
+Look one company up: employees, revenue, funding, technologies, LinkedIn page. Spends 1 credit, nothing if not found.
+
+Give one of domain, company_name, company_ticker and company_id. Industry, size and place are free in \
+search_companies: use that first. The same company within 24 hours is answered from memory, free. Counts against the \
+hourly limit for runs without a quote. If the answer is lost, the charge is unknown and nothing is sent again.""",
 }
 """By the name of the function that carries the tool out."""
 

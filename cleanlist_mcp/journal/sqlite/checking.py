@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from cleanlist_mcp.journal.records import COLUMNS, marks_in
+from cleanlist_mcp.journal.records import COLUMNS, tokens_in
 from cleanlist_mcp.journal.sqlite.connection import connect, secret
 from cleanlist_mcp.journal.sqlite.problems import CannotOpen, as_problem
 from cleanlist_mcp.journal.sqlite.rows import as_written
@@ -127,9 +127,9 @@ SELECT {", ".join(COLUMNS)}, checksum FROM runs WHERE run_id IN (
     SELECT run_id FROM runs INDEXED BY runs_by_start WHERE started_at > :time
     UNION SELECT run_id FROM runs INDEXED BY runs_by_ticks WHERE boot = :boot AND ticks > :ticks
     UNION SELECT run_id FROM runs WHERE state NOT IN ('refused', 'finished')
-) AND kind = 'person' AND state <> 'refused'
+) AND kind <> 'list' AND state <> 'refused'
 """  # noqa: S608 - the names are ours
-"""Everybody whose run still counts."""
+"""Everybody whose run still counts, and every company."""
 
 
 def _missing(
@@ -137,14 +137,14 @@ def _missing(
 ) -> list[Identifier]:
     """Return the identifiers of a run by which it would not be found."""
     row = as_written(values, key, now.time)
-    marks = marks_in(row)
-    if marks is None:
+    tokens = tokens_in(row)
+    if not tokens:
         return []
     found = database.execute(
         "SELECT token FROM identifiers WHERE context = ? AND run_id = ? AND token IN (SELECT value FROM json_each(?))",
-        (row["context"], row["run_id"], json.dumps(sorted(marks.keys))),
+        (row["context"], row["run_id"], json.dumps(sorted(tokens))),
     )
     return [
         Identifier(row["context"], token, row["run_id"])
-        for token in sorted(marks.keys - {token for (token,) in found})
+        for token in sorted(tokens - {token for (token,) in found})
     ]

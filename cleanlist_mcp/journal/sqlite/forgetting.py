@@ -15,6 +15,7 @@ _OLD = (
     ("imports INDEXED BY imports_by_time WHERE last_time", KEEP_SECONDS),
     ("quotes INDEXED BY quotes_by_expiry WHERE expires_at", DAY),
     ("searches INDEXED BY searches_by_time WHERE made_at", DAY),
+    ("companies INDEXED BY companies_by_time WHERE kept_at", DAY),
 )
 
 
@@ -60,4 +61,5 @@ def _drop(database: sqlite3.Connection, time: float) -> None:
         database.executemany(f"DELETE FROM {of_it} WHERE {number} = ?", old)  # noqa: S608 - ours
         database.executemany(f"DELETE FROM {table} WHERE {number} = ?", old)  # noqa: S608 - ours
     database.execute("DELETE FROM quotes WHERE expires_at < ?", (time - DAY,))
+    database.execute("DELETE FROM companies WHERE kept_at < ?", (time - DAY,))
     database.execute("DELETE FROM spending WHERE time_slot < ? AND amount = 0", (int(before / SLOT),))

@@ -46,7 +46,7 @@ def _uncertain(row: Row, now: float) -> Row:
         started_at = now
     amounts = [row[name] for name in ("reserved", "quoted", "charged")]
     return row | {
-        "kind": "list" if row["kind"] == "list" else "person",
+        "kind": row["kind"] if row["kind"] in ("list", "company") else "person",
         "state": "uncertain",
         "scope": scope,
         "label": clean(row["label"], 60) if isinstance(row["label"], str) else "a run",

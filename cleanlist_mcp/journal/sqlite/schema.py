@@ -5,7 +5,7 @@ one of them is seen. The other columns of a run are held by a checksum in its ro
 table: each has an index in its order, and names it.
 """
 
-from cleanlist_mcp.journal.sqlite import searches
+from cleanlist_mcp.journal.sqlite import companies, searches
 
 SCHEMA_VERSION = 5
 
@@ -113,5 +113,5 @@ _TRIGGERS = (
     f"CREATE TRIGGER run_removed AFTER DELETE ON runs BEGIN {_counted('OLD', '-')}; END",
 )
 
-STATEMENTS = (*_TABLES, *_INDEXES, *_TRIGGERS, *searches.STATEMENTS)
+STATEMENTS = (*_TABLES, *_INDEXES, *_TRIGGERS, *searches.STATEMENTS, *companies.STATEMENTS)
 """Everything that a new journal is made of, in this order."""

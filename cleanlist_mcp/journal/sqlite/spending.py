@@ -16,10 +16,10 @@ _SUM = "MIN(MAX(CAST(amount AS INTEGER), 0), 1000000000000)"
 
 
 def _slots(source: str, slot: str, clock: str) -> str:
-    """Return the SQL that sums up whole slots: of the day, what is unsettled of it, and the people of the hour."""
+    """Return the SQL that sums up whole slots: of the day, what is unsettled of it, and the hour without a quote."""
     return f"""
     SELECT SUM({_SUM}) AS day, SUM({_SUM} * (unsettled = 1)) AS unsettled,
-        SUM({_SUM} * (kind = 'person' AND {slot} > :{clock}_hour_slot)) AS people
+        SUM({_SUM} * (kind <> 'list' AND {slot} > :{clock}_hour_slot)) AS people
     FROM {source} AND {slot} > :{clock}_day_slot
     """  # noqa: S608 - the names are ours
 
@@ -35,7 +35,7 @@ def _edge(source: str, column: str, window: str, sums: str) -> str:
 _TICKS = "runs INDEXED BY runs_by_ticks WHERE boot = :boot"
 _TIMES = "runs INDEXED BY runs_by_start WHERE boot <> :boot"
 _OF_DAY = f"SUM({AMOUNT}), SUM({AMOUNT} * (state IN ('starting', 'uncertain'))), 0"
-_OF_HOUR = f"0, 0, SUM({AMOUNT} * (kind = 'person'))"
+_OF_HOUR = f"0, 0, SUM({AMOUNT} * (kind <> 'list'))"
 _PARTS = (
     _slots("spending WHERE boot = :boot", "tick_slot", "tick"),
     _slots("spending INDEXED BY spending_by_time WHERE boot <> :boot", "time_slot", "time"),

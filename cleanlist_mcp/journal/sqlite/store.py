@@ -15,6 +15,7 @@ from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.health import Health, Usable
 from cleanlist_mcp.journal.port import Contradiction
 from cleanlist_mcp.journal.sqlite.checking import Identifier
+from cleanlist_mcp.journal.sqlite.companies import CompanyRows
 from cleanlist_mcp.journal.sqlite.connection import in_memory, secret, transaction
 from cleanlist_mcp.journal.sqlite.file import JournalFile
 from cleanlist_mcp.journal.sqlite.forgetting import forget_old
@@ -40,7 +41,7 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, ImportRows, SearchRows):
+class Rows(RunRows, ImportRows, SearchRows, CompanyRows):
     """One look at the journal, and changes to it."""
 
 

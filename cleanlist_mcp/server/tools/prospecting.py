@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
-from cleanlist_mcp.answers.shapes import SearchCompaniesResult, SearchPeopleResult
-from cleanlist_mcp.calls import search
+from cleanlist_mcp.answers.shapes import CompanyResult, SearchCompaniesResult, SearchPeopleResult
+from cleanlist_mcp.calls import company, search
+from cleanlist_mcp.calls.company import read_company
+from cleanlist_mcp.server.arguments import Cell
 from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.server.tools.lists import CursorArgument
 
@@ -19,6 +21,23 @@ Names = Annotated[Values, Field(description="Companies by name.")]
 Domains = Annotated[Values, Field(description="Companies by web domain.")]
 Sizes = Annotated[Values, Field(description="Ranges of employees, such as 51-200.")]
 Locations = Annotated[Values, Field(description="Places as one text.")]
+
+
+async def enrich_company(
+    ctx: Context[Any, Any],
+    domain: Annotated[str, Cell, Field(description="Its web domain; the surest.")] = "",
+    company_name: Annotated[str, Cell, Field(description="Its name.")] = "",
+    company_ticker: Annotated[str, Cell, Field(description="Its stock ticker.")] = "",
+    company_id: Annotated[str, Cell, Field(description="Cleanlist's id of it.")] = "",
+    again: Annotated[
+        bool, Field(strict=True, description="Pay again for one that was looked up; ask the user first.")
+    ] = False,
+) -> CompanyResult:
+    """Look one company up; paid."""
+    request = read_company(
+        domain=domain, company_name=company_name, company_ticker=company_ticker, company_id=company_id
+    )
+    return await company.enrich_company(current_call(ctx), request, again=again)
 
 
 async def search_people(

@@ -1,0 +1,143 @@
+"""Companies in the journal: looked up once, their answers kept for a day, so that nobody pays for one twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cleanlist_mcp.journal.claims import Claims, Terms, new_row
+from cleanlist_mcp.journal.names import Names
+from cleanlist_mcp.journal.port import Reader, Writer
+from cleanlist_mcp.journal.records import COLUMNS, Row, company_marks_in, run_of
+from cleanlist_mcp.money import decisions
+from cleanlist_mcp.money.decisions import PersonDecision, Replay, Unknown, Wait
+from cleanlist_mcp.money.prices import COMPANY_PRICE, COMPANY_SCOPE
+from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.people.company_marks import CompanyMarks, united, which
+from cleanlist_mcp.secrecy import blot
+
+
+@dataclass(frozen=True)
+class CompanyWork:
+    """A company to look up: `marks` are all its identifiers. `again` pays for one that was looked up already."""
+
+    marks: CompanyMarks
+    label: str
+    again: bool
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A run that may be of the company that is asked for."""
+
+    row: Row
+    run: Run
+    marks: CompanyMarks | None
+
+
+class CompanyJournal(Claims):
+    """Decides about single companies, and keeps what they were found to be."""
+
+    async def claim(self, work: CompanyWork, terms: Terms) -> PersonDecision:
+        """Decide about a company and, if it may be looked up, write the intent in the same claim.
+
+        A run that is recognised keeps the identifiers of this call too.
+
+        Raises:
+            HourlyUnquotedLimit, DailyLimit: if a limit would be passed.
+            CallGone: if the call has ended; then nothing is written.
+            JournalUnusable: if the intent cannot be written; then nothing may be sent.
+        """
+        names = await self._names()
+        asked = work.marks.mapped(names.digest.token)
+        row = new_row(names, COMPANY_SCOPE, "", "") | {
+            "context": _context(names),
+            "kind": "company",
+            "marks": asked.to_json(),
+            "label": blot(work.label),
+            "reserved": COMPANY_PRICE,
+        }
+
+        async def decide(writer: Writer) -> PersonDecision:
+            known, chosen = await _known_company(writer, row["context"], asked, again=work.again)
+            if known is not None:
+                await _learn(writer, asked, chosen)
+                return known
+            start = await self._begin(writer, row, terms)
+            await writer.identify(start.run.run_id, row["context"], asked.keys)
+            return start
+
+        async def look(reader: Reader) -> PersonDecision | None:
+            return (await _known_company(reader, row["context"], asked, again=work.again))[0]
+
+        return await self._claim(decide, look, row["claim"])
+
+    async def answered(self, run: Run, marks: CompanyMarks, found: str, charged: int | None) -> Run:
+        """Record what a company was found to be, with what it cost, and return its run as it is now.
+
+        `marks` are those of the answer, `found` its text, `charged` None if the API did not say. Never raises.
+        """
+        names = await self._names()
+        told = marks.mapped(names.digest.token)
+        ended = await self._store.now()
+        changes: dict[str, Any] = {"state": "finished", "status": "completed", "charged": charged}
+
+        async def write(writer: Writer) -> int:
+            row = await writer.any_run(run.run_id)
+            if row is None:
+                return 0
+            before = company_marks_in(row)
+            both = told if before is None else united(before, told)
+            ticks = ended.ticks if ended.boot == row["boot"] else None
+            times = {"finished_at": ended.time, "finished_ticks": ticks}
+            await writer.change_run(row, row | changes | times | {"marks": both.to_json()})
+            await writer.identify(run.run_id, row["context"], both.keys)
+            await writer.keep_company(run.run_id, found)
+            return 1
+
+        await self._late.write(write)
+        return replace(run, **changes, finished_at=ended.time)
+
+    async def found(self, run: Run) -> str | None:
+        """Return what a company was found to be, as text; None if that is gone or cannot be believed.
+
+        Raises:
+            JournalUnusable: if it cannot be read.
+        """
+        async with self._store.read() as reader:
+            return await reader.company(run.run_id)
+
+
+def _context(names: Names) -> str:
+    return names.digest("context", names.account, "company")
+
+
+async def _known_company(
+    reader: Reader, context: str, asked: CompanyMarks, *, again: bool
+) -> tuple[Replay | Wait | Unknown | None, _Known | None]:
+    """Return what to do about a company, and the run that decides it; None for both if it may be looked up."""
+    found = await _runs_of(reader, context, asked)
+    decision = decisions.decide_person([one.run for one in found], again=again, now=reader.now.time)
+    if decision is None:
+        return None, None
+    return decision, next(one for one in found if one.run is decision.run)
+
+
+async def _runs_of(reader: Reader, context: str, asked: CompanyMarks) -> Sequence[_Known]:
+    """Return the runs of the company that is asked for, newest first; one that cannot be read counts."""
+    rows = await reader.runs_with(context, asked.keys)
+    found = [_Known(row, run_of(row, reader.now), company_marks_in(row)) for row in rows]
+    readable = [(one, one.marks) for one in found if one.marks is not None]
+    chosen = {readable[place][0].run.run_id for place in which(asked, [marks for _, marks in readable])}
+    return [one for one in found if one.marks is None or one.run.run_id in chosen]
+
+
+async def _learn(writer: Writer, asked: CompanyMarks, known: _Known | None) -> None:
+    """Keep what a call says about a company with the run that is known of it."""
+    if known is None:
+        return
+    if known.marks is None:
+        # A damaged row: from now on it ages as an uncertain run.
+        await writer.change_run(dict.fromkeys(COLUMNS, object()), known.row)
+    elif (both := united(known.marks, asked)) != known.marks:
+        await writer.change_run(known.row, known.row | {"marks": both.to_json()})
+        await writer.identify(known.run.run_id, known.row["context"], asked.keys)

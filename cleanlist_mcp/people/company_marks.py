@@ -1,0 +1,94 @@
+"""The rule of which company is meant, and when two are the same, on marks that are compared for equality alone. Pure.
+
+Marks may be replaced by digests, as those of people.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cleanlist_mcp.people.normal_forms import ascii_domain, normal_domain, normal_name
+from cleanlist_mcp.people.spellings import company_spellings
+
+Tokens = frozenset[str]
+
+KINDS = ("ids", "domains", "tickers", "names")
+"""What a company is recognised by, the strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyMarks:
+    """Whatever identifies one company, given or answered."""
+
+    ids: Tokens = frozenset()
+    domains: Tokens = frozenset()
+    tickers: Tokens = frozenset()
+    names: Tokens = frozenset()
+
+    @property
+    def keys(self) -> Tokens:
+        """Everything by which the company can be found."""
+        return self.ids | self.domains | self.tickers | self.names
+
+    def mapped(self, digest: Callable[[str], str]) -> "CompanyMarks":
+        """Return the same with each token replaced."""
+        return CompanyMarks(*(frozenset(map(digest, getattr(self, kind))) for kind in KINDS))
+
+    def to_json(self) -> str:
+        """Return the marks as text."""
+        return json.dumps({kind: sorted(getattr(self, kind)) for kind in KINDS})
+
+    @staticmethod
+    def from_json(text: str) -> "CompanyMarks":
+        """Read what `to_json` wrote."""
+        read = json.loads(text)
+        return CompanyMarks(*(frozenset(read[kind]) for kind in KINDS))
+
+
+def company_marks(
+    *, company_id: str = "", domain: str = "", ticker: str = "", name: str = ""
+) -> CompanyMarks:
+    """Return the marks of a company of which this is known."""
+    plain_domain, plain_name = normal_domain(domain), normal_name(name)
+    return CompanyMarks(
+        ids=_tokens("id", [company_id]),
+        domains=_tokens("domain", [ascii_domain(plain_domain)] if plain_domain else []),
+        tickers=_tokens("ticker", [ticker.strip().upper()]),
+        names=_tokens("name", company_spellings(plain_name) if plain_name else []),
+    )
+
+
+def united(one: CompanyMarks, other: CompanyMarks) -> CompanyMarks:
+    """Return the marks of both, which are of one company."""
+    return CompanyMarks(*(getattr(one, kind) | getattr(other, kind) for kind in KINDS))
+
+
+def is_same(one: CompanyMarks, other: CompanyMarks) -> bool:
+    """Return whether two are one company: the strongest mark that both have decides."""
+    for kind in KINDS:
+        mine, theirs = getattr(one, kind), getattr(other, kind)
+        if mine and theirs:
+            return not mine.isdisjoint(theirs)
+    return False
+
+
+def which(asked: CompanyMarks, known: Sequence[CompanyMarks]) -> list[int]:
+    """Return the places in `known` of the company that is asked for; none if it could be several of them."""
+    found = [place for place, marks in enumerate(known) if is_same(asked, marks)]
+    by_name = [place for place in found if asked.keys - asked.names <= asked.keys - known[place].keys]
+    if found == by_name and any(_are_two(known[one], known[other]) for one in found for other in found):
+        return []
+    return found
+
+
+def _are_two(one: CompanyMarks, other: CompanyMarks) -> bool:
+    """Return whether an id, domain or ticker tells two companies apart."""
+    for kind in KINDS[:-1]:
+        mine, theirs = getattr(one, kind), getattr(other, kind)
+        if mine and theirs:
+            return bool(mine.isdisjoint(theirs))
+    return False
+
+
+def _tokens(kind: str, texts: Iterable[str]) -> Tokens:
+    return frozenset(f"{kind} {text}" for text in texts if text)
