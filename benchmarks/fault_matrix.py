@@ -212,7 +212,10 @@ async def events(folder: Path) -> dict[tuple[str, str], Cell]:
 
 def event_table(cells: dict[tuple[str, str], Cell]) -> str:
     """The cells of the second table in Markdown."""
-    lines = ["| after the first call | " + " | ".join(f"`{tool}`" for tool in TOOLS) + " |", "|---" * (len(TOOLS) + 1) + "|"]
+    lines = [
+        "| after the first call | " + " | ".join(f"`{tool}`" for tool in TOOLS) + " |",
+        "|---" * (len(TOOLS) + 1) + "|",
+    ]
     for name, _, _ in EVENTS:
         row = [
             " · ".join(step.said for step in cells[name, tool].steps)

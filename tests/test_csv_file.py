@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cleanlist_mcp.answers.imports import nobody
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.imports import csv_file
+from cleanlist_mcp.imports import csv_file, shared_folder
 from cleanlist_mcp.imports.csv_file import CsvPeople, read_csv
 from cleanlist_mcp.imports.csv_titles import columns_of
 from cleanlist_mcp.imports.preparing import prepare
@@ -43,9 +43,9 @@ def refusal_of(folder: Path, content: str | bytes) -> InvalidArguments:
 
 
 def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
-    found = people_in(tmp_path, "Email Address,Phone\na@b.example,1\n\n,,\nc@d.example,2\n")
+    found = people_in(tmp_path, "Email Address,Fax\na@b.example,1\n\n,,\nc@d.example,2\n")
     assert found.rows == ((2, {"email": "a@b.example"}), (5, {"email": "c@d.example"}))
-    assert found.unclear == ("Phone",)
+    assert found.unclear == ("Fax",)
     assert found.notes == ()
     assert found.skipped == ()
 
@@ -121,7 +121,7 @@ def test_unicode_encodings_are_read_without_a_note(tmp_path: Path, encoding: str
 
 
 def test_big_endian_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:
-    found = people_in(tmp_path, b"\xfe\xff" + "Email;Titel\na@b.example;ü\n".encode("utf-16-be"))
+    found = people_in(tmp_path, b"\xfe\xff" + "Email;Notiz\na@b.example;ü\n".encode("utf-16-be"))
     assert found.rows[0][1] == {"email": "a@b.example"}
 
 
@@ -245,9 +245,9 @@ def test_columns_that_say_nothing_of_a_person_are_refused_in_plain_words(tmp_pat
 def test_a_file_whose_rows_identify_nobody_is_refused_with_the_columns_that_were_not_used(
     tmp_path: Path,
 ) -> None:
-    found = people_in(tmp_path, "Email,Mail 2\n-,a@b.example\n")
+    found = people_in(tmp_path, "Email,Fax\n-,12\n")
     error = nobody(prepare(found.rows).skipped, found.unclear)
-    assert error.message == "No row identifies anybody, so nothing was sent. Columns not used: Mail 2."
+    assert error.message == "No row identifies anybody, so nothing was sent. Columns not used: Fax."
 
 
 def test_an_id_of_another_system_identifies_nobody(tmp_path: Path) -> None:
@@ -255,11 +255,21 @@ def test_an_id_of_another_system_identifies_nobody(tmp_path: Path) -> None:
     assert people_in(tmp_path, "Person ID,Email\n7,a@b.example\n").unclear == ("Person ID",)
 
 
-def test_of_two_columns_of_a_field_the_first_that_is_filled_counts(tmp_path: Path) -> None:
-    found = people_in(tmp_path, "Email,Work Email\na@b.example,c@d.example\n ,e@f.example\n")
-    assert [record for _, record in found.rows] == [{"email": "a@b.example"}, {"email": "e@f.example"}]
+def test_of_two_columns_of_addresses_the_one_for_work_counts_and_the_answer_says_which(
+    tmp_path: Path,
+) -> None:
+    found = people_in(tmp_path, "Email,Work Email\na@b.example,c@d.example\n ,e@f.example\ng@h.example,\n")
+    assert [record["email"] for _, record in found.rows] == ["c@d.example", "e@f.example", "g@h.example"]
     assert found.notes == (
-        "More than one column is email: in each row the first one that can be used counts.",
+        "E-mail addresses come from Work Email (2) and Email (1); a work address counts before a private one.",
+    )
+
+
+def test_of_two_columns_of_another_field_the_first_that_is_filled_counts(tmp_path: Path) -> None:
+    found = people_in(tmp_path, "Email,Company,Employer\na@b.example,N,M\nc@d.example,-,M\n")
+    assert [record["company_name"] for _, record in found.rows] == ["N", "M"]
+    assert found.notes == (
+        "More than one column is company_name: in each row the first one that can be used counts.",
     )
 
 
@@ -275,13 +285,14 @@ def test_a_gap_or_rubbish_does_not_hide_what_another_column_of_the_field_has(tmp
 
 def test_a_gap_in_a_name_does_not_hide_the_full_name(tmp_path: Path) -> None:
     found = people_in(tmp_path, "First Name,Last Name,Full Name,Company\n-,Fable,Ada Fabel,N\n")
-    assert found.rows[0][1] == {"first_name": "Ada", "last_name": "Fable", "company_name": "N"}
+    person = prepare(found.rows).accepted[0].person
+    assert person == Person(first_name="Ada", last_name="Fable", company_name="N")
 
 
 def test_a_companys_page_in_a_column_of_addresses_is_no_domain(tmp_path: Path) -> None:
     found = prepare(people_in(tmp_path, "Email,companyUrl\na@b.example,linkedin.com/company/1\n").rows)
     assert found.accepted[0].person == Person(email="a@b.example")
-    assert "profile page" in found.notes[0].reason
+    assert "page on another site" in found.notes[0].reason
 
 
 def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
@@ -382,7 +393,7 @@ def test_a_cell_that_is_cut_while_reading_is_still_too_long(tmp_path: Path) -> N
     rows = f"Ada Lovelace{' ' * 5_000},Northwind,\n,,linkedin.com/in/ada?{'x' * 5_000}\n"
     found = prepare(people_in(tmp_path, f"Name,Company,LinkedIn\n{rows}").rows)
     assert [note.reason for note in found.skipped] == [
-        "first_name is longer than 200 characters",
+        "full_name is longer than 400 characters",
         "linkedin_url is longer than 500 characters",
     ]
 
@@ -411,7 +422,7 @@ def test_reading_needs_little_more_memory_than_the_file_and_its_people(tmp_path:
 
 def test_a_file_over_the_size_limit_is_refused(tmp_path: Path) -> None:
     with open(tmp_path / "people.csv", "wb") as file:
-        file.truncate(csv_file.MAX_FILE_BYTES + 1)
+        file.truncate(shared_folder.MAX_FILE_BYTES + 1)
     assert "bigger than 10 MB" in refusal("people.csv", tmp_path).message
 
 
@@ -421,7 +432,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
     path = file_with(tmp_path, "Email\n" + "a@b.example\n" * 10)
     status = list(os.stat(tmp_path / path)[:10])
     status[stat.ST_SIZE] = 0
-    monkeypatch.setattr(csv_file, "MAX_FILE_BYTES", 50)
+    monkeypatch.setattr(shared_folder, "MAX_FILE_BYTES", 50)
     monkeypatch.setattr(os, "fstat", lambda descriptor: os.stat_result(status))
     assert "bigger than" in refusal(path, tmp_path).message
 
@@ -475,14 +486,14 @@ def test_a_link_put_in_place_of_the_file_is_not_followed(
     outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.symlink(outside.parent / "people.csv", outside / "link.csv")
-    monkeypatch.setattr(csv_file, "_inside", lambda path, folder: folder / path)
+    monkeypatch.setattr(shared_folder, "_inside", lambda path, folder: folder / path)
     assert "can be read" in refusal("link.csv", outside).message
 
 
 def swap_when_opened(
     monkeypatch: pytest.MonkeyPatch, swap: Callable[[], None], back: Callable[[], None]
 ) -> None:
-    open_at_once = csv_file._open_at_once
+    open_at_once = shared_folder._open_at_once
 
     def opened(path: str, flags: int) -> int:
         swap()
@@ -491,7 +502,7 @@ def swap_when_opened(
         finally:
             back()
 
-    monkeypatch.setattr(csv_file, "_open_at_once", opened)
+    monkeypatch.setattr(shared_folder, "_open_at_once", opened)
 
 
 @pytest.mark.parametrize("put_back", [False, True])
@@ -547,12 +558,11 @@ def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> 
     assert "can be read" in refusal("pipe.csv", tmp_path).message
 
 
-def test_split_names_are_said_and_given_names_are_not_overwritten(tmp_path: Path) -> None:
+def test_full_names_fill_only_what_is_missing_of_the_two(tmp_path: Path) -> None:
     text = "Full Name,First Name,Last Name,Company\nA B,Ada,Lovelace,N\nC D,,,N\nE F,Eve,,N\n"
-    found = people_in(tmp_path, text)
-    names = [(row["first_name"], row["last_name"]) for _, row in found.rows]
+    found = prepare(people_in(tmp_path, text).rows)
+    names = [(lead.person.first_name, lead.person.last_name) for lead in found.accepted]
     assert names == [("Ada", "Lovelace"), ("C", "D"), ("Eve", "F")]
-    assert found.notes[0].startswith("Full names that were split: 2.")
 
 
 @rules
@@ -564,9 +574,9 @@ def test_every_row_of_any_table_is_read_or_skipped(rows: list[list[str]]) -> Non
     filled = [row for row in rows if any(cell.strip() for cell in row)]
     if not filled:
         with pytest.raises(InvalidArguments, match="no rows"):
-            csv_file._people(csv_file._records(text, ","))
+            csv_file.people_of(csv_file._records(text, ","))
         return
-    found = csv_file._people(csv_file._records(text, ","))
+    found = csv_file.people_of(csv_file._records(text, ","))
     assert len(found.rows) + len(found.skipped) == len(filled)
 
 

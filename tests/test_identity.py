@@ -78,7 +78,7 @@ def test_a_name_without_a_letter_is_a_missing_one() -> None:
 
 def test_a_profile_page_is_named_as_what_is_wrong_with_a_domain() -> None:
     _, problems = person_of({"domain": "https://www.linkedin.com/company/northwind"})
-    assert problems == ("domain is a profile page, not the company's own site",)
+    assert problems == ("domain is a page on another site, not the company's own",)
 
 
 @rules

@@ -22,7 +22,7 @@ from benchmarks.import_faults import (
     step,
     table,
 )
-from cleanlist_mcp.imports import preparing
+from cleanlist_mcp.imports import chunks
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from tests.support import World
 
@@ -87,7 +87,7 @@ async def test_no_order_of_faults_waits_cancelled_calls_and_restarts_makes_a_sec
     order: list[tuple[Any, ...]], import_seconds: float, chunk_rows: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparing, "MAX_CHUNK_ROWS", chunk_rows)
+        patch.setattr(chunks, "MAX_CHUNK_ROWS", chunk_rows)
         world = make_world(Path(folder), import_seconds)
         list_id = world.sandbox.add_list("Imported")
 

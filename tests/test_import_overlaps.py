@@ -21,7 +21,7 @@ from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.calls import importing
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ApiError, JournalUnusable
-from cleanlist_mcp.imports import preparing
+from cleanlist_mcp.imports import chunks
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.services import Services
@@ -49,11 +49,11 @@ def rows_of(records: Sequence[Mapping[str, object]]) -> list[tuple[int, Mapping[
 async def add(
     world: World, services: Services, records: Sequence[Mapping[str, object]], name: str = NAME
 ) -> AddLeadsResult:
-    """Do what `add_leads` does; each row given is in exactly one of the four counts, and the time is kept."""
+    """Do what `add_leads` does; each row given is in exactly one of the five counts, and the time is kept."""
     began = world.clock.monotonic()
     answer = await importing.add_people(Call(services, CALL_SECONDS), name, rows_of(records))
     assert world.clock.monotonic() - began <= CALL_SECONDS
-    counted = (answer.imported, answer.skipped, answer.unknown or 0, answer.not_sent or 0)
+    counted = (answer.imported, answer.merged, answer.skipped, answer.unknown or 0, answer.not_sent or 0)
     assert sum(counted) == len(records)
     return answer
 
@@ -284,7 +284,7 @@ async def test_a_call_with_all_people_of_a_lost_import_settles_it(
 async def test_a_lost_import_of_several_chunks_is_settled_by_a_call_with_one_of_them(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 3)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ROWS", 3)
     titled = people(1, 2) + [one | {"title": "Boss"} for one in people(3, 4)]  # the first chunk has no titles
     async with listed.services() as services:
         listed.sandbox.faults.next(ROUTE, "reset_after", times=2)
@@ -441,7 +441,7 @@ async def test_a_clock_set_back_does_not_make_a_forgotten_key_good_again(listed:
 async def test_rows_of_one_person_go_in_once_also_where_they_would_be_in_two_chunks(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ROWS", 2)
     ada, grace = people(3, 1)
     records = [
         *(ada, grace, *people(2, 4)),
@@ -451,11 +451,7 @@ async def test_rows_of_one_person_go_in_once_also_where_they_would_be_in_two_chu
         answer = await add(listed, services, records)
 
     assert copies(listed) == once(1, 2, 3, 4, 5)
-    assert {row.row: row.reason for row in answer.skipped_rows or []} == {
-        5: "same person as row 1, with other details",
-        6: "same person as row 2, with other details",
-        7: "repeats row 1",
-    }
+    assert [(one.row, one.into) for one in answer.merged_rows or []] == [(5, 1), (7, 1), (6, 2)]
 
 
 OWN_DUPLICATES = (
@@ -479,7 +475,7 @@ async def test_rows_of_one_person_are_recognised_in_any_order_and_number(
         await listed.clock.sleep(70)
         settled = await add(listed, services, [*people(1), *reversed(OWN_DUPLICATES)])
 
-    assert (first.imported or first.unknown, first.skipped) == (2, 2)
+    assert (first.imported or first.unknown, first.merged, first.skipped) == (2, 2, 0)
     assert (again.imported, again.unknown) == ((1, None) if landed is None else (0, 1))
     assert settled.imported == 2
     assert copies(listed) == {"ada@fable.example": 1, **once(1)}
@@ -505,8 +501,8 @@ async def test_calls_at_once_with_the_rows_of_one_person_in_other_orders_send_on
 async def test_rows_that_were_two_people_then_and_are_one_now_are_not_repeated_as_two(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
-    office = {"email": "office@fable.example"}
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ROWS", 2)
+    office = {"email": "kim@fable.example"}
     named = [office | {"first_name": name, "last_name": "Fable"} for name in ("Ada", "Grace")]
     async with listed.services() as services:
         listed.sandbox.faults.next(ROUTE, "reset_before", times=50)
@@ -516,21 +512,21 @@ async def test_rows_that_were_two_people_then_and_are_one_now_are_not_repeated_a
         answer = await add(listed, services, [office, named[0]])
         whole = await add(listed, services, [office, *named])
 
-    assert (answer.imported, answer.skipped, answer.unknown) == (0, 1, 1)
-    assert whole.imported + whole.skipped == 3
+    assert (answer.imported, answer.merged, answer.unknown) == (0, 1, 1)
+    assert (whole.imported, whole.skipped) == (2, 1)
 
 
 async def test_people_who_share_an_address_are_all_sent(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 1)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ROWS", 1)
     office = {"email": "office@fable.example"}
     named = [office | {"first_name": name, "last_name": "Fable"} for name in ("Ada", "Grace")]
     async with listed.services() as services:
         answer = await add(listed, services, [*named, office, named[1] | {"title": "Admiral"}])
 
-    assert (answer.imported, answer.skipped) == (3, 1)
-    assert [row.row for row in answer.skipped_rows or []] == [4]
+    assert (answer.imported, answer.merged) == (3, 1)
+    assert [row.row for row in answer.merged_rows or []] == [4]
 
 
 async def test_a_person_is_held_for_one_list_alone(listed: World) -> None:
@@ -578,7 +574,7 @@ async def test_without_a_journal_that_can_be_written_nobody_is_sent_and_who_is_h
 async def test_a_journal_that_cannot_be_read_stops_the_call_with_what_was_done_until_then(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ROWS", 2)
     async with listed.services() as services:
         looks = 0
         look = services.journal.imports.into
@@ -586,7 +582,7 @@ async def test_a_journal_that_cannot_be_read_stops_the_call_with_what_was_done_u
         def fail_later(*arguments: Any) -> Any:
             nonlocal looks
             looks += 1
-            if looks > 2:
+            if looks > 3:
                 raise JournalUnusable("The journal cannot be read; nothing was sent.", "Try again.")
             return look(*arguments)
 
@@ -633,7 +629,7 @@ async def test_a_server_with_less_patience_does_not_repeat_what_another_still_wa
 async def test_nobody_new_is_sent_while_an_answer_to_the_call_is_missing(
     listed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ROWS", 2)
     listed.sandbox.faults.next(ROUTE, "reset_after", times=2)
     async with listed.services() as services:
         answer = await add(listed, services, people(1, 2, 4, 5))
@@ -722,7 +718,7 @@ async def test_no_order_of_overlapping_calls_faults_and_ends_puts_anybody_in_twi
     order: list[tuple[Any, ...]], import_seconds: float, chunk_rows: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparing, "MAX_CHUNK_ROWS", chunk_rows)
+        patch.setattr(chunks, "MAX_CHUNK_ROWS", chunk_rows)
         world = make_world(Path(folder), import_seconds)
         world.sandbox.options.rate_limits = False
         world.sandbox.clock = lambda: world.clock.now  # nobody sets the API's

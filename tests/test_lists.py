@@ -166,8 +166,8 @@ async def test_people_may_come_as_a_json_string(world: World, era: str) -> None:
         )
         error = await session.error("add_leads", list_id=list_id, people="Ada Fable")
 
-    assert (answer["imported"], answer["skipped"]) == (1, 1)
-    assert answer["skipped_rows"] == [{"row": 2, "reason": "repeats row 1"}]
+    assert (answer["imported"], answer["merged"], answer["skipped"]) == (1, 1, 0)
+    assert answer["merged_rows"] == [{"row": 2, "into": 1, "by": "the same identifiers"}]
     assert error["field_errors"][0]["field"] == "people"
 
 
@@ -254,6 +254,7 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
     assert answer["skipped_rows"] == [
         {
             "row": 1_002,
+            "name": "nobody",
             "reason": "missing last_name, company_name or domain (or an email or linkedin_url)",
         }
     ]

@@ -29,7 +29,7 @@ def test_a_person_of_whom_something_is_missing_is_told_what() -> None:
     [
         ("first_name", "x" * 201, "is longer than 200 characters"),
         ("email", "x" * 5_000, "is longer than 254 characters"),
-        ("domain", "linkedin.com/company/fable", "is a profile page, not the company's own site"),
+        ("domain", "linkedin.com/company/fable", "is a page on another site, not the company's own"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_fault(field: str, value: str, problem: str) -> None:

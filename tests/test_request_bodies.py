@@ -27,7 +27,7 @@ from hypothesis import given
 
 from cleanlist_mcp.api import wire
 from cleanlist_mcp.api.client import CleanlistClient
-from cleanlist_mcp.imports.preparing import to_csv_chunks
+from cleanlist_mcp.imports.chunks import to_csv_chunks
 from cleanlist_mcp.sandbox import imports
 from cleanlist_mcp.sandbox.state import IN_PROCESS_ORIGIN, PUBLIC_PREFIX, SECOND_PREFIX
 from tests.people_written import prepared, rules, some_records

@@ -41,7 +41,7 @@ TYPICAL_BYTES = {
     "workflow_status": 1_150,
     "find_lists": 1_000,
     "create_list": 350,
-    "add_leads": 420,
+    "add_leads": 480,
     "get_leads": 2_400,
     "remove_leads": 750,
     "export_list": 650,

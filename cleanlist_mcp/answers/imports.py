@@ -4,12 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cleanlist_mcp.answers.shapes import AddLeadsResult, SkippedRow
+from cleanlist_mcp.answers.shapes import AddLeadsResult, MergedRowShown, SampleRow, SkippedRow
 from cleanlist_mcp.api.wire import CsvImported
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments, for_a_model
-from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
-from cleanlist_mcp.people.identity import IMPORT_WAYS, identity
-from cleanlist_mcp.text import rows_text
+from cleanlist_mcp.imports.chunks import Chunk
+from cleanlist_mcp.imports.csv_file import CsvPeople
+from cleanlist_mcp.imports.preparing import Lead, Prepared
+from cleanlist_mcp.imports.records import RowNote
+from cleanlist_mcp.people.identity import IMPORT_WAYS, LIMITS, identity
+from cleanlist_mcp.text import clean, quoted, rows_text
 
 NAMED_ROWS = 50
 """Skipped rows that one answer names, and notes about rows; the rest are counted."""
@@ -19,6 +22,12 @@ ROWS_OF_A_NOTE = 10
 
 NAMED_COLUMNS = 30
 """Unused columns that one answer names."""
+
+SAMPLE_ROWS = 3
+"""People who are shown as they were understood, so that a wrong reading is seen before it costs."""
+
+SAMPLE_LENGTH = 120
+"""Characters of each of their fields."""
 
 NOT_REPEATABLE = (
     "Their first sending is too long ago for the API to recognise a repeat. Call get_leads to see whether they are "
@@ -47,6 +56,7 @@ class Tally:
     neutralised: int = 0
     capped: int = 0
     skipped: list[RowNote] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     skipped_unnamed: int = 0
     stopped: CleanlistError | None = None
     out_of_time: bool = False
@@ -153,7 +163,7 @@ def _rows(numbers: Sequence[int]) -> str:
 
 
 def _tally_notes(tally: Tally) -> list[str]:
-    said = []
+    said = list(tally.remarks)
     if tally.earlier:
         said.append(
             "people whom an earlier call added are not added again; who was removed since can go into a new list"
@@ -171,36 +181,57 @@ def _tally_notes(tally: Tally) -> list[str]:
 
 
 def result(
-    list_id: str,
-    name: str,
-    tally: Tally,
-    *,
-    file_notes: Sequence[str],
-    row_notes: Sequence[RowNote],
-    unused: Sequence[str],
+    list_id: str, name: str, tally: Tally, prepared: Prepared, table: CsvPeople | None = None
 ) -> AddLeadsResult:
-    """The answer: counts of all rows, names of some, and the step that comes next."""
+    """Return the answer: counts of all rows, names of some, and the step that comes next.
+
+    `table` is what was read of a file, if the people came from one.
+    """
     skipped = sorted(tally.skipped, key=lambda note: note.row)
+    people = [lead.person for lead in prepared.accepted]
     return AddLeadsResult(
-        summary=_summary(tally),
+        summary=_summary(tally, prepared, table),
         next_step=_next_step(list_id, tally),
         list_id=list_id,
         list_name=name or None,
         imported=tally.imported,
+        merged=len(prepared.merged),
         skipped=tally.left_out,
         unknown=tally.unknown or None,
         not_sent=tally.not_sent or None,
-        skipped_rows=[SkippedRow(row=note.row, reason=note.reason) for note in skipped[:NAMED_ROWS]] or None,
+        with_email=sum(bool(person.email) for person in people),
+        with_phone=sum(bool(person.phone) for person in people),
+        with_linkedin=sum(bool(person.linkedin_url) for person in people),
+        sample=[_sample(lead) for lead in prepared.accepted[:SAMPLE_ROWS]] if table else None,
+        columns=dict(list(table.columns.items())[:NAMED_COLUMNS]) if table else None,
+        merged_rows=[
+            MergedRowShown(row=one.row, into=one.into, by=one.by) for one in prepared.merged[:NAMED_ROWS]
+        ]
+        or None,
+        skipped_rows=[
+            SkippedRow(row=note.row, name=note.name or None, reason=note.reason)
+            for note in skipped[:NAMED_ROWS]
+        ]
+        or None,
         skipped_rows_left_out=(tally.left_out - len(skipped[:NAMED_ROWS])) or None,
-        notes=[*file_notes, *_row_notes(row_notes), *_tally_notes(tally)] or None,
-        unused_columns=_first_columns(unused) or None,
+        notes=[*(table.notes if table else ()), *_row_notes(prepared.notes), *_tally_notes(tally)] or None,
+        unused_columns=(_first_columns(table.unclear) or None) if table else None,
     )
 
 
-def _summary(tally: Tally) -> str:
+def _sample(lead: Lead) -> SampleRow:
+    fields = {name: getattr(lead.person, name) for name in LIMITS if name != "person_id"}
+    return SampleRow(
+        row=lead.row, **{name: clean(value, SAMPLE_LENGTH) for name, value in fields.items() if value}
+    )
+
+
+def _summary(tally: Tally, prepared: Prepared, table: CsvPeople | None) -> str:
+    merged = f", {len(prepared.merged)} merged with another row of the same person" if prepared.merged else ""
     parts = [
-        f"{_came_of_it(tally)}, {tally.left_out} skipped; nothing was enriched or charged.",
+        f"{_came_of_it(tally)}{merged}, {tally.left_out} skipped; nothing was enriched or charged.",
         *_in_doubt(tally),
+        *_not_used(table),
     ]
     if tally.not_sent:
         why = "the time of one call is over" if tally.out_of_time else "an answer is waited for"
@@ -208,6 +239,14 @@ def _summary(tally: Tally) -> str:
             why = tally.stopped.message.rstrip(".")
         parts.append(f"{rows_text(tally.not_sent)} not sent yet: {why}.")
     return " ".join(parts)
+
+
+def _not_used(table: CsvPeople | None) -> list[str]:
+    """Return what a person should know of columns that hold what would otherwise be bought."""
+    if table is None or not table.telling:
+        return []
+    titles = ", ".join(map(quoted, table.telling[:5])) + (" and more" if len(table.telling) > 5 else "")
+    return [f"Not used, although they hold addresses, profiles or numbers: {titles}."]
 
 
 def _came_of_it(tally: Tally) -> str:

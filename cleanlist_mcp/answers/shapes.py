@@ -181,7 +181,30 @@ class CreateListResult(Result):
 
 class SkippedRow(Part):
     row: int
+    name: str | None = None
     reason: str
+
+
+class MergedRowShown(Part):
+    row: int
+    into: int
+    by: str
+
+
+class SampleRow(Part):
+    row: int
+    email: str | None = None
+    linkedin_url: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    full_name: str | None = None
+    company_name: str | None = None
+    domain: str | None = None
+    title: str | None = None
+    phone: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
 
 
 class AddLeadsAnswer(Result):
@@ -190,11 +213,20 @@ class AddLeadsAnswer(Result):
     list_id: str
     list_name: str | None = None
     imported: int | None = None
+    merged: int | None = Field(default=None, description="rows of people whom earlier rows named too")
     skipped: int | None = None
     added: int | None = Field(
         default=None, description="rows of a search or leads by id, in place of imported"
     )
     skipped_duplicates: int | None = Field(default=None, description="of those, in the list already")
+    with_email: int | None = None
+    with_phone: int | None = None
+    with_linkedin: int | None = None
+    sample: list[SampleRow] | None = Field(
+        default=None, description="the first people as they were understood"
+    )
+    columns: dict[str, str] | None = Field(default=None, description="title of the file: field")
+    merged_rows: list[MergedRowShown] | None = None
     unknown: int | None = Field(default=None, description="rows whose import was sent and not confirmed")
     not_sent: int | None = None
     skipped_rows: list[SkippedRow] | None = None
@@ -207,7 +239,11 @@ class AddLeadsResult(AddLeadsAnswer):
     """What became of people who were imported."""
 
     imported: int
+    merged: int = 0
     skipped: int
+    with_email: int = 0
+    with_phone: int = 0
+    with_linkedin: int = 0
 
 
 class LeadRow(Part):

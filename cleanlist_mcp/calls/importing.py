@@ -19,6 +19,7 @@ from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.present import present_in
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
     ApiError,
@@ -28,11 +29,13 @@ from cleanlist_mcp.errors import (
     JournalUnusable,
     RateLimited,
 )
-from cleanlist_mcp.imports import csv_file, preparing
-from cleanlist_mcp.imports.preparing import Chunk, Lead, RowNote
+from cleanlist_mcp.imports import chunks, csv_file, preparing
+from cleanlist_mcp.imports.chunks import Chunk
+from cleanlist_mcp.imports.csv_file import CsvPeople
+from cleanlist_mcp.imports.preparing import Lead, LeaveOut, OnePerson, Prepared
+from cleanlist_mcp.imports.records import RowNote
 from cleanlist_mcp.journal.imports import Import, Standing, decide
 from cleanlist_mcp.journal.names import Digester
-from cleanlist_mcp.people.identity import Person, folded, identity
 
 SETTLE_SECONDS = 30.0
 """Least wait before a chunk whose answer was lost is sent again: 600 rows are long imported by then."""
@@ -61,89 +64,46 @@ LOOK_AGAIN = 0.05
 Rows = Sequence[tuple[int, Mapping[str, object]]]
 
 
-async def add_people(call: Call, id_or_name: str, rows: Rows) -> AddLeadsResult:
+async def add_people(call: Call, id_or_name: str, rows: Rows, leave_out: LeaveOut = "") -> AddLeadsResult:
     """Import people given in the call; row numbers count from 1.
 
     Raises:
         InvalidArguments: if no row identifies anybody.
         CleanlistError: if nothing was imported, and nothing is in doubt.
     """
-    return await _add(call, id_or_name, rows, skipped=(), notes=(), unused=())
+    prepared = await anyio.to_thread.run_sync(preparing.prepare, rows, leave_out)
+    return await _add(call, id_or_name, prepared)
 
 
-async def add_file(call: Call, id_or_name: str, path: str) -> AddLeadsResult:
+async def add_file(call: Call, id_or_name: str, path: str, leave_out: LeaveOut = "") -> AddLeadsResult:
     """Import the rows of a CSV file inside the shared folder, numbered as a spreadsheet shows them.
 
     Raises:
         InvalidArguments: if the file cannot be used, or no row identifies anybody.
         CleanlistError: if nothing was imported, and nothing is in doubt.
     """
-    # In a thread: ten thousand rows take a second, and other calls must not wait for them.
+    # In a thread: ten thousand rows take seconds, and other calls must not wait for them.
     table = await anyio.to_thread.run_sync(csv_file.read_csv, path, call.settings.csv_dir)
-    return await _add(
-        call,
-        id_or_name,
-        table.rows,
-        skipped=table.skipped,
-        notes=table.notes,
-        unused=table.unclear,
-    )
+    prepared = await anyio.to_thread.run_sync(preparing.prepare, table.rows, leave_out)
+    return await _add(call, id_or_name, prepared, table)
 
 
 async def _add(
     call: Call,
     id_or_name: str,
-    rows: Rows,
-    *,
-    skipped: Sequence[RowNote],
-    notes: Sequence[str],
-    unused: Sequence[str],
+    prepared: Prepared,
+    table: CsvPeople | None = None,
 ) -> AddLeadsResult:
-    prepared = await anyio.to_thread.run_sync(preparing.prepare, rows)
-    if not prepared.accepted:
-        raise nobody([*skipped, *prepared.skipped], unused)
-    people = by_person(prepared.accepted)
-    repeated = [_same_as(first, row) for first, *others in people for row in others]
-    tally = Tally(skipped=[*skipped, *prepared.skipped, *repeated])
+    skipped = [*(table.skipped if table else ()), *prepared.skipped]
+    if not prepared.people:
+        raise nobody(skipped, table.unclear if table else ())
+    tally = Tally(skipped=skipped)
     list_id, name = await call.services.directory.resolve(id_or_name)
     digest = await call.services.journal.digester()
-    await _Adding(call, list_id, people, tally, digest).run()
+    await _Adding(call, list_id, prepared.people, tally, digest).run()
     if tally.stopped is not None and not tally.imported and not tally.unknown:
         raise tally.stopped
-    left_out = {note.row for note in repeated}
-    row_notes = [note for note in prepared.notes if note.row not in left_out]
-    return result(list_id, name, tally, file_notes=notes, row_notes=row_notes, unused=unused)
-
-
-def _same_as(first: Lead, row: Lead) -> RowNote:
-    return RowNote(row.row, f"same person as row {first.row}, with other details")
-
-
-def by_person(accepted: Sequence[Lead]) -> list[list[Lead]]:
-    """Return the rows of each person, in the order of the first ones.
-
-    Who shares an address or profile under names that cannot be one person's counts as somebody else: then only
-    rows with equal names are the same.
-    """
-    alike: dict[tuple[str, ...], list[Lead]] = {}
-    for lead in accepted:
-        alike.setdefault(identity(lead.person), []).append(lead)
-    shared = {who for who, found in alike.items() if not _may_be_one([lead.person for lead in found])}
-    people: dict[tuple[object, ...], list[Lead]] = {}
-    for lead in accepted:
-        who = identity(lead.person)
-        people.setdefault((who, _names(lead.person) if who in shared else ()), []).append(lead)
-    return list(people.values())
-
-
-def _names(person: Person) -> tuple[str, str]:
-    return folded(person.first_name), folded(person.last_name)
-
-
-def _may_be_one(people: Sequence[Person]) -> bool:
-    """Whether no two of them have different first or last names."""
-    firsts, lasts = zip(*map(_names, people), strict=True)
-    return len({*firsts} - {""}) < 2 and len({*lasts} - {""}) < 2
+    return result(list_id, name, tally, prepared, table)
 
 
 class _Adding:
@@ -153,7 +113,7 @@ class _Adding:
         self,
         call: Call,
         list_id: str,
-        people: Sequence[Sequence[Lead]],
+        people: Sequence[OnePerson],
         tally: Tally,
         digest: Digester,
     ) -> None:
@@ -167,11 +127,13 @@ class _Adding:
         self._patience = call.settings.max_wait_seconds
         """Seconds that this call may still spend on waits between its requests."""
         self._settle = max(SETTLE_SECONDS, call.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
-        self._digests = {lead.row: self._digest(lead) for rows in people for lead in rows}
-        self._rows = {self._digests[lead.row]: lead for rows in people for lead in rows}
-        known_as = [tuple(self._digests[lead.row] for lead in rows) for rows in people]
+        self._rows: dict[str, Lead] = {}
+        """Whom a digest means: a person as this call sends them, and each row by itself, as another call may have."""
+        known_as = list(map(self._digests_of, people, preparing.identifiers(people)))
         self._known_as = {digest: digests for digests in known_as for digest in digests}
         """All digests of a person, by each of them."""
+        self._by_digest = {digests[0]: one for digests, one in zip(known_as, people, strict=True)}
+        self._is_compared = False
         self._people = {digests[0]: digests for digests in known_as}
         """Everybody about whom nothing is counted yet, by their first digests."""
         self._standing: Standing | None = None
@@ -184,6 +146,16 @@ class _Adding:
         self._attempts: Counter[str] = Counter()
         self._told: dict[str, Chunk | None] = {}
         """Imports without an answer by their keys, as they were sent."""
+
+    def _digests_of(self, one: OnePerson, identifiers: Sequence[str]) -> tuple[str, ...]:
+        """Return the digests by which a person is recognised, that of what would be sent first."""
+        digests = []
+        for lead in (one.lead, *one.rows):
+            digest = self._digest(lead)
+            self._rows.setdefault(digest, lead)
+            digests.append(digest)
+        digests += [self._digester("known by", self._list_id, text)[:DIGEST_LENGTH] for text in identifiers]
+        return tuple(dict.fromkeys(digests))
 
     def _digest(self, lead: Lead) -> str:
         return self._digester("lead", self._list_id, *preparing.all_details(lead.person))[:DIGEST_LENGTH]
@@ -200,6 +172,9 @@ class _Adding:
     async def _go_on(self) -> bool:
         """Do what comes next; False where nothing is left that this call has the time for."""
         standing = await self._look()
+        if standing.free and not self._is_compared:
+            await self._leave_out_present(standing.free)
+            return True
         chunk = self._next_chunk(standing)
         if chunk is None:
             return await self._wait(standing)
@@ -208,6 +183,18 @@ class _Adding:
             return False
         await self._send(chunk)
         return True
+
+    async def _leave_out_present(self, free: Sequence[str]) -> None:
+        """Leave out whom the list shows already, before anybody new is sent."""
+        present = await present_in(self._client, self._list_id)
+        self._is_compared = True
+        if present.remark:
+            self._tally.remarks.append(present.remark)
+        people = [self._by_digest[digest] for digest in free]
+        for index, reason in present.reasons(people).items():
+            lead = people[index].lead
+            self._tally.skipped.append(RowNote(lead.row, reason, preparing.shown_name(lead.person)))
+            del self._people[free[index]]
 
     async def _look(self) -> Standing:
         people = list(self._people.values())
@@ -244,6 +231,8 @@ class _Adding:
 
     def _same_chunk(self, key: str, people: Sequence[str]) -> Chunk | None:
         """The chunk of that key among those that these people make."""
+        if any(digest not in self._rows for digest in people):
+            return None
         while people:
             chunk = self._chunk_of(people)
             if chunk.idempotency_key == key:
@@ -256,8 +245,8 @@ class _Adding:
 
         Its content, and so its key, follows from its own people alone: it is the same in any call that has them.
         """
-        together = next(preparing.to_csv_chunks([self._rows[digest] for digest in digests], self._list_id))
-        return next(preparing.to_csv_chunks(together.leads, self._list_id))
+        together = next(chunks.to_csv_chunks([self._rows[digest] for digest in digests], self._list_id))
+        return next(chunks.to_csv_chunks(together.leads, self._list_id))
 
     async def _wait(self, standing: Standing) -> bool:
         """Wait a moment for an import that holds people of this call; False where that cannot help any more.
@@ -365,12 +354,12 @@ class _Adding:
 
     def _recognised_by(self, lead: Lead) -> list[str]:
         """The digests of the person of a row, its own first."""
-        own = self._digests[lead.row]
+        own = self._digest(lead)
         return [own, *(digest for digest in self._known_as[own] if digest != own)]
 
     def _first_digests(self, chunk: Chunk) -> list[str]:
         """What the people of a chunk are listed under here."""
-        return [self._known_as[self._digests[lead.row]][0] for lead in chunk.leads]
+        return [self._known_as[self._digest(lead)][0] for lead in chunk.leads]
 
     async def _count_rest(self) -> None:
         """Count the people whom this call did not bring into the list, by what is known of each at its end."""

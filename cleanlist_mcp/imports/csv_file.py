@@ -1,241 +1,89 @@
-"""Reading the people of a CSV file that the user shared: one bounded file inside one folder."""
+"""The people of a CSV file that the user shared: its titles, and a record for each row that is a person's."""
 
-import codecs
 import csv
 import io
-import os
 import re
-import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.imports.csv_titles import columns_of, is_known_title, shown_title, title_key
-from cleanlist_mcp.imports.preparing import RowNote
-from cleanlist_mcp.people.identity import MAX_CELL, normal_value
-from cleanlist_mcp.people.normal_forms import split_name
-from cleanlist_mcp.text import quoted
-
-# Ours: 10,000 rows are 17 imports, which the API's 30 requests a minute allow in one go.
-MAX_FILE_BYTES = 10_000_000
-MAX_FILE_ROWS = 10_000
-
-NAMED_FILES = 10
-"""CSV files of the folder that are named where csv_path names none."""
-
-NAME_LENGTH = 255
-"""Longest name of a file on the usual systems."""
+from cleanlist_mcp.imports.cells import addresses_in, is_gap, link_in, plain_cell, worth
+from cleanlist_mcp.imports.csv_titles import (
+    Columns,
+    columns_of,
+    field_of_title,
+    holds_contact_data,
+    is_known_title,
+    looks_like_data,
+    rank,
+    shown_columns,
+    shown_title,
+    title_key,
+)
+from cleanlist_mcp.imports.encoding import BAD_BYTE, encoding_of
+from cleanlist_mcp.imports.records import OTHER_EMAILS, RowNote, is_usable
+from cleanlist_mcp.imports.shared_folder import MAX_FILE_BYTES, MAX_FILE_ROWS, bytes_of
+from cleanlist_mcp.people.identity import MAX_CELL, NOTHING
 
 TITLES_WITHIN = 10
 """Rows among which the titles are looked for."""
 
+LOOKED_AT = 500
+"""Rows whose cells may say what a column is."""
+
+REMARK = "a remark, not a person"
+REPEATED = "repeats the titles"
+
 _DELIMITERS = (",", ";", "\t", "|")
+
+Record = Mapping[str, str]
+Numbered = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class CsvPeople:
     """What a CSV file holds: `rows` go to `prepare`, numbered as a spreadsheet shows them.
 
-    `skipped` rows could not be read, `unclear` names the columns that were not used, and `notes` are
-    sentences about the file.
+    `skipped` rows are nobody's or could not be read. `columns` says which field each title was taken for, `unclear`
+    names the columns that were not used, `telling` those of them that hold addresses, profiles or numbers, and
+    `notes` are sentences about the file.
     """
 
-    rows: tuple[tuple[int, Mapping[str, str]], ...]
+    rows: tuple[tuple[int, Record], ...]
     skipped: tuple[RowNote, ...]
+    columns: Mapping[str, str]
     unclear: tuple[str, ...]
+    telling: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def read_csv(path: str, folder: Path | None) -> CsvPeople:
-    """Read the people of a CSV file that lies inside `folder`; the only I/O of this module.
+    """Read the people of a CSV file that lies inside `folder`.
 
     Understands UTF-8, UTF-16 with a byte-order mark and Windows-1252, the delimiters , ; tab |, and
-    titles in several languages; full names are split. Raises `InvalidArguments` where reading is off
-    (no folder), the file is elsewhere, no plain file, too big, or not to be understood as a whole.
+    titles in several languages. Raises `InvalidArguments` where reading is off (no folder), the file is elsewhere,
+    no plain file, too big, or not to be understood as a whole.
     """
     if folder is None:
         raise InvalidArguments(
             "Reading CSV files is switched off.",
             "Send the people in `people`, or set CLEANLIST_CSV_DIR to the folder of the file.",
         )
-    data = _bytes_of(path, folder)
-    encoding = _encoding(data)
+    data = bytes_of(path, folder)
+    encoding = encoding_of(data)
     # A cell may be as big as the file: the row is then skipped, and quoting around it stays right.
     # Only ever raised, so a second reader at the same time is not disturbed.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FILE_BYTES))
     # A byte that is not UTF-8 costs its row, so it has to come through as something that can be found.
     with io.TextIOWrapper(io.BytesIO(data), encoding, "surrogateescape", newline="") as text:
-        people = _people(_records(text, _start(text)))
+        people = people_of(_records(text, _start(text)))
     if encoding != "cp1252":
         return people
     guess = "The file is not UTF-8 and was read as Windows-1252; check names with accents."
     return replace(people, notes=(guess, *people.notes))
-
-
-def _inside(path: str, folder: Path) -> Path:
-    try:
-        root = folder.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise InvalidArguments(
-            "The folder that CLEANLIST_CSV_DIR names cannot be reached.",
-            "Create the folder or correct CLEANLIST_CSV_DIR, then start the server again.",
-        ) from error
-    try:
-        target = (root / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unreadable(path, folder) from error
-    # Decided before anything is opened, so that the answer does not tell what exists elsewhere.
-    if not target.is_relative_to(root):
-        raise InvalidArguments(
-            "The CSV file is not inside the folder that CLEANLIST_CSV_DIR names.",
-            f"Copy the file into that folder and give its name as csv_path. {_csv_files(path, folder)}",
-        )
-    return target
-
-
-def _unreadable(path: str, folder: Path) -> InvalidArguments:
-    return InvalidArguments(
-        "There is no CSV file at csv_path that can be read.",
-        "Check the file's name and permissions in the folder that CLEANLIST_CSV_DIR names. "
-        + _csv_files(path, folder),
-    )
-
-
-def _csv_files(path: str, folder: Path) -> str:
-    """Say which CSV files the folder has, the names most like the wanted one first."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.name.lower().endswith(".csv")]
-    except OSError:
-        names = []
-    if not names:
-        return "It has no CSV files."
-    wanted = SequenceMatcher(b=os.path.basename(path)[:NAME_LENGTH].casefold())
-    names.sort(key=lambda name: (-_likeness(wanted, name), name))
-    more = f" and {len(names) - NAMED_FILES} more" if len(names) > NAMED_FILES else ""
-    return f"It has these CSV files: {', '.join(map(quoted, names[:NAMED_FILES]))}{more}."
-
-
-def _likeness(wanted: SequenceMatcher[str], name: str) -> float:
-    wanted.set_seq1(name.casefold())
-    return wanted.ratio()
-
-
-def _bytes_of(path: str, folder: Path) -> bytes:
-    try:
-        with open(_inside(path, folder), "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            # A folder on the way may have become a link outside since it was resolved: what is open has to
-            # be what the path leads to when it is resolved again.
-            is_same = os.path.samestat(status, os.stat(_inside(path, folder)))
-            if not stat.S_ISREG(status.st_mode) or not is_same:
-                raise _unreadable(path, folder)
-            # Bounded twice, because a file may grow after it was measured.
-            fits = status.st_size <= MAX_FILE_BYTES
-            data = file.read(MAX_FILE_BYTES + 1) if fits else b""
-    except OSError as error:
-        raise _unreadable(path, folder) from error
-    if not fits or len(data) > MAX_FILE_BYTES:
-        raise InvalidArguments(
-            f"The CSV file is bigger than {MAX_FILE_BYTES // 1_000_000} MB.",
-            f"Split it into files of at most {MAX_FILE_ROWS:,} rows, or remove other columns.",
-        )
-    return data
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting on a pipe and without following a link put there since it was resolved.
-
-    Windows has neither flag and needs neither.
-    """
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
-
-
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-)
-
-
-_SMALL = "ß-öø-ÿšœž"
-_ACCENTED = "À-ÖØ-ÞŠŒŽŸ" + _SMALL
-_SIGNS = r"\xa0\xad¡¢£¥§©«®°±²³µ¶\xb4·¹»¼½¾¿\xd7÷ªº\u2013\u2014\u2018\u2019“”„†‡‰\u2039\u203a•…€™"
-# What Western text hardly has, and text in another encoding soon has when it is read as Windows-1252.
-# Guessing which encoding it is instead works for longer texts: on names, charset-normalizer takes Western
-# ones for Polish, and Cyrillic for a Mac's.
-_IMPLAUSIBLE = re.compile(
-    # Anything but letters and common signs.
-    rf"[^\x00-\x7f{_ACCENTED}{_SIGNS}]"
-    # A word of accented letters alone, or four in a row: Cyrillic, Greek, Chinese, Korean.
-    rf"|(?<![A-Za-z{_ACCENTED}])[{_ACCENTED}]{{2,}}(?![A-Za-z{_ACCENTED}])|[{_ACCENTED}]{{4}}"
-    # A sign or one of these capitals within a word ("C™te", "JosŽ"): a Mac's own encoding, or that of DOS.
-    rf"|(?<=[A-Za-z{_ACCENTED}])[¡£§©«®»¿“”„•€™ŠŒŽŸ](?=[a-z{_SMALL}])|(?<=[a-z{_SMALL}])[ŠŒŽŸ]"
-    # "Dvoøák", "Nìmec", "£ukasz", "Pawe³": Czech and Polish.
-    rf"|[a-z]{{3}}³|ø(?=[áíý])|[ìù](?=[a-z])|£(?=[a-z{_SMALL}]{{3}})"
-    # "JosÃ©": UTF-8.
-    r"|[ÂÃ][\xa1-\xbf]"
-)
-_BAD_BYTE = re.compile("[\udc80-\udcff]")
-
-
-def _encoding(data: bytes) -> str:
-    mark = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
-    # Without a mark, many NULs mean a spreadsheet's own format or UTF-16, never text to guess at.
-    is_binary = data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or (
-        data[:1_000].count(0) * 4 > len(data[:1_000])
-    )
-    if mark in (None, "utf-8-sig"):
-        if not is_binary and _is_mostly_utf8(data):
-            return "utf-8-sig"
-    elif _decodes(data, mark):
-        return mark
-    if mark is None and not is_binary and _is_plausible_cp1252(data):
-        return "cp1252"
-    raise InvalidArguments(
-        "The file is not text in a known encoding (a spreadsheet file is not CSV).",
-        'Open it in the spreadsheet and save it as "CSV UTF-8".',
-    )
-
-
-def _is_mostly_utf8(data: bytes) -> bool:
-    """Whether more characters beyond ASCII are valid UTF-8 than there are bytes that are not.
-
-    In other encodings hardly any are, since such bytes follow one another as UTF-8 by chance only.
-    """
-    valid = bad = 0
-    for line in io.BytesIO(data):
-        if not line.isascii():
-            text = line.decode("utf-8", "ignore")
-            valid += len(text) - len(text.encode("ascii", "ignore"))
-            bad += len(line) - len(text.encode())
-    return valid > bad or not bad
-
-
-def _is_plausible_cp1252(data: bytes) -> bool:
-    """Whether a reader of Western languages would take the text for text."""
-    lines = (line for line in io.BytesIO(data) if not line.isascii())
-    try:
-        return not any(_IMPLAUSIBLE.search(line.decode("cp1252")) for line in lines)
-    except UnicodeError:
-        return False
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    step = 65_536
-    try:
-        for start in range(0, len(data), step):
-            decoder.decode(data[start : start + step])
-        decoder.decode(b"", final=True)
-    except UnicodeError:
-        return False
-    return True
 
 
 def _start(text: io.TextIOWrapper) -> str:
@@ -258,20 +106,31 @@ def _title_score(sample: str, delimiter: str) -> tuple[int, int]:
 
 
 def _title_row(records: Sequence[Sequence[str]]) -> int:
-    """Which of the first records has the titles: the first one, unless exports put remarks above them."""
-    known = (
-        index
-        for index, record in enumerate(records)
-        if _known_titles(record) > 1 and not any("@" in cell for cell in record)
-    )
-    return next(known, 0)
+    """Return which of the first records has the titles: the first one, unless exports put remarks above them.
+
+    A row with an address in it is data, and so is one that speaks of LinkedIn and websites below titles that say
+    who somebody is.
+    """
+    may_be = [index for index, record in enumerate(records) if not any(map(looks_like_data, record))]
+    known = [_known_titles(record) for record in records]
+    if 0 in may_be and known[0]:
+        better = (
+            index for index in may_be if known[index] > 2 * known[0] and _is_mostly_known(records[index])
+        )
+        return next(better, 0)
+    least = min(2, max((known[index] for index in may_be), default=2))
+    return next((index for index in may_be if known[index] >= max(least, 1)), 0)
+
+
+def _is_mostly_known(record: Sequence[str]) -> bool:
+    return 2 * _known_titles(record) >= sum(1 for cell in record if cell.strip())
 
 
 def _known_titles(record: Sequence[str]) -> int:
     return sum(map(is_known_title, record))
 
 
-def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(text: Iterable[str], delimiter: str) -> Iterator[Numbered]:
     """Yield each record that is not blank, with its number as a spreadsheet counts rows."""
     number = 0
     try:
@@ -286,39 +145,221 @@ def _records(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[st
         ) from error
 
 
-def _people(records: Iterator[tuple[int, list[str]]]) -> CsvPeople:
-    first = list(islice(records, TITLES_WITHIN))
-    above = _title_row([cells for _, cells in first])
+def people_of(records: Iterator[Numbered]) -> CsvPeople:
+    """Return the people of numbered records, the titles among the first of them."""
+    first = list(islice(records, TITLES_WITHIN + LOOKED_AT))
+    above = _title_row([cells for _, cells in first[:TITLES_WITHIN]])
     header = first[above][1] if first else []
-    titles = list(header)
-    # A spreadsheet may add empty columns by the hundred.
-    while titles and not title_key(titles[-1]):
-        titles.pop()
-    at, unclear = columns_of(titles)
-    untitled = [index for index, title in enumerate(header) if not title_key(title)]
-    unused = set(unclear)
-    rows: list[tuple[int, Mapping[str, str]]] = []
-    skipped: list[RowNote] = []
-    short = split = 0
-    for number, cells in chain(first[above + 1 :], records):
-        if len(rows) + len(skipped) == MAX_FILE_ROWS:
+    body = first[above + 1 :]
+    reader = _Reader(header, [cells for _, cells in body], first[above - 1][1] if above else ())
+    for number, cells in chain(body, records):
+        reader.take(number, cells)
+    return reader.result(above)
+
+
+def _spread(groups: Sequence[str], width: int) -> list[str]:
+    """Return the name of each column's group: it stands above the first of them."""
+    if sum(1 for cell in groups if cell.strip()) < 2:
+        return []
+    names, name = [], ""
+    for index in range(width):
+        name = (groups[index] if index < len(groups) else "").strip() or name
+        names.append(name)
+    return names
+
+
+@dataclass
+class _Reader:
+    """The rows of one file under its titles."""
+
+    header: Sequence[str]
+    looked_at: Sequence[Sequence[str]]
+    groups: Sequence[str]
+    rows: list[tuple[int, Record]] = field(default_factory=list)
+    skipped: list[RowNote] = field(default_factory=list)
+    short: int = 0
+    won: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        titles = list(self.header)
+        # A spreadsheet may add empty columns by the hundred.
+        while titles and not title_key(titles[-1]):
+            titles.pop()
+        self.titles = titles
+        looked_at = [cells for cells in self.looked_at if not self._repeats_titles(cells)]
+        self.columns: Columns = columns_of(titles, looked_at, _spread(self.groups, len(titles)))
+        self.used = {index for columns in self.columns.at.values() for index in columns}
+        self.untitled = [index for index, title in enumerate(self.header) if not title_key(title)]
+        self.unused = set(self.columns.unclear)
+        self.telling = [index for index in self.columns.unclear if holds_contact_data(looked_at, index)]
+
+    def take(self, number: int, cells: list[str]) -> None:
+        """Read one row, or note why it is skipped."""
+        if len(self.rows) + len(self.skipped) == MAX_FILE_ROWS:
             raise _too_many_rows()
-        unused.update(index for index in untitled if index < len(cells) and cells[index].strip())
-        if any(cell.strip() for cell in cells[len(header) :]):
-            skipped.append(RowNote(number, "more cells than titles (an unquoted delimiter?)"))
-            continue
-        record = _record(cells, at)
-        if any(map(_BAD_BYTE.search, record.values())):
-            skipped.append(RowNote(number, "has bytes that are not UTF-8"))
-            continue
-        short += len(cells) < len(titles)
-        split += _split_into(record)
-        rows.append((number, record))
-    if not rows and not skipped:
-        raise InvalidArguments("The CSV file has titles but no rows.", "Add people below the titles.")
-    doubled = [name for name, columns in at.items() if len(columns) > 1]
-    shown = tuple(shown_title(header[index], index) for index in sorted(unused))
-    return CsvPeople(tuple(rows), tuple(skipped), shown, _notes(above, doubled, short, split))
+        self.unused.update(index for index in self.untitled if index < len(cells) and cells[index].strip())
+        why = self._why_nobody(cells)
+        if why is not None:
+            self.skipped.append(RowNote(number, why))
+            return
+        record = self._record(cells)
+        if any(map(BAD_BYTE.search, record.values())):
+            self.skipped.append(RowNote(number, "has bytes that are not UTF-8"))
+        elif not record:
+            self.skipped.append(RowNote(number, NOTHING))
+        else:
+            self.short += len(cells) < len(self.titles)
+            self.rows.append((number, record))
+
+    def _why_nobody(self, cells: Sequence[str]) -> str | None:
+        if any(cell.strip() for cell in cells[len(self.header) :]):
+            return "more cells than titles (an unquoted delimiter?)"
+        if self._repeats_titles(cells):
+            return REPEATED
+        return REMARK if self._is_remark(cells) else None
+
+    def _repeats_titles(self, cells: Sequence[str]) -> bool:
+        """Return whether a row is titles again, as in joined exports and below a survey tool's first titles."""
+        pairs = [
+            (cell, self.header[index]) for index, cell in enumerate(cells[: len(self.header)]) if cell.strip()
+        ]
+        if not pairs or any(map(looks_like_data, cells)):
+            return False
+        if all(_is_for_machines(cell) for cell, _ in pairs):
+            return True
+        same = sum(_are_one_title(cell, title) for cell, title in pairs)
+        return same == len(pairs) or (same > 1 and 4 * same >= 3 * len(pairs))
+
+    def _is_remark(self, cells: Sequence[str]) -> bool:
+        """Return whether a row is a total or notice of a report: a text by itself."""
+        filled = [(index, cell.strip()) for index, cell in enumerate(cells) if cell.strip()]
+        if len(self.titles) < 2 or not 1 <= len(filled) <= 2 or any("@" in cell for _, cell in filled):
+            return False
+        index, text = filled[0]
+        if len(filled) == 2 and not re.fullmatch(r"[\d.,\s%€$£]+", filled[1][1]):
+            return False
+        if index in self.columns.at.get("linkedin_url", ()) or "linkedin.com/" in text.lower():
+            return False
+        if index not in self.used and (index == 0 or len(cells) == 1):
+            return True
+        return index == 0 and (_speaks_as_report(text) or len(text.split()) > 4)
+
+    def _record(self, cells: Sequence[str]) -> dict[str, str]:
+        """Return the filled cells by field, cut where `prepare` sees that they are too long anyway."""
+        record: dict[str, str] = {}
+        for name, columns in self.columns.at.items():
+            filled = [(i, cells[i][: MAX_CELL + 1]) for i in columns if i < len(cells) and cells[i].strip()]
+            if name == "email":
+                self._take_addresses(record, filled)
+            elif filled:
+                record[name] = _first_usable(name, [cell for _, cell in filled])
+        return record
+
+    def _take_addresses(self, record: dict[str, str], filled: Sequence[tuple[int, str]]) -> None:
+        """Take the address that says most of the person at work, and keep the others to recognise them by."""
+        found = [
+            (_order(address, self.titles[index]), place, address, index)
+            for place, (index, cell) in enumerate(filled)
+            if len(cell) <= MAX_CELL
+            for address in addresses_in(cell)
+        ]
+        if not found:
+            if filled:
+                record["email"] = next(
+                    (cell for _, cell in filled if not is_gap(plain_cell(cell))), filled[0][1]
+                )
+            return
+        _, _, address, index = min(found, key=lambda one: one[:2])
+        self.won[index] += 1
+        record["email"] = address
+        others = [one[2] for one in found if one[2] != address]
+        if others:
+            record[OTHER_EMAILS] = " ".join(dict.fromkeys(others))
+
+    def result(self, above: int) -> CsvPeople:
+        """Return everything that was read; `above` rows stood above the titles."""
+        if not self.rows and not self.skipped:
+            raise InvalidArguments("The CSV file has titles but no rows.", "Add people below the titles.")
+        return CsvPeople(
+            rows=tuple(self.rows),
+            skipped=tuple(self.skipped),
+            columns=shown_columns(self.titles, self.columns.at),
+            unclear=tuple(shown_title(self.header[index], index) for index in sorted(self.unused)),
+            telling=tuple(shown_title(self.header[index], index) for index in self.telling),
+            notes=tuple(self._notes(above)),
+        )
+
+    def _notes(self, above: int) -> Iterator[str]:
+        if above:
+            yield f"Rows above the titles, not read: {above}."
+        at = self.columns.at
+        doubled = [
+            name for name, columns in at.items() if len(columns) > 1 and name not in ("email", "infix")
+        ]
+        if doubled:
+            yield f"More than one column is {', '.join(doubled)}: in each row the first one that can be used counts."
+        if len(at.get("email", ())) > 1:
+            yield f"E-mail addresses come from {self._sources()}; a work address counts before a private one."
+        if self.short:
+            yield f"Rows with fewer cells than the title row: {self.short}; what is missing is empty."
+
+    def _sources(self) -> str:
+        return " and ".join(
+            f"{shown_title(self.titles[index], index)} ({self.won[index]})"
+            for index in self.columns.at["email"]
+        )
+
+
+def _order(address: str, title: str) -> int:
+    """Return which address counts first: what a title calls work, then an employer's, then a mail provider's."""
+    if worth(address) > 1:
+        return 8 + worth(address)
+    return rank(title) if rank(title) == 0 else 1 + 2 * worth(address) + (rank(title) - 1)
+
+
+def _first_usable(name: str, cells: Sequence[str]) -> str:
+    """Return the first cell that can be the field, else the first, for its problem to be named."""
+    usable = (cell for cell in cells if len(cell) <= MAX_CELL and is_usable(name, cell))
+    return next(usable, cells[0])
+
+
+_MACHINE = re.compile(
+    r'\{\s*"?ImportId"?.*|(?:open-?ended )?response|other \(please specify\)', re.IGNORECASE | re.DOTALL
+)
+
+
+def _is_for_machines(cell: str) -> bool:
+    return _MACHINE.fullmatch(cell.strip()) is not None
+
+
+def _are_one_title(cell: str, title: str) -> bool:
+    """Return whether a cell is its column's title, or another one of the same field."""
+    if title_key(cell) == title_key(title) != "":
+        return True
+    meant = field_of_title(cell)
+    if meant is not None and meant == field_of_title(title):
+        return True
+    return (
+        is_known_title(cell)
+        and is_known_title(title)
+        and "name" in title_key(cell)
+        and "name" in title_key(title)
+    )
+
+
+_REPORT = re.compile(
+    r"(?:grand )?totals?\b|sub-?total|sum(?:me|a|ma)?\b|gesamt|totale?\b|anzahl|count\b|records?\b|copyright|©|\(c\)|"
+    r"confidential|vertraulich|generated|exported|created by|erstellt|export|report|filter|as of|stand\b|"
+    r"page \d|seite \d|source\b|quelle\b|notes?\b|note:|end of|--|\*\*",
+    re.IGNORECASE,
+)
+
+
+def _speaks_as_report(text: str) -> bool:
+    return link_in(text) is None and (
+        (_REPORT.match(text) is not None and re.search(r"[\d:©]|\(c\)|by\b|of\b", text) is not None)
+        or text.casefold() in ("total", "totals", "summe", "gesamt", "grand total", "totale", "suma")
+    )
 
 
 def _too_many_rows() -> InvalidArguments:
@@ -326,54 +367,3 @@ def _too_many_rows() -> InvalidArguments:
         f"The CSV file has more than {MAX_FILE_ROWS:,} rows; nothing was imported.",
         f"Split it into files of at most {MAX_FILE_ROWS:,} rows and add them one by one.",
     )
-
-
-def _notes(above: int, doubled: Sequence[str], short: int, split: int) -> tuple[str, ...]:
-    notes = []
-    if above:
-        notes.append(f"Rows above the titles, not read: {above}.")
-    if doubled:
-        notes.append(
-            f"More than one column is {', '.join(doubled)}: in each row the first one that can be used counts."
-        )
-    if short:
-        notes.append(f"Rows with fewer cells than the title row: {short}; what is missing is empty.")
-    if split:
-        notes.append(
-            f"Full names that were split: {split}. The last word is the last name, with a particle "
-            "such as van or de before it; separate columns are safer."
-        )
-    return tuple(notes)
-
-
-def _record(cells: Sequence[str], at: Mapping[str, Sequence[int]]) -> dict[str, str]:
-    """Return the filled cells by field, cut where `prepare` sees that they are too long anyway."""
-    record = {}
-    for name, columns in at.items():
-        filled = [cells[i][: MAX_CELL + 1] for i in columns if i < len(cells) and cells[i].strip()]
-        if filled:
-            record[name] = filled[0] if len(filled) == 1 else _first_usable(name, filled)
-    return record
-
-
-def _first_usable(field: str, cells: Sequence[str]) -> str:
-    """Return the first cell that can be the field, else the first, for its fault to be named."""
-    usable = (cell for cell in cells if len(cell) <= MAX_CELL and normal_value(field, cell) is not None)
-    return next(usable, cells[0])
-
-
-def _split_into(record: dict[str, str]) -> bool:
-    """Replace a full name by the first and last name, where these are not given; True if it was."""
-    full = record.pop("full_name", None)
-    if full is None:
-        return False
-    missing = [name for name in ("first_name", "last_name") if not normal_value(name, record.get(name, ""))]
-    if not missing:
-        return False
-    if len(full) > MAX_CELL:
-        record["first_name"] = full
-        return False
-    first, last = split_name(full)
-    parts = {"first_name": first, "last_name": last}
-    record.update({name: parts[name] for name in missing})
-    return bool(last)

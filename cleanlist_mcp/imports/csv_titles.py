@@ -1,11 +1,17 @@
-"""Which column of a CSV file is which field of a person, by its title. Pure."""
+"""Which column of a CSV file is which field of a person: by its title, and by its cells in doubt. Pure."""
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.imports import title_words
+from cleanlist_mcp.imports.cells import is_salutation, plain_cell
 from cleanlist_mcp.people.identity import LIMITS, NOT_IMPORTED, NOTHING, Person, why_nobody
+from cleanlist_mcp.people.normal_forms import normal_email, normal_linkedin, normal_phone
+from cleanlist_mcp.people.spellings import ends_in_legal_form
 from cleanlist_mcp.text import clean
 
 MAX_FILE_COLUMNS = 200
@@ -13,62 +19,23 @@ MAX_FILE_COLUMNS = 200
 NAMED_TITLES = 10
 """Titles that are not understood, as many as a refusal names."""
 
-# Titles as people and the common tools write them, in English, German, French and Spanish. Case,
-# accents, spaces and punctuation do not matter.
-_TITLES: Mapping[str, tuple[str, ...]] = {
-    "email": (
-        "email", "email address", "mail", "work email", "work email address", "business email",
-        "professional email", "contact email", "primary email", "personal email", "email 1 value",
-        "emails", "person email", "person email work",
-        "mail address", "e-mail-adresse", "mailadresse", "geschäftliche e-mail", "courriel",
-        "adresse email", "adresse mail", "mail professionnel", "email professionnel", "correo",
-        "correo electrónico", "dirección de correo", "dirección de correo electrónico",
-    ),
-    "linkedin_url": (
-        "linkedin", "linkedin url", "linkedin profile", "linkedin profile url", "linkedin link",
-        "linkedin address", "person linkedin", "person linkedin url", "contact linkedin url",
-        "linkedin contact profile url", "linkedin url public", "profile url", "sales navigator url",
-        "linkedin-profil", "profil linkedin", "perfil de linkedin", "perfil linkedin", "url linkedin",
-    ),
-    "person_id": ("cleanlist person id",),
-    "first_name": (
-        "first name", "first", "given name", "forename", "vorname", "prénom", "nombre de pila",
-    ),
-    "last_name": (
-        "last name", "last", "surname", "family name", "nachname", "familienname", "zuname",
-        "nom de famille", "apellido", "apellidos",
-    ),
-    "full_name": (
-        "full name", "contact name", "person name", "lead name", "vollständiger name",
-        "vor- und nachname", "nom complet", "prénom et nom", "nombre completo",
-        "nombre y apellidos",
-    ),
-    "company_name": (
-        "company", "company name", "organization", "organization name", "organisation",
-        "organisation name", "person organization", "organization 1 name", "account name",
-        "company / account", "associated company", "employer", "current company", "firma",
-        "firmenname", "unternehmen", "unternehmensname", "société", "entreprise",
-        "nom de l'entreprise", "nom de la société", "empresa", "compañía", "nombre de la empresa",
-    ),
-    "domain": (
-        "domain", "domain name", "company domain", "company domain name", "email domain",
-        "website", "website url", "web site", "company website", "company url", "homepage",
-        "webseite", "internetseite", "firmenwebsite", "domäne", "site web", "site internet",
-        "domaine", "sitio web", "página web", "dominio",
-    ),
-    "title": (
-        "title", "job title", "job", "position", "role", "designation", "job position",
-        "organization title", "organization 1 title", "jobtitel", "funktion", "berufsbezeichnung",
-        "stellenbezeichnung", "poste",
-        "fonction", "intitulé du poste", "cargo", "puesto",
-    ),
-}  # fmt: skip
-# "Name" beside "Vorname" and "Nom" beside "Prénom" are last names, "Nombre" beside "Apellidos" is a
-# first name, and each alone is the full name.
-_AMBIGUOUS_NAMES = frozenset({"name", "nom", "nombre"})
+MOSTLY = 0.6
+"""The part of a column's filled cells that makes it a column of addresses, profiles, companies and so on."""
 
 # A column of LinkedIn's export of one's connections and of nothing else: "URL" beside it is the profile.
 _ONLY_LINKEDIN = "connectedon"
+
+NEARLY_ALL = 0.8
+"""The same where a few cells could be something else: companies among names."""
+
+Rows = Sequence[Sequence[str]]
+
+
+class Columns(NamedTuple):
+    """The columns of each field, the one that counts first in front, and those with any other title."""
+
+    at: dict[str, list[int]]
+    unclear: list[int]
 
 
 def title_key(title: str) -> str:
@@ -77,25 +44,41 @@ def title_key(title: str) -> str:
     return "".join(char for char in letters if char.isalnum())
 
 
-_FIELD_OF_TITLE = {title_key(title): name for name, titles in _TITLES.items() for title in titles}
+_FIELD_OF_TITLE = {title_key(title): name for name, titles in title_words.TITLES.items() for title in titles}
+
+
+def title_words_of(title: str) -> list[str]:
+    """Return the words of a title in lower case, those of "RecipientFirstName" too."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", clean(title))
+    return re.findall(
+        r"[^\W_]+", unicodedata.normalize("NFC", spaced.casefold()).replace("\u2019", "'").replace("'s", "")
+    )
 
 
 def is_known_title(title: str) -> bool:
-    """Whether a title names a field, or part of a name."""
-    return _known_field(title) is not None or title_key(title) in _AMBIGUOUS_NAMES
+    """Return whether a title names a field, or part of a name."""
+    return field_of_title(title) is not None or title_key(title) in title_words.AMBIGUOUS_NAMES
 
 
-def _known_field(title: str) -> str | None:
+def field_of_title(title: str) -> str | None:
+    """Return the field that a title means by itself; None for one that depends on the others."""
     # Every CRM has a "Person ID" of its own. Spelled like the API's field it is Cleanlist's.
-    is_the_apis = clean(title).casefold() == "person_id"
-    return "person_id" if is_the_apis else _FIELD_OF_TITLE.get(title_key(title))
+    if clean(title).casefold() == "person_id":
+        return "person_id"
+    key = title_key(title)
+    if "#" in title and _FIELD_OF_TITLE.get(key) != "phone":
+        return None  # a number of their own: "Attendee #"
+    if key in _FIELD_OF_TITLE or key in title_words.AMBIGUOUS_NAMES:
+        return _FIELD_OF_TITLE.get(key)
+    words = [word for word in title_words_of(title) if word not in title_words.FILLERS and not word.isdigit()]
+    return _FIELD_OF_TITLE.get(title_key("".join(words)))
 
 
-def columns_of(titles: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
+def columns_of(titles: Sequence[str], rows: Rows = (), groups: Sequence[str] = ()) -> Columns:
     """Return the columns of each field found (`full_name` is one here), and those with any other title.
 
-    A column without a title is among neither. Where several columns are one field, the first that can be
-    used in a row is meant.
+    `rows` are cells below the titles, and `groups` what a row above them calls each column. A column without a
+    title is among neither. Where several columns are one field, those for work count before those that are private.
 
     Raises:
         InvalidArguments: if there are no titles, too many, or none that identify a person.
@@ -107,32 +90,176 @@ def columns_of(titles: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
             f"The CSV file has more than {MAX_FILE_COLUMNS} columns.",
             "Keep only the columns that say who the people are.",
         )
-    at: dict[str, list[int]] = {}
-    unclear = []
-    is_linkedins = any(title_key(title) == _ONLY_LINKEDIN for title in titles)
-    # Ambiguous names last: what they mean depends on the other columns.
-    for index in sorted(range(len(titles)), key=lambda i: title_key(titles[i]) in _AMBIGUOUS_NAMES):
-        name = _field_of(titles[index], at, is_linkedins=is_linkedins)
-        if name is not None:
-            at.setdefault(name, []).append(index)
-        elif title_key(titles[index]):
-            unclear.append(index)
-    unclear.sort()
+    found = _Sorting(titles, rows, groups).sorted()
     # Where the first row holds an address or a number, it may well be a person and not titles.
-    may_show = at or not any(map(_looks_like_data, titles))
-    _require_identifying(at, [shown_title(titles[index], index) for index in unclear if may_show])
-    return at, unclear
+    may_show = found.at or not any(map(looks_like_data, titles))
+    _require_identifying(found.at, [shown_title(titles[index], index) for index in found.unclear if may_show])
+    return found
 
 
-def _field_of(title: str, found: Mapping[str, object], *, is_linkedins: bool) -> str | None:
-    key = title_key(title)
-    if key == "url" and is_linkedins:
-        return "linkedin_url"
-    if key not in _AMBIGUOUS_NAMES:
-        return _known_field(title)
-    if "first_name" in found and "last_name" not in found:
-        return "last_name"
-    return "first_name" if "last_name" in found and "first_name" not in found else "full_name"
+@dataclass
+class _Sorting:
+    """The columns of one file on their way to their fields."""
+
+    titles: Sequence[str]
+    rows: Rows
+    groups: Sequence[str]
+    at: dict[str, list[int]] = field(default_factory=dict)
+
+    def sorted(self) -> Columns:
+        for index, title in enumerate(self.titles):
+            if title_key(title) not in title_words.AMBIGUOUS_NAMES:
+                self._put(index, self._field(index))
+        # Ambiguous names last: what they mean depends on the other columns.
+        for index, title in enumerate(self.titles):
+            if title_key(title) in title_words.AMBIGUOUS_NAMES:
+                self._put(index, self._name_field(index))
+        for columns in self.at.values():
+            columns.sort(key=lambda index: rank(self.titles[index]))
+        used = {index for columns in self.at.values() for index in columns}
+        unclear = [index for index, title in enumerate(self.titles) if title_key(title) and index not in used]
+        return Columns(self.at, unclear)
+
+    def _put(self, index: int, name: str | None) -> None:
+        if name is not None:
+            self.at.setdefault(name, []).append(index)
+
+    def _field(self, index: int) -> str | None:
+        """Return the field of a column whose title does not depend on the others'."""
+        title, key = self.titles[index], title_key(self.titles[index])
+        if key == "url" and self._has_title(_ONLY_LINKEDIN):
+            return "linkedin_url"
+        if self._lists_businesses():
+            named = {
+                "title": "company_name",
+                "owner": "full_name",
+                "ownername": "full_name",
+                "ownertitle": None,
+            }
+            if key in named:
+                return named[key]
+            if field_of_title(title) in {"phone", "city", "state", "country", "location"}:
+                return None
+        name = field_of_title(title)
+        if name == "title" and self._mostly(index, is_salutation):
+            return None
+        if name and self._group(index) == "company":
+            return {"full_name": "company_name"}.get(
+                name, name if name in ("company_name", "domain") else None
+            )
+        return name or self._field_by_cells(index)
+
+    def _field_by_cells(self, index: int) -> str | None:
+        """Return the field of a column whose title speaks of mail or LinkedIn, if most of its cells are such."""
+        words = title_words_of(self.titles[index])
+        if title_words.OF_OTHERS.intersection(words):
+            return None
+        text = " ".join(words)
+        if re.search(r"mail|courriel|correo|e.?post|mejl|メール", text) and self._mostly(index, is_address):
+            return "email"
+        if re.search(r"phone|tel|mobil|handy|cell|fon\b|gsm|電話", text) and not {
+            "fax",
+            "hq",
+            "company",
+            "corporate",
+        } & set(words):
+            return "phone" if self._mostly(index, is_phone) else None
+        speaks = "linkedin" in text.replace(" ", "") or {"url", "link", "profile", "profil"}.intersection(
+            words
+        )
+        return "linkedin_url" if speaks and self._mostly(index, is_profile) else None
+
+    def _name_field(self, index: int) -> str | None:
+        """Return what "Name" is: one of the two names beside the other, a company, or the full name."""
+        if self._group(index) == "company" or self._lists_businesses():
+            return None if "company_name" in self.at else "company_name"
+        has_first, has_last = "first_name" in self.at, "last_name" in self.at
+        if has_last and not has_first:
+            return "first_name"
+        if has_first and not has_last:
+            is_first = title_key(self.titles[index]) in title_words.FIRST_BESIDE_LAST
+            return "full_name" if is_first else "last_name"
+        if self._is_company(index):
+            return "company_name" if "company_name" not in self.at else None
+        return "full_name"
+
+    def _is_company(self, index: int) -> bool:
+        if "full_name" in self.at and "company_name" not in self.at:
+            return True
+        if mostly(self.rows, index, ends_in_legal_form, least=NEARLY_ALL):
+            return True
+        if "last_name" not in self.at or "company_name" in self.at:
+            return False
+        lasts = self.at["last_name"]
+        pairs = [
+            (row[index].casefold(), [row[last].casefold() for last in lasts if last < len(row)])
+            for row in self.rows
+            if index < len(row) and row[index].strip()
+        ]
+        return bool(pairs) and not any(
+            last and last in name.split() for name, found in pairs for last in found
+        )
+
+    def _group(self, index: int) -> str | None:
+        if index >= len(self.groups):
+            return None
+        words = title_words_of(self.groups[index])
+        return next((title_words.GROUPS[word] for word in words if word in title_words.GROUPS), None)
+
+    def _has_title(self, key: str) -> bool:
+        return any(title_key(title) == key for title in self.titles)
+
+    def _lists_businesses(self) -> bool:
+        keys = {title_key(title) for title in self.titles}
+        return len(keys & title_words.SCRAPERS) > 1 and bool(keys - {"category", "categories", "rating"})
+
+    def _mostly(self, index: int, test: Callable[[str], bool]) -> bool:
+        return mostly(self.rows, index, test)
+
+
+def mostly(rows: Rows, index: int, test: Callable[[str], bool], *, least: float = MOSTLY) -> bool:
+    """Return whether most filled cells of a column pass a test; False where none is filled."""
+    filled = [plain_cell(row[index]) for row in rows if index < len(row) and row[index].strip()]
+    return bool(filled) and sum(map(test, filled)) >= least * len(filled)
+
+
+def is_address(cell: str) -> bool:
+    """Return whether a cell is an e-mail address."""
+    return normal_email(cell) is not None
+
+
+def is_profile(cell: str) -> bool:
+    """Return whether a cell is the address of a LinkedIn profile."""
+    return normal_linkedin(cell) is not None
+
+
+def is_phone(cell: str) -> bool:
+    """Return whether a cell can be a phone number, under a title that speaks of one."""
+    return normal_phone(cell) is not None
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a phone number, as no other number is written."""
+    is_other = re.match(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}", cell)
+    return (
+        not is_other
+        and re.match(r"[+(0]", cell) is not None
+        and len(re.sub(r"\D", "", cell)) > 6
+        and (normal_phone(cell) is not None)
+    )
+
+
+def holds_contact_data(rows: Rows, index: int) -> bool:
+    """Return whether most cells of a column are addresses, profiles or phone numbers."""
+    return any(mostly(rows, index, test) for test in (is_address, is_profile, is_number))
+
+
+def rank(title: str) -> int:
+    """Return 0 for a title that speaks of work, 2 for a private or further one, 1 for others."""
+    words = set(title_words_of(title))
+    if words & title_words.PERSONAL:
+        return 2
+    return 0 if words & title_words.WORK else 1
 
 
 def shown_title(title: str, index: int) -> str:
@@ -140,11 +267,31 @@ def shown_title(title: str, index: int) -> str:
     if not title_key(title):
         return f"column {index + 1} (no title)"
     text = clean(title, 40)
-    return f"column {index + 1}" if _looks_like_data(text) else text
+    return f"column {index + 1}" if looks_like_data(text) else text
 
 
-def _looks_like_data(title: str) -> bool:
-    return re.search(r"@|://|\d{4}", title) is not None
+def shown_columns(titles: Sequence[str], at: Mapping[str, Sequence[int]]) -> dict[str, str]:
+    """Return the field of each title that was used, in the file's order; a title that stands twice has its number."""
+    return dict(_shown_columns(titles, {index: name for name, columns in at.items() for index in columns}))
+
+
+def _shown_columns(titles: Sequence[str], fields: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    shown = set[str]()
+    for index in sorted(fields):
+        title = shown_title(titles[index], index)
+        yield (
+            (f"{title} (column {index + 1})" if title in shown else title),
+            _SHOWN.get(fields[index], fields[index]),
+        )
+        shown.add(title)
+
+
+_SHOWN = {"infix": "last_name"}
+
+
+def looks_like_data(title: str) -> bool:
+    """Return whether a cell of the title row is rather somebody's data."""
+    return re.search(r"@|://|\d{4}|(?i:linkedin\.com/|\bwww\.)", title) is not None
 
 
 def _require_identifying(at: Mapping[str, object], not_understood: Sequence[str]) -> None:
@@ -154,15 +301,15 @@ def _require_identifying(at: Mapping[str, object], not_understood: Sequence[str]
     if not at:
         message = f"No title in the title row of the CSV file is a known one.{_named(not_understood)}"
         raise InvalidArguments(message, advice)
-    names = ("first_name", "last_name") if "full_name" in at else ()
-    why = why_nobody(Person(**{name: name for name in (*at, *names) if name in LIMITS}), by_id=False)
+    why = why_nobody(Person(**{name: name for name in at if name in LIMITS}), by_id=False)
     if why and "person_id" in at:
         why = NOT_IMPORTED if why == NOTHING else f"{NOT_IMPORTED}; {why}"
     if why == NOTHING:
         raise InvalidArguments(
             f"No column of the CSV file says who is meant.{_named(not_understood)}", advice
         )
-    if why:
+    # A full name may hold an address ("Ada Fable <ada@…>") or a link to a profile.
+    if why and "full_name" not in at:
         message = f"The columns of the CSV file identify nobody: {why}.{_named(not_understood)}"
         raise InvalidArguments(message, advice)
 

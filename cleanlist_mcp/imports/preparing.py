@@ -1,17 +1,20 @@
-"""Which leads may be imported, and how they are written as CSV. Pure.
+"""Which people of rows may be imported, each of them once. Pure.
 
 Reasons name rows and fields, never what stands in a cell: they are shown, logged and passed on.
 """
 
-import csv
-import hashlib
-import io
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import chain
+from typing import Literal
 
-from cleanlist_mcp.api.wire import ImportField
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.imports.records import RowNote, understood
+from cleanlist_mcp.people.grouping import MOST_COMPARED, Group, contested, groups
 from cleanlist_mcp.people.identity import (
     LIMITS,
     MAX_CELL,
@@ -19,113 +22,246 @@ from cleanlist_mcp.people.identity import (
     NOTHING,
     Person,
     folded,
-    identity,
     person_of,
     why_nobody,
 )
+from cleanlist_mcp.people.likeness import Marks, Tokens, are_same_employer, marks_of, recognised, united
+from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.normal_forms import normal_name
+from cleanlist_mcp.text import clean
 
-# The API's limits of one CSV import (150 KB and about 600 rows, beyond them 413), with some room.
-MAX_CHUNK_BYTES = 149_000
-MAX_CHUNK_ROWS = 600
+LeaveOut = Literal["", "with_email", "with_phone"]
+"""Whom a call leaves out: nobody, or those who have an e-mail address or a phone number already."""
 
-IMPORT_FIELDS: Mapping[str, ImportField] = {
-    "email": "email",
-    "linkedin_url": "linkedin_url",
-    "first_name": "first_name",
-    "last_name": "last_name",
-    "company_name": "company_name",
-    "domain": "company_domain",
-    "title": "job_title",
+NAME_LENGTH = 60
+"""Characters of a name that an answer shows of a row."""
+
+SHARED = "email stands with several people, so it is nobody's own"
+
+_HAS_ALREADY: Mapping[str, tuple[str, str]] = {
+    "with_email": ("email", "has an e-mail address already"),
+    "with_phone": ("phone", "has a phone number already"),
 }
-"""The columns of a CSV in their order: each field of a person that can be imported, and its name in the API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A person who may be imported, with the number of the row that named them."""
+    """A person who may be imported, with the number of the first row that named them."""
 
     row: int
     person: Person
 
 
 @dataclass(frozen=True, slots=True)
-class RowNote:
-    """What there is to say about one row, in a few words that start in lower case."""
+class MergedRow:
+    """A row of a person whom an earlier row named already, and by what they were recognised."""
 
     row: int
-    reason: str
+    into: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnePerson:
+    """A person who may be imported: `lead` has the fields of all rows, `rows` are those rows by themselves."""
+
+    lead: Lead
+    rows: tuple[Lead, ...]
+    marks: Marks
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`accepted` may be imported, `skipped` may not; `notes` are about accepted rows."""
+    """`people` may be imported, `skipped` rows may not; `notes` are about rows of people."""
 
-    accepted: tuple[Lead, ...]
+    people: tuple[OnePerson, ...]
     skipped: tuple[RowNote, ...]
+    merged: tuple[MergedRow, ...]
     notes: tuple[RowNote, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One CSV import: UTF-8 `content` whose titles `column_mapping` names per API field.
-
-    `leads[i]` is the CSV's data row i, so the API's row n (its title row is 1) is `leads[n - 2]`.
-    `neutralised` counts the cells that were kept from running as a formula.
-    """
-
-    content: bytes
-    column_mapping: dict[ImportField, str]
-    idempotency_key: str
-    leads: tuple[Lead, ...]
-    neutralised: int
+    @property
+    def accepted(self) -> tuple[Lead, ...]:
+        """The people as they may be sent."""
+        return tuple(one.lead for one in self.people)
 
 
-def prepare(rows: Iterable[tuple[int, Mapping[str, object]]]) -> Prepared:
-    """Return which of the numbered rows may be imported: `prepare(enumerate(people, 1))`.
+def prepare(rows: Iterable[tuple[int, Mapping[str, object]]], leave_out: LeaveOut = "") -> Prepared:
+    """Return which people of the numbered rows may be imported: `prepare(enumerate(people, 1))`.
 
-    Cells are normalised; exact duplicates, rows that identify nobody and rows with a cell that is
-    too long are skipped, each with its reason. An accepted row gets a note where a cell was left
-    out, as an id always is, or where an earlier row with other details has the same `identity`.
+    Cells are understood and normalised; rows that identify nobody and rows with a cell that is too long are
+    skipped, each with its reason. Rows of one person become one, its empty fields filled from the others. An
+    accepted row gets a note where a cell was left out, as an id always is.
     """
     sorting = _Sorting()
     for number, record in rows:
-        try:
-            person, problems = _importable(record)
-        except InvalidArguments as error:
-            sorting.skipped.append(RowNote(number, error.message))
-        else:
-            sorting.take(number, person, problems)
-    return Prepared(tuple(sorting.accepted), tuple(sorting.skipped), tuple(sorting.notes))
+        sorting.take(number, record)
+    return sorting.result(leave_out)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    person: Person
+    marks: Marks
+
+
 class _Sorting:
-    accepted: list[Lead] = field(default_factory=list)
-    skipped: list[RowNote] = field(default_factory=list)
-    notes: list[RowNote] = field(default_factory=list)
-    first_with: dict[tuple[str, ...], int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._rows: list[_Row] = []
+        self._skipped: list[RowNote] = []
+        self._notes: list[RowNote] = []
+        self._merged: list[MergedRow] = []
 
-    def take(self, number: int, person: Person, problems: tuple[str, ...]) -> None:
+    def take(self, number: int, record: Mapping[str, object]) -> None:
+        """Understand one row."""
+        try:
+            person, others, problems = _importable(record)
+        except InvalidArguments as error:
+            self._skipped.append(RowNote(number, error.message))
+            return
         why = why_nobody(person, by_id=False)
         if why:
-            self.skipped.append(RowNote(number, _reason(person, problems, why)))
+            self._skipped.append(RowNote(number, _reason(person, problems, why), shown_name(person)))
             return
-        details = ("all", *all_details(person))
-        if details in self.first_with:
-            self.skipped.append(RowNote(number, f"repeats row {self.first_with[details]}"))
-            return
-        self.first_with[details] = number
-        self.notes.extend(RowNote(number, f"left out: {problem}") for problem in problems)
-        same = self.first_with.setdefault(identity(person), number)
-        if same != number:
-            self.notes.append(RowNote(number, f"same person as row {same}, with other details"))
-        self.accepted.append(Lead(number, person))
+        self._notes.extend(RowNote(number, f"left out: {problem}") for problem in problems)
+        marks = [marks_of(person), *(marks_of(Person(email=address)) for address in others)]
+        self._rows.append(_Row(number, person, reduce(united, marks)))
+
+    def result(self, leave_out: LeaveOut) -> Prepared:
+        """Make one person of the rows that mean one."""
+        found = groups([row.marks for row in self._rows])
+        shared = contested([group.marks for group in found])
+        people = [one for group in found if (one := self._person(group, shared, leave_out))]
+        return Prepared(
+            tuple(people), tuple(self._skipped), tuple(self._merged), tuple(self._notes_on(people))
+        )
+
+    def _person(self, group: Group, shared: Tokens, leave_out: LeaveOut) -> OnePerson | None:
+        rows = [self._rows[index] for index in group.rows]
+        first = rows[0]
+        person = _united([row.person for row in rows])
+        why = None
+        if person.email and _is_shared(person, group.marks, shared):
+            person = _without_address(person)
+            self._notes.append(RowNote(first.number, f"left out: {SHARED}"))
+            why = why_nobody(person, by_id=False) and f"{SHARED}, and nothing else says who is meant"
+        why = why or _left_out(person, leave_out)
+        if why:
+            self._skipped.extend(RowNote(row.number, why, shown_name(row.person)) for row in rows)
+            return None
+        self._merged.extend(_merged(rows))
+        leads = tuple(Lead(row.number, row.person) for row in rows)
+        return OnePerson(Lead(first.number, person), leads, group.marks)
+
+    def _notes_on(self, people: Sequence[OnePerson]) -> Iterator[RowNote]:
+        accepted = {row.row for one in people for row in one.rows}
+        return (note for note in self._notes if note.row in accepted)
+
+
+def shown_name(person: Person) -> str:
+    """Return a person's name as an answer may show it, empty where none was given."""
+    parts = (person.first_name, person.last_name) if not person.full_name else (person.full_name,)
+    return clean(" ".join(part for part in parts if part), NAME_LENGTH)
+
+
+def _merged(rows: Sequence[_Row]) -> Iterator[MergedRow]:
+    """Yield for each row but the first by what its person was recognised, in an earlier row if possible."""
+    known = [rows[0].marks]
+    for index, row in enumerate(rows[1:], 1):
+        if row.marks in known:
+            by = "the same identifiers"
+        else:
+            before = (recognised(row.marks, marks) for marks in known)
+            behind = (
+                recognised(row.marks, other.marks) for other in rows[index + 1 : index + 1 + MOST_COMPARED]
+            )
+            by = next(filter(None, chain(before, behind)), "another row")
+            known.append(row.marks)
+        yield MergedRow(row.number, rows[0].number, "the same identifiers" if by == "details" else by)
+
+
+def _is_shared(person: Person, marks: Marks, shared: Tokens) -> bool:
+    if shared.isdisjoint(marks.addresses | marks.mailboxes | marks.placeholders):
+        return False
+    own = marks_of(Person(email=person.email))
+    if own.mailboxes and not (marks.names or marks.profiles):
+        return False  # the mailbox itself is meant
+    return not shared.isdisjoint(own.addresses | own.mailboxes | own.placeholders)
+
+
+def _without_address(person: Person) -> Person:
+    """Return the person without an address that several have; its domain is the employer's, if nothing else is."""
+    domain = (person.email or "").rpartition("@")[2]
+    alone = replace(person, email=None)
+    if why_nobody(alone, by_id=False) is None or is_provider(domain):
+        return alone
+    return replace(alone, domain=domain)
+
+
+def _left_out(person: Person, leave_out: LeaveOut) -> str | None:
+    name, reason = _HAS_ALREADY.get(leave_out, ("", ""))
+    return reason if name and getattr(person, name) else None
+
+
+_EMPLOYMENT = ("company_name", "domain", "title")
+_PLACE = ("city", "state", "country")
+_NAME = ("first_name", "last_name", "full_name")
+
+
+def _united(people: Sequence[Person]) -> Person:
+    """Return one person with the fields of several rows, the earlier ones first.
+
+    What belongs together is not mixed: a title or domain of another employer, a city in another country.
+    """
+    person = people[0]
+    for other in people[1:]:
+        names = _better_name(person, other)
+        taken = {
+            name: getattr(other, name)
+            for name in LIMITS
+            if name not in _NAME and getattr(person, name) is None and _may_take(name, person, other)
+        }
+        if other.email and person.email and _worth(other.email) < _worth(person.email):
+            taken["email"] = other.email
+        person = replace(person, **names, **taken)
+    return person
+
+
+def _worth(address: str) -> int:
+    if readers(address) != "one":
+        return 2
+    return int(is_provider(address.rpartition("@")[2]))
+
+
+def _may_take(name: str, person: Person, other: Person) -> bool:
+    if name in _EMPLOYMENT:
+        return are_same_employer(person, other)
+    if name in _PLACE:
+        return all(
+            folded(getattr(person, part)) == folded(getattr(other, part))
+            for part in _PLACE
+            if getattr(person, part) and getattr(other, part)
+        )
+    return True
+
+
+def _better_name(person: Person, other: Person) -> dict[str, str | None]:
+    """Return the other's name if it says more: both names, and none of them an initial."""
+    ours, theirs = _name_worth(person), _name_worth(other)
+    return {name: getattr(other if theirs > ours else person, name) for name in _NAME}
+
+
+def _name_worth(person: Person) -> tuple[bool, bool, bool]:
+    parts = [part for part in (person.first_name, person.last_name) if part]
+    is_whole = len(parts) == 2 or bool(person.full_name)
+    return is_whole, len(parts) == 2, is_whole and not any(re.fullmatch(r"\w\.?", part) for part in parts)
 
 
 def all_details(person: Person) -> tuple[str, ...]:
-    """What makes a row an exact duplicate: every filled field with its name, without differences of case where it
-    does not matter. Journals keep digests of it: whatever changes here makes everybody a stranger."""
+    """Return what makes a row an exact duplicate: every filled field with its name, without differences of case.
+
+    Journals keep digests of it: whatever changes here makes everybody a stranger.
+    """
     return tuple(f"{name}={_detail(person, name)}" for name in LIMITS if getattr(person, name))
 
 
@@ -134,25 +270,49 @@ def _detail(person: Person, name: str) -> str:
     return value or "" if name in {"linkedin_url", "person_id"} else folded(value)
 
 
-def _reason(person: Person, problems: tuple[str, ...], why: str) -> str:
+def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
+    """Return by what each person may be recognised in another call, where equal text has to be enough.
+
+    It is a profile, an address with one of the names, a name with its employer where nothing could contradict it. What
+    two of the people have in common is left out.
+    """
+    found = [tuple(_identifiers(one)) for one in people]
+    counts = Counter(text for texts in found for text in set(texts))
+    return [tuple(text for text in dict.fromkeys(texts) if counts[text] == 1) for texts in found]
+
+
+def _identifiers(one: OnePerson) -> Iterator[str]:
+    marks = one.marks
+    suffix = "".join(sorted({name.suffix for name in marks.names}))
+    yield from (f"{token}|{suffix}" for token in sorted(marks.profiles))
+    for address in sorted(marks.addresses):
+        yield from (f"{address}|{name}" for name in sorted(marks.equal_names))
+    if not marks.profiles and not marks.addresses:
+        places = sorted(marks.domains | marks.companies)
+        yield from (f"{name}|{place}" for name in sorted(marks.full_names) for place in places)
+
+
+def _reason(person: Person, problems: Sequence[str], why: str) -> str:
     if person == Person() and not problems:
         return "the row is empty"
-    if problems == (NOT_IMPORTED,) and why == NOTHING:
+    if tuple(problems) == (NOT_IMPORTED,) and why == NOTHING:
         return NOT_IMPORTED
     return "; ".join((*problems, why))
 
 
-def _importable(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
-    """Return the person of a row without what an import cannot hold, and a reason for each cell left out.
+def _importable(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...], tuple[str, ...]]:
+    """Return the person of a row without what an import cannot hold, further addresses, and what was left out.
 
     That is an id, and an e-mail address that begins like a formula: neutralised, it would be another one.
     """
-    person, problems = person_of({name: cell for name, cell in record.items() if name != "person_id"})
+    meant = understood({name: cell for name, cell in record.items() if name != "person_id"})
+    person, problems = person_of(meant.fields)
+    problems = (*meant.problems, *problems)
     if starts_formula(person.email or ""):
         person = replace(person, email=None)
         problems = (*problems, "email begins like a spreadsheet formula")
     has_id = not _is_gap(record.get("person_id"))
-    return person, (NOT_IMPORTED, *problems) if has_id else problems
+    return person, meant.other_emails, (NOT_IMPORTED, *problems) if has_id else problems
 
 
 def _is_gap(cell: object) -> bool:
@@ -160,77 +320,11 @@ def _is_gap(cell: object) -> bool:
 
 
 def starts_formula(text: str) -> bool:
-    """Whether a spreadsheet may run the cell: a sign, also full-width or after white space."""
+    """Return whether a spreadsheet may run the cell: a sign, also full-width or after white space.
+
+    A phone number that begins with a plus sign is no formula.
+    """
+    if re.fullmatch(r"\+[\d\s()./-]*", text):
+        return False
     first = unicodedata.normalize("NFKC", text.lstrip()[:1])[:1]
     return text[:1] in {"\t", "\r", "\n"} or first in {"=", "+", "-", "@", "\u2212"}
-
-
-def neutral(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would run; other text stays as it is.
-
-    That holds for "+49 30 …" and "-son" as well: what a sign starts depends on the spreadsheet,
-    and an apostrophe in a free-text field hurts nobody. Whoever exports the list opens it safely.
-    """
-    return f"'{text}" if starts_formula(text) else text
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    lead: Lead
-    content: bytes
-    neutralised: int
-
-
-def to_csv_chunks(leads: Sequence[Lead], list_id: str) -> Iterator[Chunk]:
-    """Yield the leads as CSV files within the API's limits, as few as their order allows.
-
-    Takes leads from `prepare` and the resolved id of the list. Only columns that occur are written,
-    titled like the API's fields. The same list and content make the same idempotency key anywhere,
-    and others another: the API knows a key in all lists of an organization.
-    """
-    columns = [name for name in IMPORT_FIELDS if any(getattr(lead.person, name) for lead in leads)]
-    titles = [IMPORT_FIELDS[name] for name in columns]
-    header = _csv_line(titles)
-    lines = (_line(lead, columns) for lead in leads)
-    for group in _grouped(lines, MAX_CHUNK_BYTES - len(header)):
-        content = header + b"".join(line.content for line in group)
-        yield Chunk(
-            content=content,
-            column_mapping={title: title for title in titles},
-            idempotency_key=_idempotency_key(list_id, content),
-            leads=tuple(line.lead for line in group),
-            neutralised=sum(line.neutralised for line in group),
-        )
-
-
-def _line(lead: Lead, columns: Sequence[str]) -> _Line:
-    cells = [getattr(lead.person, name) or "" for name in columns]
-    return _Line(
-        lead,
-        _csv_line([neutral(cell) for cell in cells]),
-        sum(starts_formula(cell) for cell in cells),
-    )
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode()
-
-
-def _grouped(lines: Iterable[_Line], room: int) -> Iterator[list[_Line]]:
-    group: list[_Line] = []
-    size = 0
-    for line in lines:
-        if group and (len(group) == MAX_CHUNK_ROWS or size + len(line.content) > room):
-            yield group
-            group, size = [], 0
-        group.append(line)
-        size += len(line.content)
-    if group:
-        yield group
-
-
-def _idempotency_key(list_id: str, content: bytes) -> str:
-    digest = hashlib.sha256(list_id.encode() + b"\n" + content)
-    return f"add-leads-{digest.hexdigest()[:40]}"

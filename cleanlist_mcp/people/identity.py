@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.people.mailboxes import is_provider
 from cleanlist_mcp.people.normal_forms import (
     MAX_DOMAIN,
     MAX_EMAIL,
@@ -18,6 +19,7 @@ from cleanlist_mcp.people.normal_forms import (
     normal_name,
     normal_person_id,
     normal_person_name,
+    normal_phone,
 )
 from cleanlist_mcp.secrecy import holds_secret
 
@@ -30,9 +32,14 @@ LIMITS: Mapping[str, int] = {
     "person_id": 128,
     "first_name": 200,
     "last_name": 200,
+    "full_name": 400,
     "company_name": 200,
     "domain": MAX_DOMAIN,
     "title": 300,
+    "phone": 60,
+    "city": 100,
+    "state": 100,
+    "country": 100,
 }
 """The fields of a person in the order of the CSV columns, each with the most characters it may have;
 those without a standard are generous guesses."""
@@ -50,20 +57,34 @@ NOT_IMPORTED = "person_id cannot be imported; enrich_person takes it"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is meant. `person_of` and `prepare` make it with every field in its normal form."""
+    """Who is meant. `person_of` and `prepare` make it with every field in its normal form.
+
+    `full_name` stands where a name cannot be split with confidence, and only in imports.
+    """
 
     email: str | None = None
     linkedin_url: str | None = None
     person_id: str | None = None
     first_name: str | None = None
     last_name: str | None = None
+    full_name: str | None = None
     company_name: str | None = None
     domain: str | None = None
     title: str | None = None
+    phone: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
 
 
 NOTHING = "nothing identifies a person"
 """Why nobody is meant where nothing was given that something could be missing from."""
+
+
+def _employers_domain(text: str) -> str | None:
+    domain = normal_domain(text)
+    return None if domain is None or is_provider(domain) else domain
+
 
 _NORMAL_FORMS: Mapping[str, Callable[[str], str | None]] = {
     "email": normal_email,
@@ -71,7 +92,9 @@ _NORMAL_FORMS: Mapping[str, Callable[[str], str | None]] = {
     "person_id": normal_person_id,
     "first_name": normal_person_name,
     "last_name": normal_person_name,
-    "domain": normal_domain,
+    "full_name": normal_person_name,
+    "domain": _employers_domain,
+    "phone": normal_phone,
 }
 # A name without a letter only marks a gap, so no fault is found with it.
 _FAULTS: Mapping[str, str] = {
@@ -79,6 +102,7 @@ _FAULTS: Mapping[str, str] = {
     "linkedin_url": "is not a LinkedIn profile address (linkedin.com/in/…)",
     "person_id": "is not an id",
     "domain": "is not a domain name or web address",
+    "phone": "is not a phone number",
 }
 
 
@@ -129,7 +153,9 @@ def _faults(name: str, text: str) -> list[str]:
     if name not in _FAULTS or normal_name(text) is None:
         return []
     if name == "domain" and is_profile_page(text):
-        return ["domain is a profile page, not the company's own site"]
+        return ["domain is a page on another site, not the company's own"]
+    if name == "domain" and is_provider(normal_domain(text) or ""):
+        return ["domain is a mail provider's, and nobody's employer"]
     return [f"{name} {_FAULTS[name]}"]
 
 
@@ -145,7 +171,8 @@ def why_nobody(person: Person, *, by_id: bool = True) -> str | None:
     """
     if person.email or person.linkedin_url or (by_id and person.person_id):
         return None
-    missing = [name for name in ("first_name", "last_name") if not getattr(person, name)]
+    names = () if person.full_name else ("first_name", "last_name")
+    missing = [name for name in names if not getattr(person, name)]
     if not (person.company_name or person.domain):
         missing.append("company_name or domain")
     if len(missing) == 3:
@@ -168,7 +195,8 @@ def identity(person: Person) -> tuple[str, ...]:
             return (name, value)
     # A domain is not folded: "straße" and "strasse" are two.
     place = ("domain", person.domain) if person.domain else ("company_name", folded(person.company_name))
-    return ("name", folded(person.first_name), folded(person.last_name), *place)
+    names = (person.full_name,) if person.full_name else (person.first_name, person.last_name)
+    return ("name", *map(folded, names), *place)
 
 
 def folded(value: str | None) -> str:

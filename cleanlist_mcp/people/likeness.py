@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.mailboxes import is_provider, readers
+from cleanlist_mcp.people.names import split_name
 from cleanlist_mcp.people.normal_forms import ascii_domain
 from cleanlist_mcp.people.short_forms import forms_of
 from cleanlist_mcp.people.spellings import (
@@ -33,10 +34,13 @@ NONE: Tokens = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a name: its spellings, its first letter, the name that it is in full, and those it is short for."""
+    """A word of a name: its spellings, its first letters, the name that it is in full, and those it is short for.
+
+    The first letters are its own and those of the names that it is short for: "R." may be Bob.
+    """
 
     spellings: Tokens
-    letter: str
+    letters: Tokens
     in_full: Tokens
     short_for: Tokens
     is_initial: bool
@@ -223,8 +227,8 @@ def _letters(whole: Any, without: Any, ends_in_vowel: Any, ends_another: Any) ->
     return Letters(_token(whole), tuple(map(_token, without)), _flag(ends_in_vowel), _flag(ends_another))
 
 
-def _word(ways: Any, letter: Any, in_full: Any, short_for: Any, is_initial: Any) -> Word:
-    return Word(_tokens(ways), _token(letter), _tokens(in_full), _tokens(short_for), _flag(is_initial))
+def _word(ways: Any, letters: Any, in_full: Any, short_for: Any, is_initial: Any) -> Word:
+    return Word(_tokens(ways), _tokens(letters), _tokens(in_full), _tokens(short_for), _flag(is_initial))
 
 
 # Making marks.
@@ -275,6 +279,8 @@ _NOT_GIVEN = Reading((), "")
 def _readings(person: Person) -> tuple[Reading, Reading]:
     """Return the first and the last name, both with the suffix that one of them has."""
     first, last = person.first_name, person.last_name
+    if person.full_name and not (first or last):
+        first, last = split_name(person.full_name)
     read_first = read_name(first, "first", alone=not last) if first else _NOT_GIVEN
     read_last = read_name(last, "last", alone=not first) if last else _NOT_GIVEN
     suffix = read_last.suffix or read_first.suffix
@@ -342,7 +348,7 @@ def _word_of(word: str) -> Word:
     ways, forms = spellings(word), forms_of(word)
     return Word(
         spellings=_each("text", ways),
-        letter=f"letter:{ways[0][0]}",
+        letters=_each("letter", {ways[0][0], *(name[0] for name in forms.short_for)}),
         in_full=_each("first name", forms.in_full),
         short_for=_each("first name", forms.short_for),
         is_initial=len(word) == 1 and word.upper() != word,
@@ -389,6 +395,19 @@ def are_different(one: Marks, other: Marks) -> bool:
     if recognised(one, other):
         return False
     return not _names_fit(one.names, other.names) or _contradict(one, other)
+
+
+def are_same_employer(one: Person, other: Person) -> bool:
+    """Return whether two may work for one company: nothing that both give speaks against it, or one thing for it."""
+    names = [set(company_spellings(person.company_name)) for person in (one, other) if person.company_name]
+    domains = [{ascii_domain(person.domain)} for person in (one, other) if person.domain]
+    pairs = [pair for pair in (names, domains) if len(pair) == 2]
+    return not pairs or any(ours & theirs for ours, theirs in pairs)
+
+
+def names_fit(one: Marks, other: Marks) -> bool:
+    """Return whether the names of two may be one person's; no name at all contradicts nobody."""
+    return _names_fit(one.names, other.names)
 
 
 _STRENGTHS: tuple[tuple[Basis, ...], ...] = (
@@ -569,7 +588,7 @@ def _same_word(one: Word, other: Word) -> bool:
         return True
     if not one.in_full and not other.in_full and one.short_for & other.short_for:
         return True
-    return (one.is_initial or other.is_initial) and one.letter == other.letter
+    return (one.is_initial or other.is_initial) and not one.letters.isdisjoint(other.letters)
 
 
 def _are_initials_of(one: Part, other: Part) -> bool:

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Literal
 
+from cleanlist_mcp.people.data import words_in
 from cleanlist_mcp.people.spellings import folded, spellings, words_of
 
 Readers = Literal["one", "several", "nobody"]
@@ -60,33 +61,6 @@ _NO_ADDRESS = re.compile(
 # Words that are names or parts of names too: they are a mailbox alone, but not in front of another word.
 _NAMES_TOO = frozenset({"post", "posta", "general", "sale", "care", "stadt", "lager", "personal", "bills"})
 
-_PROVIDERS = """
-gmail.com googlemail.com outlook.com outlook.de outlook.fr outlook.es outlook.it outlook.jp outlook.pt outlook.ie
-live.com live.de live.fr live.it live.nl live.be live.ca live.se live.dk live.no live.at live.jp live.co.uk
-live.com.au live.com.mx live.com.ar live.com.pt msn.com passport.com windowslive.com yahoo.com ymail.com
-rocketmail.com icloud.com me.com mac.com aol.com aim.com gmx.com gmx.de gmx.net gmx.at gmx.ch gmx.fr gmx.es gmx.us
-gmx.co.uk web.de email.de mail.de t-online.de freenet.de arcor.de online.de onlinehome.de vodafone.de o2online.de
-posteo.de posteo.net mailbox.org proton.me protonmail.com protonmail.ch pm.me tutanota.com tutanota.de tuta.com
-tuta.io zohomail.com zohomail.eu fastmail.com fastmail.fm hushmail.com hey.com duck.com mail.com email.com usa.com
-inbox.com inbox.lv mailfence.com runbox.com yandex.com yandex.ru ya.ru mail.ru bk.ru inbox.ru list.ru internet.ru
-rambler.ru ukr.net i.ua meta.ua tut.by qq.com vip.qq.com foxmail.com 163.com vip.163.com 126.com 139.com 189.cn
-yeah.net sina.com sina.cn sohu.com aliyun.com tom.com 21cn.com naver.com hanmail.net daum.net nate.com kakao.com
-docomo.ne.jp ezweb.ne.jp au.com softbank.ne.jp i.softbank.jp nifty.com biglobe.ne.jp ocn.ne.jp orange.fr wanadoo.fr
-free.fr sfr.fr laposte.net neuf.fr bbox.fr numericable.fr club-internet.fr aliceadsl.fr libero.it virgilio.it
-alice.it tiscali.it tin.it email.it inwind.it iol.it fastwebnet.it poste.it telefonica.net terra.es ya.com
-terra.com.br uol.com.br bol.com.br ig.com.br globo.com globomail.com r7.com prodigy.net.mx sapo.pt mail.pt
-clix.pt comcast.net verizon.net att.net sbcglobal.net bellsouth.net pacbell.net cox.net charter.net spectrum.net
-earthlink.net juno.com netzero.net optonline.net frontier.com frontiernet.net windstream.net centurylink.net
-roadrunner.com rr.com mindspring.com rogers.com shaw.ca sympatico.ca telus.net videotron.ca bell.net btinternet.com
-btopenworld.com sky.com virginmedia.com virgin.net talktalk.net tiscali.co.uk ntlworld.com blueyonder.co.uk
-eircom.net bigpond.com bigpond.net.au optusnet.com.au iinet.net.au tpg.com.au xtra.co.nz rediffmail.com rediff.com
-sify.com in.com seznam.cz centrum.cz email.cz post.cz volny.cz azet.sk zoznam.sk centrum.sk wp.pl o2.pl onet.pl
-onet.eu op.pl poczta.onet.pl interia.pl gazeta.pl tlen.pl vp.pl freemail.hu citromail.hu indamail.hu abv.bg mail.bg
-dir.bg bluewin.ch hispeed.ch sunrise.ch chello.at aon.at chello.nl ziggo.nl kpnmail.nl kpnplanet.nl planet.nl
-hetnet.nl home.nl xs4all.nl upcmail.nl casema.nl quicknet.nl telenet.be skynet.be proximus.be scarlet.be telia.com
-bredband.net spray.se comhem.se tele2.se online.no broadpark.no mail.dk stofanet.dk jubii.dk luukku.com kolumbus.fi
-otenet.gr walla.co.il walla.com bezeqint.net mynet.com superonline.com ttmail.com maktoob.com
-"""
 # Some have a domain in each country.
 _PROVIDER_FAMILIES = frozenset({"yahoo", "hotmail", "gmx", "yandex", "aol", "outlook"})
 _COUNTRY = re.compile(r"com|net|(?:(?:co|com|ne)\.)?[a-z]{2}")
@@ -140,4 +114,4 @@ def _known(words: str) -> frozenset[str]:
 
 @cache
 def _providers() -> frozenset[str]:
-    return frozenset(_PROVIDERS.split())
+    return words_in("mail_providers.txt")

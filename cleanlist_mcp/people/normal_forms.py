@@ -5,9 +5,9 @@ Every `normal_…` function returns None for text that cannot be what it is mean
 
 import re
 import unicodedata
-from itertools import chain
 from urllib.parse import quote, unquote
 
+from cleanlist_mcp.people.hosts import is_page_of_others
 from cleanlist_mcp.text import visible as clean  # these forms go into requests, which are never rewritten
 
 MAX_EMAIL = 254
@@ -30,7 +30,7 @@ def normal_name(value: str) -> str | None:
 def normal_person_name(value: str) -> str | None:
     """Return a first or last name; None where there is no letter of any script (an emoji, a number)."""
     text = normal_name(value)
-    return text if text and _has_letter(text) else None
+    return text if text and has_letter(text) else None
 
 
 def normal_email(value: str) -> str | None:
@@ -54,13 +54,6 @@ def normal_email(value: str) -> str | None:
     return f"{local}@{domain}"
 
 
-# Sites on which a company or a person has a page: the page says nothing of the company's own domain.
-_PAGES_OF_OTHERS = (
-    *("linkedin.com", "facebook.com", "instagram.com", "x.com", "twitter.com", "xing.com"),
-    *("crunchbase.com", "linktr.ee", "fb.com", "youtube.com", "tiktok.com", "github.com", "lnkd.in"),
-)
-
-
 def normal_domain(value: str) -> str | None:
     """Return the bare domain of a domain or web address, in lower case; None if there is none.
 
@@ -70,7 +63,7 @@ def normal_domain(value: str) -> str | None:
     comes back in punycode, and one that IDNA refuses stays as it is.
     """
     domain, path = _domain_and_path(value)
-    return None if domain is None or _is_page_of_others(domain, path) else domain
+    return None if domain is None or is_page_of_others(domain, path) else domain
 
 
 def ascii_domain(domain: str) -> str:
@@ -86,11 +79,7 @@ def ascii_domain(domain: str) -> str:
 def is_profile_page(value: str) -> bool:
     """Whether a web address is a page on a site of profiles, such as a company's page on LinkedIn."""
     domain, path = _domain_and_path(value)
-    return domain is not None and _is_page_of_others(domain, path)
-
-
-def _is_page_of_others(domain: str, path: str) -> bool:
-    return path != "" and f".{domain}".endswith(tuple(f".{site}" for site in _PAGES_OF_OTHERS))
+    return domain is not None and is_page_of_others(domain, path)
 
 
 def _domain_and_path(value: str) -> tuple[str | None, str]:
@@ -104,6 +93,35 @@ def _domain_and_path(value: str) -> tuple[str | None, str]:
     return domain, path.strip("/\\ ")
 
 
+_NO_SLUGS = frozenset(
+    {
+        "null",
+        "none",
+        "undefined",
+        "nan",
+        "nil",
+        "na",
+        "me",
+        "unavailable",
+        "username",
+        "your-profile",
+        "profile",
+        "edit",
+    }
+)
+"""What stands where a program had no profile, or only the reader's own."""
+
+
+def _is_cut(slug: str, rest: str) -> bool:
+    """Return whether a profile's address may go on behind what was read of it, so that it would be another one.
+
+    A word behind a space or comma is no remark for certain ("in/ada fable"); what a dot was the end of is.
+    """
+    if slug.startswith("A") and re.match(r"A[A-Z][A-Za-z]AA[\w-]{10,}$", slug, re.ASCII):
+        return False
+    return slug.endswith(("..", "\u2026")) or re.match(r"\s+[\w.~%-]|[,;]\S", rest) is not None
+
+
 def normal_linkedin(value: str) -> str | None:
     """Return `https://www.linkedin.com/in/slug` for a LinkedIn profile address, or None.
 
@@ -111,20 +129,40 @@ def normal_linkedin(value: str) -> str | None:
     slug is lower case (LinkedIn ignores case) and percent-encoded, except LinkedIn's own member
     ids, which depend on case. A lead of the Sales Navigator has such an id and the same profile.
     """
-    text = unicodedata.normalize("NFKC", clean(value))
+    text = unicodedata.normalize("NFKC", clean(value)).strip("<>'\"")
     host = r"(?:(?:https?:)?//)?(?:[a-z0-9-]+\.)*linkedin\.com(?::\d+)?/+(?:(?:mwlite|comm)/)?"
     found = re.match(rf"(?:{host}|/?)(in|sales/(?:lead|people))/+([^/?#,;\s]+)", text, re.IGNORECASE)
     if found is None:
+        return None
+    if _is_cut(found[2], text[found.end() :]):
         return None
     slug = unicodedata.normalize("NFKC", clean(unquote(found[2]))).rstrip(".。)")
     if not re.fullmatch(r"A[A-Z][A-Za-z]AA[\w-]{10,}", slug, re.ASCII):
         if found[1].lower() != "in":
             return None
         slug = _lower(slug)
+    if slug in _NO_SLUGS:
+        return None
     odd = re.search(r"[^\w.~-]", slug.encode("ascii", "ignore").decode())
     if odd or "\ufffd" in slug or not any(char.isalnum() for char in slug):
         return None
     return f"https://www.linkedin.com/in/{quote(slug, safe='')}"
+
+
+def normal_phone(value: str) -> str | None:
+    """Return a phone number as it is written, without `tel:`; None where it has too few digits or other signs.
+
+    Of several numbers the first is meant. One that a spreadsheet has turned into "4.9E+11" has lost its digits.
+    """
+    text = re.sub(
+        r"^(?:tel|phone|mobile|callto|whatsapp)\s*:\s*", "", clean(value).strip("'"), flags=re.IGNORECASE
+    )
+    first = re.split(r"\s*(?:[;|]|:::|,\s|\s/\s|\sor\s)\s*", text)[0].strip()
+    number = re.fullmatch(
+        r"(\+?[\d\s()./\u2010-\u2013-]+?)(\s*(?:ext\.?|x|#|durchwahl)\s*\d{1,6})?", first, re.IGNORECASE
+    )
+    digits = sum(char.isdigit() for char in number[1]) if number else 0
+    return first if 5 <= digits <= 20 else None
 
 
 def normal_person_id(value: str) -> str | None:
@@ -133,7 +171,8 @@ def normal_person_id(value: str) -> str | None:
     return text if re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text) else None
 
 
-def _has_letter(text: str) -> bool:
+def has_letter(text: str) -> bool:
+    """Return whether the text has a letter of any script."""
     return any(char.isalpha() for char in text)
 
 
@@ -183,115 +222,3 @@ def _is_label(label: str) -> bool:
     return all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label) or (
         not label.isascii() and _by_idna(label) is not None
     )
-
-
-NEVER_NAMES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "mba", "cpa", "esq"})
-TITLES = NEVER_NAMES | {"md", "cfa", "msc", "bsc", "llm", "jd", "dds", "pmp"}
-DEGREES = TITLES | {"ma", "ba", "bs", "rn", "pe", "do", "mpa", "mph"}
-FORMS_OF_ADDRESS = frozenset({"dr", "prof", "mr", "mrs", "ms", "mme", "herr", "frau"})
-# A remark has one of these. Two words are no sign of one: "García Márquez, Gabriel José" is a name.
-_JOB_WORDS = frozenset(
-    {
-        *("of", "at", "for", "and", "head", "chief", "officer", "ceo", "cto", "cfo", "coo", "vp"),
-        *("president", "director", "manager", "lead", "founder", "owner", "partner", "consultant"),
-        *("engineer", "sales", "marketing", "directeur", "gerente", "leiter", "leiterin"),
-        *("geschäftsführer", "geschäftsführerin"),
-    }
-)
-
-
-def split_name(full: str) -> tuple[str, str]:
-    """Return first and last name: a guess, since no rule holds for all people.
-
-    "Last, First" is understood; forms of address before a name, titles and remarks behind it, and words
-    without a letter go. Names in Chinese, Japanese or Korean script begin with the family name; otherwise
-    the last word is the last name, with a particle in lower case ("van") before it. A single word is a
-    first name, or the last one after a form of address.
-    """
-    text = normal_name(re.sub(r"\([^()]*\)", " ", full)) or ""
-    name, _, _ = re.sub(r" [|\u2013\u2014-] ", " | ", text).partition(" | ")
-    if len(name.split()) < 2:  # "Jean - Luc Picard" is one name
-        name = text
-    parts = [_words(part) for part in name.split(",")]
-    is_addressed = _is_any(parts[0][:1], FORMS_OF_ADDRESS)
-    parts = [words for words in map(_without_address, parts) if words]
-    while len(parts) > 1 and _stands_behind(parts[-1], list(chain(*parts[:-1]))):
-        parts.pop()
-    if len(parts) == 2:
-        return " ".join(parts[1]), " ".join(parts[0])
-    words = list(chain(*parts))
-    if len(words) > 2 and _is_title(words[-1], words[:-1]):
-        words.pop()
-    if is_addressed and len(words) == 1:
-        return "", words[0]
-    if len(words) == 1:
-        words = _unspaced(words[0])
-    if len(words) < 2:
-        return "".join(words), ""
-    if re.fullmatch(r"[\u3005-\u30fa\u3400-\u9fff\uac00-\ud7af ]+", " ".join(words)):
-        return " ".join(words[1:]), words[0]
-    particles = (i for i, word in enumerate(words) if word.islower() and not words[0].islower())
-    start = next(particles, len(words) - 1)
-    return " ".join(words[:start]), " ".join(words[start:])
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in text.split() if _has_letter(word)]
-
-
-def _without_address(words: list[str]) -> list[str]:
-    while len(words) > 1 and _is_any(words[:1], FORMS_OF_ADDRESS):
-        words = words[1:]
-    return words
-
-
-def _stands_behind(part: list[str], name: list[str]) -> bool:
-    """Whether what follows a comma is about the person, and not the first name."""
-    # "Rahman, Md" is last and first name: a title stands behind a whole name only.
-    if len(name) < 2:
-        return False
-    is_remark = any(word.casefold() in _JOB_WORDS for word in part)
-    return is_remark or all(_is_any([word], TITLES) or _is_abbreviation(word, name) for word in part)
-
-
-def _is_abbreviation(word: str, name: list[str]) -> bool:
-    """Whether a word stands out by its capitals, as in "Ada Fable, CISSP"; "van Dyk, J.P." is a last name first."""
-    is_last_name = name[0].islower() and not " ".join(name).islower()
-    if is_last_name or " ".join(name).isupper():
-        return False
-    letters = re.sub(r"[.-]", "", word)
-    if (
-        _is_initials(word) or len(letters) == 2
-    ):  # "G.J." and "JP" are somebody's first names, "M.A." is a degree
-        return letters.casefold() in DEGREES
-    return re.fullmatch(r"[A-Z]{2,8}", letters) is not None
-
-
-def _is_initials(word: str) -> bool:
-    return re.fullmatch(r"(?:\w\.){2,}", word) is not None
-
-
-def _is_title(word: str, name: list[str]) -> bool:
-    """Whether the last word of a name is none: "Md" is one, and so is "MD" where all is in capitals."""
-    in_capitals = word.isupper() and not " ".join(name).isupper()
-    return _is_any([word], TITLES if in_capitals else NEVER_NAMES)
-
-
-def _unspaced(name: str) -> list[str]:
-    """Return family and given name of a short Chinese or Korean name without a space.
-
-    Of four characters the family name has two (欧阳, 남궁, and 山田), else one; some Japanese ones are cut wrongly.
-    """
-    if not re.fullmatch(r"[\u3400-\u9fff]{2,4}|[\uac00-\ud7af]{2,4}", name):
-        return [name]
-    family = 2 if len(name) == 4 else 1
-    return [name[:family], name[family:]]
-
-
-def _is_any(words: list[str], known: frozenset[str]) -> bool:
-    """Whether there are words, and each is a known one, in any case and with dots that make no initials."""
-    return bool(words) and all(_plain(word) in known for word in words)
-
-
-def _plain(word: str) -> str:
-    return word.casefold() if _is_initials(word) else word.casefold().replace(".", "")

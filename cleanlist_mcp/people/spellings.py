@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from cleanlist_mcp.people.normal_forms import DEGREES, FORMS_OF_ADDRESS, TITLES
+from cleanlist_mcp.people.name_words import DEGREES, FORMS_OF_ADDRESS, TITLES
 
 Field = Literal["first", "last"]
 
@@ -294,6 +294,31 @@ def company_spellings(text: str) -> tuple[str, ...]:
     inside = range(1, len(kept) - 1)
     name = "".join("&" if index in inside and word in _AND else word for index, word in enumerate(kept))
     return spellings(_LEGAL_FORMS_WITHOUT_SPACE.sub("", name) or name or folded(text))
+
+
+# Forms that are words of names too, as "Kim Sa" or "Ana Co": written in capitals they are none.
+_SHORT_FORMS_IN_CAPITALS = frozenset(
+    {"SA", "AG", "KG", "SE", "AB", "AS", "BV", "NV", "OY", "SL", "AE", "KK", "PLC"}
+)
+_SURE_FORMS = _LEGAL_FORMS - _set(
+    "sa ag kg se ab as bv nv oy sl ou sia co ev ek eg sti kk cv ao pt corp lp hf hb asa sas mbh vos sro fze tbk cia "
+    "ug gk ips aps sdn limited company corporation company cie sapa gbr partg doo vof"
+)
+
+
+def ends_in_legal_form(text: str) -> bool:
+    """Return whether a text is a company by its last words ("GmbH", "Ltd."), as hardly any person's name is."""
+    words = _company_words(folded(text))
+    if not _one_form_less(words):
+        return False
+    *_, last = re.split(r"[\s,]+", text.strip())
+    plain = last.replace(".", "")
+    ending = {unaccented("".join(words[-count:])) for count in range(1, min(_MOST_WORDS, len(words) - 1) + 1)}
+    if ending & _SURE_FORMS or (last.count(".") > 1 and len(plain) > 1):
+        return True
+    if plain in _SHORT_FORMS_IN_CAPITALS:
+        return not text.isupper()
+    return any(word in _set("limited company corporation gbr aps vof") for word in words[-1:])
 
 
 def _company_words(text: str) -> list[str]:

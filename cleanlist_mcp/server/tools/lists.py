@@ -18,6 +18,7 @@ from cleanlist_mcp.answers.shapes import (
 from cleanlist_mcp.api.wire import LIST_NAME, MOST_REMOVED, CreateListRequest
 from cleanlist_mcp.calls import browsing, importing, placing, removing, saving
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.imports.preparing import LeaveOut
 from cleanlist_mcp.lists.filtering import Wanted
 from cleanlist_mcp.people.identity import IMPORT_WAYS
 from cleanlist_mcp.people.normal_forms import normal_name
@@ -30,7 +31,7 @@ CursorArgument = Annotated[str, Field(max_length=8192, description="From the ans
 
 
 class PersonRecord(BaseModel):
-    """One row for `add_leads`: what identifies the person, and the title."""
+    """One row for `add_leads`: what identifies the person, and what else is known."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,14 +39,23 @@ class PersonRecord(BaseModel):
     linkedin_url: Annotated[str | None, Cell, Field(description="LinkedIn profile address.")] = None
     first_name: Annotated[str | None, Cell, Field(description="First name.")] = None
     last_name: Annotated[str | None, Cell, Field(description="Last name.")] = None
+    full_name: Annotated[str | None, Cell, Field(description="Instead of the two names.")] = None
     company_name: Annotated[str | None, Cell, Field(description="Employer.")] = None
     domain: Annotated[str | None, Cell, Field(description="Employer's web domain.")] = None
     title: Annotated[str | None, Cell, Field(description="Job title.")] = None
+    phone: Annotated[str | None, Cell, Field(description="Phone number.")] = None
+    city: Annotated[str | None, Cell, Field(description="City.")] = None
+    state: Annotated[str | None, Cell, Field(description="State or region.")] = None
+    country: Annotated[str | None, Cell, Field(description="Country.")] = None
 
 
 _WHO = f"Each with {IMPORT_WAYS}."
 
 _NO_PEOPLE: list[PersonRecord] = []
+
+LeaveOutArgument = Annotated[
+    LeaveOut, Field(description="Leaves out people who have an e-mail or a phone already; empty: nobody.")
+]
 
 PeopleArgument = Annotated[list[PersonRecord], Field(max_length=500, description=f"1 to 500 people. {_WHO}")]
 
@@ -92,6 +102,7 @@ async def add_leads(
     search_id: SearchArgument = "",
     entity_ids: EntitiesArgument = _NO_IDS,
     lead_ids: LeadsArgument = _NO_IDS,
+    leave_out: LeaveOutArgument = "",
 ) -> AddLeadsAnswer:
     """Add people, rows of a search, or leads of another list to a list."""
     _require_one({"people": people, "search_id": search_id.strip(), "lead_ids": lead_ids}, entity_ids)
@@ -101,7 +112,7 @@ async def add_leads(
     if lead_ids:
         return await placing.add_known(call, list_id, lead_ids)
     given = [(number, record.model_dump()) for number, record in enumerate(people, 1)]
-    return await importing.add_people(call, list_id, given)
+    return await importing.add_people(call, list_id, given, leave_out)
 
 
 def _require_one(sources: Mapping[str, object], entity_ids: list[str]) -> None:
@@ -133,14 +144,15 @@ async def add_leads_or_file(
     search_id: SearchArgument = "",
     entity_ids: EntitiesArgument = _NO_IDS,
     lead_ids: LeadsArgument = _NO_IDS,
+    leave_out: LeaveOutArgument = "",
 ) -> AddLeadsAnswer:
     """Add people, the rows of a file, rows of a search, or leads of another list to a list."""
     path = csv_path.strip()
     if not path:
-        return await add_leads(ctx, list_id, people, search_id, entity_ids, lead_ids)
+        return await add_leads(ctx, list_id, people, search_id, entity_ids, lead_ids, leave_out)
     sources = {"people": people, "csv_path": path, "search_id": search_id.strip(), "lead_ids": lead_ids}
     _require_one(sources, entity_ids)
-    return await importing.add_file(current_call(ctx), list_id, path)
+    return await importing.add_file(current_call(ctx), list_id, path, leave_out)
 
 
 async def get_leads(

@@ -1,0 +1,296 @@
+"""What is meant by the cell of a file or record: gaps, links and decoration around a value. Pure."""
+
+import re
+from typing import NamedTuple
+
+from cleanlist_mcp.people.mailboxes import is_provider, readers
+from cleanlist_mcp.people.name_words import SALUTATIONS
+from cleanlist_mcp.people.normal_forms import normal_email, normal_name
+from cleanlist_mcp.people.spellings import folded, unaccented
+
+
+class Link(NamedTuple):
+    """A linked text: what a reader sees, and where it leads."""
+
+    text: str
+    address: str
+
+
+_FORMULA = re.compile(
+    r"""^\s*[=+@]+\s*(?:hyperlink|hiperv[ií]nculo|lien[_.]hypertexte|colleg\.?ipertestuale|hiperlink)\s*\(\s*"""
+    r""""([^"]*)"\s*(?:[,;]\s*"([^"]*)"\s*)?\)\s*$""",
+    re.IGNORECASE,
+)
+_MARKDOWN = re.compile(r"^\s*\[([^\[\]]+)\]\(\s*<?([^()\s<>]+)>?(?:\s[^()]*)?\)\s*$")
+_HTML = re.compile(r"""^\s*<a\s[^<>]*?href\s*=\s*["']([^"'<>]*)["'][^<>]*>([^<>]*)</a>\s*$""", re.IGNORECASE)
+_TEXT_FORMULA = re.compile(r'^\s*=\s*"((?:[^"]|"")*)"\s*$')
+
+
+def link_in(cell: str) -> Link | None:
+    """Return the linked text that a cell is, as a spreadsheet's formula, Markdown or HTML; None for other cells."""
+    if found := _FORMULA.match(cell):
+        return Link(found[2] or found[1], found[1])
+    if found := _MARKDOWN.match(cell):
+        return Link(found[1], found[2])
+    if found := _HTML.match(cell):
+        return Link(found[2] or found[1], found[1])
+    return None
+
+
+def plain_cell(cell: str) -> str:
+    """Return a cell without what only keeps a spreadsheet from reading it otherwise: `="…"` and an apostrophe."""
+    if found := _TEXT_FORMULA.match(cell):
+        cell = found[1].replace('""', '"')
+    return re.sub(r"^\s*'(?=\s*[=+@\t-])", "", cell) if re.match(r"\s*'\s*[+]?[\d(]", cell) else cell
+
+
+# What spreadsheets show for an error, in several languages, and what programs write for nothing.
+_ERROR = re.compile(
+    r"#\u00a1?(?:n/?a|n/?v|nv|ref|bezug|rif|verw|adr|value|wert|valeur|valor|valore|waarde|verdi|v[aä]rde|arg|arvo|name\?*|nom|nome|"
+    r"naam|namn|nazwa|nombre|n[aá]zev|div/0|null|leer|nul|nulo|nulo|num|zahl|numero|n[uú]m|getal|error|fehler|spill|"
+    r"überlauf|calc|kalk|getting_data|connect|blocked|field|busy|unknown|nd|n/d)?[!?/]*"
+)
+_NOTHING = re.compile(
+    r"err:\d+|\u2026|\.{3,}|[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|loading\.*|lädt\.*|cargando\.*|"
+    r"chargement\.*|caricamento\.*|wird geladen\.*|laden\.*|error)\s*[>)\]}#]*",
+)
+
+
+def is_gap(cell: str) -> bool:
+    """Return whether a cell only marks a gap: an error of a spreadsheet, a word for nothing, dashes."""
+    text = (normal_name(cell) or "").casefold().strip(" '\"*")
+    words = text.split()
+    if len(words) > 1 and len(set(words)) == 1:
+        text = words[0]
+    if text in ("<na>", "(na)", "[na]"):
+        return True  # without brackets it is a name
+    return (
+        not text
+        or _NOTHING.fullmatch(text) is not None
+        or (text[0] == "#" and _ERROR.fullmatch(text) is not None)
+    )
+
+
+def is_gap_in_name(cell: str) -> bool:
+    """Return whether the cell of one name is a gap, where the other one may be a real name: "Null" can be one."""
+    return is_gap(cell) and not re.fullmatch(r"\s*(?:Null|None|Nan|Nil)\s*", cell)
+
+
+_NO_EMPLOYER = frozenset(
+    [
+        "selfemployed",
+        "selfemployment",
+        "freelance",
+        "freelancer",
+        "freelancing",
+        "freelanceconsultant",
+        "independent",
+        "independentconsultant",
+        "independentcontractor",
+        "selbststandig",
+        "selbstandig",
+        "freiberuflich",
+        "freiberufler",
+        "freiberuflerin",
+        "independant",
+        "independante",
+        "autoentrepreneur",
+        "autonomo",
+        "autonoma",
+        "porcuentapropia",
+        "liberoprofessionista",
+        "zelfstandig",
+        "zelfstandige",
+        "zzp",
+        "zzper",
+        "autonomous",
+        "unemployed",
+        "arbeitslos",
+        "arbeitssuchend",
+        "sansemploi",
+        "desempleado",
+        "disoccupato",
+        "werkloos",
+        "betweenjobs",
+        "lookingforwork",
+        "opentowork",
+        "seekingnewopportunities",
+        "retired",
+        "rentner",
+        "rentnerin",
+        "imruhestand",
+        "pensionar",
+        "retraite",
+        "retraitee",
+        "jubilado",
+        "jubilada",
+        "pensionato",
+        "gepensioneerd",
+        "emerytura",
+        "unknown",
+        "unbekannt",
+        "inconnu",
+        "desconocido",
+        "sconosciuto",
+        "onbekend",
+        "notapplicable",
+        "notavailable",
+        "notprovided",
+        "notspecified",
+        "notgiven",
+        "nocompany",
+        "keine",
+        "keinefirma",
+        "keineangabe",
+        "ohne",
+        "privat",
+        "private",
+        "privatperson",
+        "privateperson",
+        "particulier",
+        "particular",
+        "privato",
+        "particulier",
+        "confidential",
+        "vertraulich",
+        "various",
+        "tbd",
+        "tba",
+        "na",
+        "no",
+        "other",
+        "sonstige",
+        "test",
+        "xxx",
+        "company",
+        "companyname",
+        "firma",
+    ]
+)
+
+
+def is_no_employer(cell: str) -> bool:
+    """Return whether a company is none that somebody could be found by: "Self-employed", "unknown", a number."""
+    bare = "".join(char for char in unaccented(folded(cell)) if char.isalnum())
+    return is_gap(cell) or bare in _NO_EMPLOYER or bare in ("", "0", "00", "1")
+
+
+def is_salutation(cell: str) -> bool:
+    """Return whether a cell is a form of address ("Mr", "Frau Dr."), and so no job."""
+    words = [
+        unaccented(folded(word)).replace(".", "") for word in re.split(r"[\s.]+", cell) if word.strip(".")
+    ]
+    joined = unaccented(folded(cell)).replace(".", "").replace(" ", "")
+    return joined in SALUTATIONS or (bool(words) and all(word in SALUTATIONS for word in words))
+
+
+_ADDRESS = re.compile(r"[^\s`„“”()<>\[\]{}:;,\\\"'@/|*=•·]+@[^\s`„“”()<>\[\]{}:;,\\\"'@/|*=•·?!]+")
+_AT_IN_BRACKETS = re.compile(r"\s*[\[({]\s*(?:at|@|ät)\s*[\])}]\s*", re.IGNORECASE)
+_DOT_IN_BRACKETS = re.compile(r"\s*[\[({]\s*(?:dot|punkt|\.)\s*[\])}]\s*", re.IGNORECASE)
+_LABELS = frozenset(
+    [
+        "work",
+        "office",
+        "business",
+        "private",
+        "personal",
+        "home",
+        "email",
+        "e-mail",
+        "mail",
+        "primary",
+        "secondary",
+        "main",
+        "new",
+        "old",
+        "and",
+        "or",
+        "und",
+        "oder",
+        "et",
+        "ou",
+        "y",
+        "o",
+        "e",
+        "og",
+        "och",
+        "en",
+        "of",
+        "geschäftlich",
+        "privat",
+        "dienstlich",
+        "pro",
+        "perso",
+        "bounced",
+        "invalid",
+        "valid",
+        "verified",
+        "catch-all",
+    ]
+)
+
+
+def addresses_in(cell: str) -> list[str]:
+    """Return the e-mail addresses of a cell in normal form, without what is written around them.
+
+    Empty where a slip could make somebody else's address of one ("ada,fable@…", "ada fable@…").
+    """
+    link = link_in(cell)
+    if link is not None:
+        return addresses_in(link.address) or addresses_in(link.text)
+    text = _DOT_IN_BRACKETS.sub(".", _AT_IN_BRACKETS.sub("@", plain_cell(cell)))
+    whole = normal_email(text)
+    found = list(_ADDRESS.finditer(text))
+    if whole is not None and len(found) < 2:
+        return [whole]
+    if not found or not _stand_alone(text, found):
+        return [whole] if whole is not None else []
+    normal = [normal_email(one[0].strip(".*'_-")) for one in found]
+    return list(dict.fromkeys(address for address in normal if address))
+
+
+def _stand_alone(text: str, found: list[re.Match[str]]) -> bool:
+    """Return whether nothing before, between and behind the addresses could be a part of one."""
+    starts = [0, *(one.end() for one in found)]
+    ends = [*(one.start() for one in found), len(text)]
+    pieces = [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    before, *between, behind = pieces
+    return _may_stand_before(before) and all(map(_may_stand_between, between)) and _may_stand_behind(behind)
+
+
+def _may_stand_before(text: str) -> bool:
+    text = text.strip()
+    if (
+        not any(map(str.isalnum, text))
+        or text[-1] in "<([{\"'=:/|*•·>\u2013-"
+        or all(map(_is_label, text.split()))
+    ):
+        return True
+    # "Ada Fable ada@…" is a name and an address, "ada fable@…" a slip.
+    words = text.split()
+    return len(words) > 1 and all(word[:1].isupper() for word in words) and "," not in text
+
+
+def _may_stand_between(text: str) -> bool:
+    stripped = text.strip()
+    return not stripped or not any(map(str.isalnum, stripped)) or _may_stand_before(stripped)
+
+
+def _may_stand_behind(text: str) -> bool:
+    stripped = text.strip()
+    if not any(map(str.isalnum, stripped)):
+        return not stripped.startswith("@")
+    is_apart = text[0].isspace() or stripped[0] not in ".@_-"
+    return (is_apart and not stripped[0].isalnum()) or all(map(_is_label, stripped.split()))
+
+
+def _is_label(word: str) -> bool:
+    return word.casefold().strip(":.,;()") in _LABELS
+
+
+def worth(address: str) -> int:
+    """Return how little an address says about its person at work, 0 for the best: at an employer, and read by one."""
+    reader = readers(address)
+    if reader == "nobody":
+        return 3
+    return 2 if reader == "several" else int(is_provider(address.rpartition("@")[2]))

@@ -1,0 +1,28 @@
+"""Sites on which a company or a person has a page: the page says nothing of the company's own domain. Pure."""
+
+from cleanlist_mcp.people.data import words_in
+
+
+def is_page_of_others(domain: str, path: str) -> bool:
+    """Return whether a web address, as its domain and its path, is a page on somebody else's site.
+
+    The bare domain of a site is that of the company that runs it. A subdomain is another's page at builders of sites,
+    and elsewhere with a path or where it is listed itself.
+    """
+    for host in _with_parents(domain):
+        if host in words_in("site_builders.txt"):
+            return bool(path) or host != domain or domain.count(".") > 1
+        if host in words_in("page_hosts.txt"):
+            return bool(path) or (host == domain and domain.count(".") > 1 and not _is_country_site(domain))
+    return False
+
+
+def _with_parents(domain: str) -> list[str]:
+    """Return the domain and those above it, the longest first."""
+    labels = domain.split(".")
+    return [".".join(labels[index:]) for index in range(len(labels) - 1)]
+
+
+def _is_country_site(domain: str) -> bool:
+    """Return whether a domain is short of a registry's second level ("google.co.uk") and so bare."""
+    return domain.split(".")[-2] in ("co", "com", "gov")
