@@ -276,6 +276,40 @@ async def test_an_answer_that_does_not_say_how_many_counts_the_rows_that_were_se
     assert answer["removed"] == 2
 
 
+async def test_rows_that_somebody_else_took_meanwhile_are_not_counted_and_nobody_is_named_wrongly(
+    world: World,
+) -> None:
+    list_id, ids = small_list(world)
+
+    def take_one(request: httpx.Request) -> None:
+        if request.method == "DELETE":
+            del lead_list(world, list_id).leads[ids[0]]
+
+    world.transport = _Noticing(world.transport, take_one)
+    async with world.connect() as session:
+        answer = await session.call("remove_leads", list_id=list_id, lead_ids=ids[:2])
+
+    assert (answer["removed"], "removed_rows" in answer) == (1, False)
+    assert answer["summary"] == (
+        '1 row was taken out of "Fair". The people themselves stay at Cleanlist. Others had gone already.'
+    )
+
+
+async def test_rows_that_are_shown_without_their_ids_can_be_taken_out_all_the_same(world: World) -> None:
+    list_id, ids = small_list(world)
+
+    def without_ids(data: dict[str, Any]) -> None:
+        for row in data["leads"]:
+            del row["lead_id"]
+
+    world.transport = Edited(world.transport, without_ids, "/leads", "GET")
+    async with world.connect() as session:
+        answer = await session.call("remove_leads", list_id=list_id, lead_ids=ids[:2])
+
+    assert (answer["removed"], "not_in_list" in answer) == (2, False)
+    assert list(lead_list(world, list_id).leads) == ids[2:]
+
+
 async def test_rows_that_went_are_not_shown_by_an_answer_that_goes_on_in_their_page(world: World) -> None:
     list_id, ids = small_list(world, 60)
 

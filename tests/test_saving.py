@@ -7,10 +7,12 @@ import os
 import re
 import socket
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+import anyio
 import httpx
 import pytest
 from hypothesis import given
@@ -19,6 +21,8 @@ from mcp import Client
 
 from cleanlist_mcp.api import downloads
 from cleanlist_mcp.api.downloads import Downloads
+from cleanlist_mcp.calls import saving
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ApiUnavailable, BadResponse, InvalidArguments
 from cleanlist_mcp.imports import spreadsheets
 from cleanlist_mcp.imports.csv_file import read_csv
@@ -452,6 +456,29 @@ def test_a_file_that_is_given_up_leaves_nothing_behind(files: Path) -> None:
     assert names(files) == []
 
 
+async def test_a_call_that_is_given_up_while_the_file_is_written_leaves_none(
+    world: World, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, may_end = threading.Event(), threading.Event()
+
+    def slowly(content: bytes, into: TextIO) -> int:
+        at_work.set()
+        assert may_end.wait(20)
+        return rewrite(content, into)
+
+    monkeypatch.setattr(saving, "rewrite", slowly)
+    async with world.services(csv_dir=files) as services:
+        call = Call(services, 50)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(saving.save_list, call, "Q3 Prospects", "q3", files)
+            assert await asyncio.to_thread(at_work.wait, 20)
+            assert len(names(files)) == 1
+            tasks.cancel_scope.cancel()
+            may_end.set()
+
+    assert names(files) == []
+
+
 # From where
 
 
@@ -682,6 +709,26 @@ async def test_over_a_real_network_nothing_is_sent_to_a_private_address(
         await here.met.wait()
 
     assert here.heard == b""
+
+
+async def test_over_a_real_network_no_proxy_is_asked_for_another_host_than_the_apis(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy = Listening()
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    for name in ("NO_PROXY", "no_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    fetching = Downloads(API)
+    async with server:
+        with pytest.raises(BadResponse, match="through a proxy"):
+            await fetching.fetch(LINK, 5)
+        assert proxy.heard == b""
+        with pytest.raises(ApiUnavailable):  # it answers with no tunnel
+            await fetching.fetch("https://api.fable.example/downloads/a.csv?sig=0a1b2c3d", 5)
+
+    assert proxy.heard.startswith(b"CONNECT api.fable.example:443 ")
+    assert b"0a1b2c3d" not in proxy.heard
 
 
 def resolving_to(address: str, port: int) -> Callable[..., list[Any]]:

@@ -127,8 +127,8 @@ def saved_list(export: Export, list_id: str, name: str, saved_as: str, rows: int
 
 def removed_leads(removal: Removal, list_id: str, name: str, offers: Offers) -> RemoveLeadsResult:
     """Return the answer for a removal, which names the rows that went, so that a wrong one is seen."""
-    gone = removal.rows[:NAMED_ROWS]
     count = len(removal.rows) if removal.removed is None else removal.removed
+    gone = removal.rows[:NAMED_ROWS] if count >= len(removal.rows) else []
     return RemoveLeadsResult(
         summary=_removal_summary(removal, count, name),
         next_step=_removal_step(removal, count, list_id, offers),
@@ -144,12 +144,13 @@ def removed_leads(removal: Removal, list_id: str, name: str, offers: Offers) -> 
 def _removal_summary(removal: Removal, count: int, name: str) -> str:
     parts = []
     if count:
-        parts.append(
-            f"{rows_text(count)} {_was(count)} taken out of {_the_list(name)}{_names(removal.rows, count)}."
-        )
+        which = _names(removal.rows, count)
+        parts.append(f"{rows_text(count)} {_was(count)} taken out of {_the_list(name)}{which}.")
         parts.append("The people themselves stay at Cleanlist.")
     elif not removal.unknown:
         parts.append(f"Nothing was taken out of {_the_list(name)}.")
+    if count < len(removal.rows):
+        parts.append("Others had gone already.")
     if removal.unknown:
         parts.append(f"The removal of {rows_text(removal.unknown)} was sent, and its answer was lost.")
     if removal.missing:
@@ -178,7 +179,9 @@ def _row_name(lead: Lead) -> str | None:
 
 
 def _names(leads: Sequence[Lead], count: int) -> str:
-    """Return the names of some of `count` rows, as the end of a sentence."""
+    """Return the names of some of `count` rows, as the end of a sentence; none if fewer went than were seen."""
+    if count < len(leads):
+        return ""
     named = [name for lead in leads if (name := _row_name(lead)) is not None][:SUMMARY_NAMES]
     more = count - len(named)
     if not named:

@@ -1,8 +1,10 @@
 """Fetching the files that the API links to: without the key, from nowhere private, within bounds."""
 
+import logging
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -74,14 +76,15 @@ class Downloads:
             finally:
                 await response.aclose()
             return
-        async with (
-            self._open(link) as http,
-            # httpx logs the address that it is given, and not the target.
-            http.stream(
-                "GET", _root_of(link), extensions={"trace": way, "target": _target_of(link)}
-            ) as response,
-        ):
-            await _read(response, way, body)
+        fetching = _fetches_a_link.set(True)
+        try:
+            async with (
+                self._open(link) as http,
+                http.stream("GET", link, extensions={"trace": way}) as response,
+            ):
+                await _read(response, way, body)
+        finally:
+            _fetches_a_link.reset(fetching)
 
     def _open(self, link: str) -> httpx.AsyncClient:
         loopback = is_loopback(urlsplit(link).hostname or "")
@@ -93,6 +96,16 @@ class Downloads:
             headers=_HEADERS,
         )
 
+
+_fetches_a_link: ContextVar[bool] = ContextVar("fetches_a_link", default=False)
+
+
+def _shows_no_link(record: logging.LogRecord) -> bool:
+    """Return whether a record may be logged: httpx writes down each address that it asks, at the level INFO."""
+    return not _fetches_a_link.get()
+
+
+logging.getLogger("httpx").addFilter(_shows_no_link)
 
 _HEADERS = {
     "User-Agent": f"cleanlist-mcp/{__version__}",
@@ -197,13 +210,3 @@ def _trust(link: str) -> ssl.SSLContext | bool:
     import truststore  # here, because it is slow to load and few calls need it
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _root_of(link: str) -> str:
-    parts = urlsplit(link)
-    return f"{parts.scheme}://{parts.netloc}/"
-
-
-def _target_of(link: str) -> bytes:
-    parts = urlsplit(link)
-    return f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}".encode("ascii")

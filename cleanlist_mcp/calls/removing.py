@@ -14,7 +14,7 @@ from cleanlist_mcp.lists.directory import MAX_PAGES
 
 @dataclass(frozen=True)
 class _Found:
-    """Rows with the ids that were looked for, by id, and if the whole list was looked at for them."""
+    """Rows with the ids that were looked for, by id, and if the whole list was seen, each row with its id."""
 
     rows: dict[str, Lead]
     everywhere: bool
@@ -76,14 +76,15 @@ async def _after_lost_answer(
 async def _look(call: Call, list_id: str, lead_ids: Collection[str]) -> _Found:
     """Look for the rows with these ids, page by page, until all are found."""
     rows: dict[str, Lead] = {}
-    cursor = ""
+    cursor, all_have_ids = "", True
     for _ in range(MAX_PAGES):
         page = await call.services.client.leads(list_id, limit=LEADS_PAGE, cursor=cursor)
         rows |= {lead.lead_id: lead for lead in page.leads if lead.lead_id in lead_ids}
+        all_have_ids = all_have_ids and all(lead.lead_id for lead in page.leads)
         cursor = page.cursor
         if not cursor or len(rows) == len(lead_ids):
             break
-    return _Found({one: rows[one] for one in lead_ids if one in rows}, everywhere=not cursor)
+    return _Found({one: rows[one] for one in lead_ids if one in rows}, everywhere=not cursor and all_have_ids)
 
 
 def _checked(lead_ids: Sequence[str]) -> list[str]:
