@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from cleanlist_mcp.answers.lists import exported_list, saved_list
 from cleanlist_mcp.answers.shapes import ExportResult
@@ -59,6 +60,7 @@ async def _written(file: SharedFile, content: bytes) -> WrittenFile:
 
     try:
         await anyio.to_thread.run_sync(write)
+        await checkpoint_if_cancelled()  # waiting for a thread does not look
     except BaseException:
         for one in written:  # the call was given up while the thread was at work
             one.discard()
