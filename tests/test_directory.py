@@ -228,6 +228,22 @@ async def test_among_a_thousand_lists_a_name_costs_a_look_once_and_one_request_a
         assert requests(world) == ["/lead-lists"] * 10
 
 
+async def test_a_name_beyond_the_first_thousand_is_found_once_it_was_shown(world: World) -> None:
+    for number in range(1_100):
+        world.sandbox.add_list(f"list {number}")
+
+    async with world.connect() as session:
+        first = await session.call("find_lists", query="list 1099")
+        missed = await session.error("get_leads", list_id="list 1099")
+        await session.call("find_lists", query="list 1099", cursor=first["cursor"])
+        for _ in range(2):
+            shown = await session.call("get_leads", list_id="LIST 1099")
+            await world.clock.sleep(LOOK_SECONDS - 1)
+
+    assert missed["code"] == "not_found"
+    assert shown["list_id"] == world.sandbox.list_id("list 1099")
+
+
 async def test_a_second_list_of_that_name_is_found_once_the_last_look_is_some_minutes_old(
     world: World,
 ) -> None:

@@ -44,7 +44,8 @@ class Looked:
 class ListDirectory:
     """Finds the list that a user means.
 
-    Requests for one `resolve`, if there are up to 1,000 lists (of more, the first 1,000 are looked at):
+    Requests for one `resolve`, if there are up to 1,000 lists. Of more, the first 1,000 are looked at, and a name
+    further on is found only if `find_lists` or the like has shown it lately:
 
     | the list was given by | requests |
     |---|---|
@@ -150,6 +151,9 @@ class ListDirectory:
             wanted
         ):  # with more lists it was asked already
             return wanted, self._names[wanted][0]
+        further = None if known.complete else await self._confirmed(wanted)
+        if further is not None:
+            return further
         raise self._not_found(wanted, known)
 
     def _name_of(self, list_id: str) -> str | None:
@@ -176,14 +180,15 @@ class ListDirectory:
             if self._name_of(wanted) is not None or (wanted and number == 0 and await self._is_id(wanted)):
                 return Looked(tuple(lists.values()), complete=False)
         if not cursor or pages == MAX_PAGES:
-            self._forget_all_but(lists, began)
+            self._all_looked_at = began
+            # Of more lists than are looked at, others may have been seen by other means a moment ago.
+            self._forget_all_but(lists, began if not cursor else began - LOOK_SECONDS)
         return Looked(tuple(lists.values()), complete=not cursor)
 
-    def _forget_all_but(self, lists: Container[str], began: float) -> None:
-        """Forget what a look at all lists that `began` then has not found: lists are deleted and renamed elsewhere."""
-        self._all_looked_at = began
+    def _forget_all_but(self, lists: Container[str], moment: float) -> None:
+        """Forget other lists that were last seen at `moment` or before: lists are deleted and renamed elsewhere."""
         self._names = {
-            list_id: seen for list_id, seen in self._names.items() if list_id in lists or seen[1] > began
+            list_id: seen for list_id, seen in self._names.items() if list_id in lists or seen[1] > moment
         }
 
     async def _is_id(self, wanted: str) -> bool:
