@@ -24,7 +24,7 @@ from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.toolset import CORE, LISTS
+from cleanlist_mcp.toolset import TOOLS
 
 ERAS = ("auto", "legacy")
 """How the in-memory client connects: protocol 2026-07-28, and the handshake of 2025-11-25."""
@@ -199,7 +199,7 @@ class Session:
 
 def assert_presentable(text: str, listed: Container[str]) -> None:
     """What holds for every text of the server: it names no tool that is off, hides nothing, and has an end."""
-    for name in (*CORE, *LISTS):
+    for name in (spec.name for spec in TOOLS):
         assert name in listed or not re.search(rf"\b{name}\b", text), f"{name} is off: {text}"
     joiners = "\u200c\u200d"
     assert not any(unicodedata.category(char)[0] == "C" and char not in joiners for char in text), ascii(text)

@@ -1,7 +1,6 @@
 """One company looked up: paid once at most, remembered for a day, never the wrong one."""
 
 import json
-from functools import partial
 from typing import Any
 
 import anyio
@@ -240,12 +239,12 @@ async def test_calls_at_the_same_moment_send_one_request(world: World) -> None:
     world.sandbox.faults.next(f"POST {PATH}", "slow", delay=0.05)
     answers: list[dict[str, Any]] = []
 
-    async def look_up(session: Session, **given: Any) -> None:
-        answers.append(await session.call("enrich_company", **given))
+    async def look_up(session: Session, again: bool) -> None:
+        answers.append(await session.call("enrich_company", domain=LEGEND.domain, again=again))
 
     async with world.connect() as session, anyio.create_task_group() as tasks:
         for again in (False, False, True):
-            tasks.start_soon(partial(look_up, session, domain=LEGEND.domain, again=again))
+            tasks.start_soon(look_up, session, again)
 
     assert sorted(answer["replayed"] for answer in answers) == [False, True, True]
     assert {answer["name"] for answer in answers} == {LEGEND.name}
@@ -300,6 +299,14 @@ async def test_a_company_that_was_not_asked_for_is_seen(world: World) -> None:
 
     assert "not what was asked for" in found["summary"] and '"Elsewhere"' in found["summary"]
     assert not by_name["replayed"]
+
+
+async def test_an_answer_about_another_id_is_no_answer_to_this_request(world: World) -> None:
+    world.transport = Edited(world.transport, lambda data: data["company"].update(company_id="7"), PATH)
+    async with world.connect() as session:
+        error = await session.error("enrich_company", company_id=str(LEGEND.company_id))
+
+    assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
 
 
 async def test_an_instruction_in_a_companys_name_is_shown_as_data_and_followed_by_nobody(

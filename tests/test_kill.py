@@ -25,6 +25,7 @@ from tests.test_stdio import Wire, call, posix, variables
 pytestmark = [pytest.mark.long, posix]
 
 PATHS = {"enrich_person": "/enrichment/person", "enrich_list": "/enrichment/bulk"}
+COMPANY: dict[str, Any] = {"domain": "legendlabs.example"}
 PERSON = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example", "wait_seconds": 5}
 
 
@@ -119,6 +120,57 @@ async def test_a_person_is_paid_once_wherever_the_server_is_killed(
     else:
         assert answer["replayed"]
         assert len(sandbox.runs) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("write", [1, 2])
+async def test_a_company_is_paid_once_wherever_the_server_is_killed(
+    tmp_path: Path, write: int, moment: str
+) -> None:
+    command = ("tests.killing_server", str(write), moment)
+    sandbox = Sandbox(latency=0.1)
+    async with running(sandbox) as url:
+        async with started(tmp_path, sandbox, url, *command) as wire:
+            assert await ask_doomed(wire, 1, "enrich_company", **COMPANY) is None
+            assert await wire.process.wait() == -signal.SIGKILL
+        sent = sandbox.ledger().charged
+        async with restarted(sandbox, url, tmp_path) as client:
+            answer = await ask(client, "enrich_company", **COMPANY)
+            newest = await ask(client, "workflow_status")
+            balance = await ask(client, "credits_balance")
+
+    assert sent == (0 if write == 1 else 1)
+    assert balance["spent_last_24h"] == 1  # paid, or perhaps paid
+    assert newest["kind"] == "company"
+    if (write, moment) == (1, "before"):
+        assert not answer["replayed"]  # nothing was written and nothing sent
+        assert sandbox.ledger().charged == 1
+    elif (write, moment) == (2, "after"):
+        assert answer["replayed"] and answer["name"] == "Legend Labs"
+        assert sandbox.ledger().charged == sent
+    else:
+        assert answer["error"]["charged"] == "unknown"
+        assert sandbox.ledger().charged == sent
+
+
+@pytest.mark.parametrize(("number", "status"), [(None, 0), (signal.SIGTERM, 143)])
+async def test_a_company_that_was_asked_for_is_written_down_before_the_end(
+    tmp_path: Path, number: signal.Signals | None, status: int
+) -> None:
+    sandbox = Sandbox()
+    async with running(sandbox) as url:
+        async with started(tmp_path, sandbox, url, "cleanlist_mcp") as wire:
+            sandbox.faults.next("POST /enrichment/company", "slow", delay=1.0)
+            await wire.send(call(2, "enrich_company", **COMPANY))
+            with anyio.fail_after(30):
+                while not sandbox.requests or sandbox.requests[-1].path != "/enrichment/company":  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+            assert await wire.end(number) == status
+        async with restarted(sandbox, url, tmp_path) as client:
+            answer = await ask(client, "enrich_company", **COMPANY)
+
+    assert answer["replayed"] and answer["name"] == "Legend Labs"
+    assert sandbox.ledger().charged == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -12,7 +12,7 @@ from cleanlist_mcp.lists.pages import KEPT_PAGES, KEPT_SECONDS
 from cleanlist_mcp.sandbox.lists import LeadList, iso
 from cleanlist_mcp.sandbox.people import Identity
 from cleanlist_mcp.server.instructions import instructions
-from cleanlist_mcp.toolset import CORE, LISTS
+from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING
 from tests.support import ANSWER_BYTES, Edited, World, text_of
 
 CORE_ONLY: dict[str, Any] = {"toolsets": frozenset({"core"})}
@@ -266,7 +266,10 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
         }
     ]
     for error in (both, neither):
-        assert error["message"] == "Give exactly one of people and csv_path."
+        assert (
+            error["message"]
+            == "Give exactly one of people, csv_path, search_id and lead_ids. Nothing was added."
+        )
     assert tool.input_schema["required"] == ["list_id"]
 
 
@@ -607,9 +610,10 @@ async def test_read_only_takes_away_what_writes(world: World) -> None:
         shown = await session.call("get_leads", list_id="Conference Leads")
         none = await session.call("find_lists", query="nothing like it")
 
-    assert names == {*CORE, *LISTS} - {
+    assert names == {*CORE, *LISTS, *PROSPECTING} - {
         "enrich_person",
         "enrich_list",
+        "enrich_company",
         "create_list",
         "add_leads",
         "remove_leads",

@@ -13,7 +13,7 @@ from cleanlist_mcp.cli.main import CLIENTS
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings, unknown_variables
-from cleanlist_mcp.toolset import CORE, LISTS
+from cleanlist_mcp.toolset import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -106,7 +106,7 @@ async def test_every_tool_is_in_the_table_and_nothing_else() -> None:
     cells = " ".join(first_cells(section("The tools").split("\n| scope ", 1)[0]))
     served = {tool.name for tool in await build_server(Settings()).list_tools()}
 
-    assert set(re.findall(r"`(\w+)`", cells)) == served == {*CORE, *LISTS}
+    assert set(re.findall(r"`(\w+)`", cells)) == served == {spec.name for spec in TOOLS}
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:

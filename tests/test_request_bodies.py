@@ -239,6 +239,32 @@ async def lists_and_rows(session: Session, world: World) -> None:
     await session.error("export_list", list_id="no-such-list")
 
 
+async def prospects(session: Session, world: World) -> None:
+    found = await session.call(
+        "search_people",
+        **{name: ["Sales", "VP"] for name in ("titles", "seniorities", "management_levels", "departments")},
+        **{name: ["Hamburg"] for name in ("cities", "states", "countries", "locations")},
+        **{name: ["Fable"] for name in ("company_names", "company_domains", "company_sizes")},
+        company_industries=["Media"],
+    )
+    assert not found["people"]
+    found = await session.call("search_people", management_levels=["VP"], limit=100)
+    await session.call("search_people", cursor=found["cursor"])
+    await session.call("add_leads", list_id="Imported", search_id=found["search_id"])
+    some = [row["entity_id"] for row in found["people"][:3]]
+    await session.call("add_leads", list_id="Imported", search_id=found["search_id"], entity_ids=some)
+    ids = [str(row["lead_id"]) for row in world.sandbox.leads(world.sandbox.list_id("Q3 Prospects"))]
+    await session.call("add_leads", list_id="Also imported", lead_ids=ids)
+    await session.call(
+        "search_companies",
+        **{name: ["Media"] for name in ("industries", "company_sizes", "locations")},
+        **{name: ["Fable"] for name in ("company_names", "company_domains")},
+    )
+    await session.call("enrich_company", domain="fable.example")
+    await session.call("enrich_company", company_id="597738")
+    await session.call("enrich_company", company_name="Quillstack", company_ticker="QLL")
+
+
 async def everything_sent(folder: Path, prefix: str) -> list[Sent]:
     """Use every tool in every way that makes another request of it."""
     world = World(folder / "state", rate_limits=False, latency=0, seed_credits=100_000)
@@ -255,6 +281,7 @@ async def everything_sent(folder: Path, prefix: str) -> list[Sent]:
         await whole_lists(session, world)
         await single_people(session)
         await imports_of_all_kinds(session, folder)
+        await prospects(session, world)
     return network.sent
 
 

@@ -99,15 +99,10 @@ async def test_companies_are_found_by_each_of_their_filters(world: World) -> Non
 
 
 async def test_a_search_without_a_filter_is_refused_before_anything_is_sent(world: World) -> None:
+    nothing: list[dict[str, Any]] = [{}, {"company_names": []}, {"company_names": ["", None]}, {"limit": 5}]
     async with world.connect() as session:
         for tool in ("search_people", "search_companies"):
-            refused: list[dict[str, Any]] = [
-                {},
-                {"company_names": []},
-                {"company_names": ["", None]},
-                {"limit": 5},
-            ]
-            for given in refused:
+            for given in nothing:
                 error = await session.error(tool, **given)
                 assert error["code"] == "invalid_arguments" and "company_domains" in error["next_step"]
         many = await session.error("search_people", titles=[f"T{n}" for n in range(101)])
@@ -431,14 +426,16 @@ async def test_exactly_one_source_of_rows_is_taken(world: World) -> None:
         found = await session.call("search_people", **VPS, limit=5)
         list_id = await into_new_list(session)
         some = {"search_id": found["search_id"]}
-        for given in (
+        wrong: list[dict[str, Any]] = [
             {},
             {"people": people_given, **some},
             {"lead_ids": ["l1"], **some},
             {"people": people_given, "entity_ids": [found["people"][0]["entity_id"]]},
             {"entity_ids": [found["people"][0]["entity_id"]]},
-        ):
-            assert (await session.error("add_leads", list_id=list_id, **given))["code"] == "invalid_arguments"
+        ]
+        for given in wrong:
+            error = await session.error("add_leads", list_id=list_id, **given)
+            assert (error["code"], error["charged"]) == ("invalid_arguments", "no")
 
     assert names_in(world, list_id) == []
 

@@ -17,7 +17,7 @@ from cleanlist_mcp.errors import InternalError
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.toolset import CORE, LISTS, TOOLS
+from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING, TOOLS
 from tests.support import World
 
 
@@ -29,7 +29,7 @@ async def tool_names(settings: Settings) -> list[str]:
 async def test_tools_are_listed_in_order_without_key_network_or_state_folder(tmp_path: Path) -> None:
     folder = tmp_path / "never-made"
 
-    assert await tool_names(Settings(state_dir=folder)) == [*CORE, *LISTS]
+    assert await tool_names(Settings(state_dir=folder)) == [*CORE, *LISTS, *PROSPECTING]
     assert not folder.exists()
 
 
@@ -39,8 +39,10 @@ async def test_read_only_removes_every_tool_that_spends_or_writes() -> None:
     assert names == [spec.name for spec in TOOLS if spec.effect == "reads"]
 
 
-async def test_core_alone_leaves_the_lists_out() -> None:
+async def test_core_alone_leaves_the_others_out() -> None:
     assert await tool_names(Settings(toolsets=frozenset({"core"}))) == list(CORE)
+    some = frozenset({"core", "prospecting"})
+    assert await tool_names(Settings(toolsets=some)) == [*CORE, *PROSPECTING]
 
 
 async def test_the_server_says_who_it_is_and_in_which_mode(era: Any) -> None:
@@ -293,7 +295,9 @@ async def test_scopes_that_are_missing_are_named_for_the_tools_that_are_on(world
     async with world.connect(api_key=SecretStr(key), read_only=True, toolsets=frozenset({"core"})) as session:
         reading = await session.call("whoami")
 
-    assert everything["missing_scopes"] == ["enrich:read", "enrich:write", "export:read", "lists:write"]
+    assert everything["missing_scopes"] == [
+        *("companies:read", "enrich:read", "enrich:write", "export:read", "lists:write", "people:read")
+    ]
     assert reading["missing_scopes"] == ["enrich:read"]
     assert error["code"] == "insufficient_scope" and "enrich:write" in error["message"]
 

@@ -15,7 +15,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     settings = Settings.from_environment({})
 
     assert settings.base_url == DEFAULT_BASE_URL
-    assert settings.toolsets == {"core", "lists"}
+    assert settings.toolsets == {"core", "lists", "prospecting"}
     assert (settings.hourly_unquoted_limit, settings.daily_limit) == (100, None)
     assert (settings.confirm, settings.timeout_seconds, settings.log_level) == ("auto", 20.0, "WARNING")
     assert not settings.sandbox and not settings.read_only
@@ -49,7 +49,7 @@ def test_blank_and_unsubstituted_values_count_as_unset(name: str, value: str) ->
         ("CLEANLIST_MAX_WAIT_SECONDS", "-1", "0 to 45"),
         ("CLEANLIST_EXCLUDE_FILE", "blocked.csv", "an absolute path to a file"),
         ("CLEANLIST_CONFIRM", "sometimes", "auto, always, never"),
-        ("CLEANLIST_TOOLSETS", "core,everything", "core, lists"),
+        ("CLEANLIST_TOOLSETS", "core,everything", "core, lists, prospecting"),
         ("CLEANLIST_TIMEOUT_SECONDS", "0", "1 to 120"),
         ("CLEANLIST_TIMEOUT_SECONDS", "nan", "1 to 120"),
         ("CLEANLIST_TIMEOUT_SECONDS", "soon", "1 to 120"),

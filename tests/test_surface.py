@@ -20,7 +20,7 @@ from mcp import Client
 from cleanlist_mcp.sandbox.people import Identity
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.toolset import CORE, LISTS, TOOLS
+from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING, TOOLS
 from tests.support import ERAS, Session, World
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "tools"
@@ -31,6 +31,8 @@ ALL_BYTES = 8_000 * 4
 
 ANSWER_BYTES = 32_000
 """8,000 tokens: the most that one answer takes of a conversation, whatever the API sends."""
+
+SPENDING = ("enrich_person", "enrich_list", "enrich_company")
 
 TYPICAL_BYTES = {
     "whoami": 850,
@@ -45,6 +47,9 @@ TYPICAL_BYTES = {
     "get_leads": 2_400,
     "remove_leads": 750,
     "export_list": 650,
+    "search_people": 8_900,
+    "search_companies": 6_200,
+    "enrich_company": 900,
 }
 """What an ordinary answer of each tool may take; measured, with about a third on top."""
 
@@ -121,14 +126,16 @@ async def test_names_and_descriptions_fit_every_client() -> None:
         assert len(definition["description"].splitlines()[0]) <= 130
 
 
-@pytest.mark.parametrize("toolsets", [{"core"}, {"core", "lists"}])
+@pytest.mark.parametrize("toolsets", [{"core"}, {"core", "lists"}, {"core", "prospecting"}])
 @pytest.mark.parametrize("read_only", [False, True])
 async def test_no_definition_names_a_tool_that_is_off(toolsets: set[str], read_only: bool) -> None:
     left = await definitions(toolsets=frozenset(toolsets), read_only=read_only)
 
     for name, definition in left.items():
         text = json.dumps(definition)
-        assert not [other for other in {*CORE, *LISTS} - set(left) if re.search(rf"\b{other}\b", text)], name
+        assert not [
+            other for other in {spec.name for spec in TOOLS} - set(left) if re.search(rf"\b{other}\b", text)
+        ], name
         assert len(definition["description"]) >= 80
         assert definition["description"].endswith(".")
 
@@ -140,7 +147,7 @@ async def test_every_tool_declares_all_four_hints() -> None:
         assert hints["openWorldHint"] is True
         effect = {spec.name: spec.effect for spec in TOOLS}[name]
         assert hints["readOnlyHint"] is (effect == "reads")
-        spends = name in ("enrich_person", "enrich_list")
+        spends = name in SPENDING
         assert (effect == "spends") is spends
         assert hints["destructiveHint"] is (spends or name == "remove_leads")
         assert hints["idempotentHint"] is (effect != "spends")
@@ -149,10 +156,11 @@ async def test_every_tool_declares_all_four_hints() -> None:
 async def test_the_table_of_tools_has_the_contracts_order_and_toolsets() -> None:
     core = ("whoami", "credits_balance", "estimate", "enrich_person", "enrich_list", "workflow_status")
     lists = ("find_lists", "create_list", "add_leads", "get_leads", "remove_leads", "export_list")
+    prospecting = ("search_people", "search_companies", "enrich_company")
 
-    assert (core, lists) == (CORE, LISTS)
-    assert tuple(await definitions()) == (*core, *lists)
-    assert [spec.name for spec in TOOLS if spec.effect == "spends"] == ["enrich_person", "enrich_list"]
+    assert (core, lists, prospecting) == (CORE, LISTS, PROSPECTING)
+    assert tuple(await definitions()) == (*core, *lists, *prospecting)
+    assert tuple(spec.name for spec in TOOLS if spec.effect == "spends") == SPENDING
 
 
 async def test_whole_numbers_from_1_on_also_take_a_0_that_leaves_them_out() -> None:
@@ -217,7 +225,7 @@ async def test_inputs_are_flat_and_described() -> None:
         for argument, value in schema["properties"].items():
             assert value["description"].strip(), (name, argument)
             assert value["type"] in ("string", "integer", "boolean", "array"), (name, argument)
-            if value["type"] == "array":
+            if value["type"] == "array" and value["items"] != {"type": "string"}:
                 record = value["items"]
                 if record["type"] == "string":
                     continue
@@ -266,6 +274,9 @@ async def test_a_typical_answer_takes_little_of_a_conversation(world: World) -> 
         shown = await session.call("get_leads", list_id="Conference Leads", details=True, limit=3)
         ids = [row["lead_id"] for row in shown["leads"]]
         await session.call("remove_leads", list_id="Conference Leads", lead_ids=ids)
+        await session.call("search_people", management_levels=["VP"])
+        await session.call("search_companies", industries=["Software Development", "Financial Services"])
+        await session.call("enrich_company", domain="legendlabs.example")
 
     over = {tool: taken for tool, taken in sizes.items() if taken > TYPICAL_BYTES[tool]}
     assert set(sizes) == set(TYPICAL_BYTES) == set(await definitions())
@@ -309,6 +320,9 @@ async def test_the_largest_answer_stays_within_the_budget(world: World) -> None:
         await session.call(
             "remove_leads", list_id=big, lead_ids=[*ids[:60], *("x" * 125 + str(n) for n in range(100, 140))]
         )
+        await session.call("search_people", countries=["United States", "Germany"], limit=100)
+        await session.call("search_companies", locations=["United States", "Germany"], limit=100)
+        await session.call("enrich_company", company_name=long[:190])
         refusal = await session.result("add_leads", list_id=big, people=[{"nmae": long}] * 500)
 
     over = {tool: taken for tool, taken in sizes.items() if taken > ANSWER_BYTES}

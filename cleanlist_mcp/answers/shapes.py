@@ -192,19 +192,11 @@ class MergedRowShown(Part):
 
 
 class SampleRow(Part):
+    """One row as it was understood: the fields of `add_leads` that it has, which are published there already."""
+
+    model_config = ConfigDict(extra="allow")
+
     row: int
-    email: str | None = None
-    linkedin_url: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    full_name: str | None = None
-    company_name: str | None = None
-    domain: str | None = None
-    title: str | None = None
-    phone: str | None = None
-    city: str | None = None
-    state: str | None = None
-    country: str | None = None
 
 
 class AddLeadsAnswer(Result):

@@ -215,6 +215,9 @@ class CleanlistClient:
             what="company",
             patience=patience,
             stop=stop,
+            is_meant=lambda answer: (
+                request.company_id in (None, answer.company.company_id or request.company_id)
+            ),
         )
 
     async def _search(self, path: str, model: type[ModelT], request: SearchRequest) -> ModelT:

@@ -62,8 +62,8 @@ Add up to 500 people, a CSV file, rows of a search, or leads of another list to 
 Give exactly one of people, csv_path, search_id (all rows shown so far, or entity_ids of them) and lead_ids; a file's \
 path is inside the folder that the user shared. Rows of one person are merged, over every identifier; rows that \
 identify nobody are left out and named by row number. Who is in the list already, as far as the API shows it or it was \
-added from here, is not added again. leave_out skips people who have an e-mail or phone. Look at columns and sample in the \
-answer: they show how the file was understood. Afterwards: estimate the list, show the quote, then enrich_list.""",
+added from here, is not added again. leave_out skips people who have an e-mail or phone. columns and sample in the \
+answer show how the file was understood. Afterwards: estimate the list, show the quote, then enrich_list.""",
     "get_leads": """\
 Show the people in a lead list: name, title, company, e-mail, phone.
 

@@ -21,7 +21,7 @@ def input_schema(model: type[BaseModel]) -> Schema:
     Whole numbers whose least value is 1 publish 0: strict clients have to send something for what they leave out.
     """
     plain = validated_schema(model)
-    published = {name: _with_zero(value) for name, value in plain["properties"].items()}
+    published = {name: _with_zero(_short(value)) for name, value in plain["properties"].items()}
     return plain | {"properties": published}
 
 
@@ -46,6 +46,18 @@ def plain_schema(model: type[BaseModel], mode: Literal["validation", "serializat
     plain = _plain(schema, schema.get("$defs", {}))
     assert isinstance(plain, dict)  # noqa: S101 - an object stays one
     return plain
+
+
+def _short(schema: Schema) -> Schema:
+    """Return the schema without the bounds of texts inside records: a model reads each definition, and pays for it."""
+    fields = schema.get("items", {}).get("properties")
+    if fields is None:
+        return schema
+    unbounded = {
+        name: {word: value for word, value in field.items() if word != "maxLength"}
+        for name, field in fields.items()
+    }
+    return schema | {"items": schema["items"] | {"properties": unbounded}}
 
 
 def _with_zero(schema: Schema) -> Schema:

@@ -123,9 +123,10 @@ def _require_one(sources: Mapping[str, object], entity_ids: list[str]) -> None:
     """
     given = [name for name, value in sources.items() if value]
     if len(given) != 1:
-        problem = f"{' and '.join(given)} are given" if given else f"None of {', '.join(sources)} is given"
+        *some, last = sources
         raise InvalidArguments(
-            f"{problem}; nothing was added.", f"Give exactly one of {', '.join(sources)}. people: {_WHO}"
+            f"Give exactly one of {', '.join(some)} and {last}. Nothing was added.",
+            f"Call add_leads again with one of them; people: 1 to 500 records. {_WHO}",
         )
     if entity_ids and given != ["search_id"]:
         raise InvalidArguments(
@@ -148,11 +149,11 @@ async def add_leads_or_file(
 ) -> AddLeadsAnswer:
     """Add people, the rows of a file, rows of a search, or leads of another list to a list."""
     path = csv_path.strip()
-    if not path:
-        return await add_leads(ctx, list_id, people, search_id, entity_ids, lead_ids, leave_out)
     sources = {"people": people, "csv_path": path, "search_id": search_id.strip(), "lead_ids": lead_ids}
     _require_one(sources, entity_ids)
-    return await importing.add_file(current_call(ctx), list_id, path, leave_out)
+    if path:
+        return await importing.add_file(current_call(ctx), list_id, path, leave_out)
+    return await add_leads(ctx, list_id, people, search_id, entity_ids, lead_ids, leave_out)
 
 
 async def get_leads(
