@@ -452,11 +452,18 @@ async def test_names_that_hosts_add_are_dropped_without_a_word(world: World, era
     assert not any("ignored_arguments" in answer for answer in (whoami, found, run, report, made))
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("estimate", "get_leads"), {"list_id": "Q3 Prospects"}),
+    **dict.fromkeys(("search_people", "search_companies"), {"company_names": ["Legend Labs"]}),
+}
+
+
 async def test_other_names_are_named_once_by_tools_that_read(world: World, era: str) -> None:
     async with world.connect(era) as session:
         for tool in READING:
-            needed = {"list_id": "Q3 Prospects"} if tool in ("estimate", "get_leads") else {}
-            answer = await session.call(tool, **needed, **dict.fromkeys(OTHERS, "x"), toolCallId="call_1")
+            answer = await session.call(
+                tool, **NEEDED.get(tool, {}), **dict.fromkeys(OTHERS, "x"), toolCallId="call_1"
+            )
             assert answer["ignored_arguments"] == list(OTHERS), tool
 
 
