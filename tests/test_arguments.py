@@ -453,8 +453,8 @@ async def test_names_that_hosts_add_are_dropped_without_a_word(world: World, era
 
 
 NEEDED: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("estimate", "get_leads"), {"list_id": "Q3 Prospects"}),
-    **dict.fromkeys(("search_people", "search_companies"), {"company_names": ["Legend Labs"]}),
+    **{tool: {"list_id": "Q3 Prospects"} for tool in ("estimate", "get_leads")},
+    **{tool: {"company_names": ["Legend Labs"]} for tool in ("search_people", "search_companies")},
 }
 
 

@@ -1,5 +1,6 @@
 """Do not contact: whom the user's file names is left alone at every door."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,74 @@ async def test_while_the_file_cannot_be_read_nothing_is_spent(world: World, tmp_
     assert (error["code"], error["charged"]) == ("excluded", "no")
     assert "cannot be read" in error["message"]
     assert world.sandbox.requests == []
+
+
+ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
+KIM = {"email": "kim@tale.example", "first_name": "Kim", "last_name": "Tale"}
+
+
+async def test_whoever_is_excluded_is_not_added_and_named(world: World, era: str, tmp_path: Path) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("fable.example", "utf-8")
+    list_id = world.sandbox.add_list("Mine")
+    async with world.connect(era, exclude_file=path) as session:
+        answer = await session.call("add_leads", list_id=list_id, people=[ADA, KIM])
+        refused = await session.error("add_leads", list_id=list_id, people=[ADA])
+
+    assert (answer["imported"], answer["skipped"]) == (1, 1)
+    assert answer["skipped_rows"] == [
+        {"row": 1, "name": "Ada Fable", "reason": "is in your file of people who must not be contacted"}
+    ]
+    assert refused["charged"] == "no"
+    assert [lead["email"] for lead in world.sandbox.leads(list_id)] == ["kim@tale.example"]
+
+
+async def test_a_row_of_an_excluded_person_takes_all_their_rows_along(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("linkedin.com/in/ada-fable", "utf-8")
+    list_id = world.sandbox.add_list("Mine")
+    people = [ADA | {"linkedin_url": "https://linkedin.com/in/ada-fable"}, ADA, KIM]
+    async with world.connect(exclude_file=path) as session:
+        answer = await session.call("add_leads", list_id=list_id, people=people)
+
+    assert answer["imported"] == 1
+    assert len(world.sandbox.leads(list_id)) == 1
+
+
+async def test_rows_of_lists_and_searches_are_marked_and_no_excluded_one_is_added(
+    world: World, era: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("Legend Labs", "utf-8")
+    os.utime(path, (world.clock.now - 60,) * 2)
+    list_id = world.sandbox.add_list("Mine")
+    async with world.connect(era, exclude_file=path) as session:
+        found = await session.call("search_people", company_names=["Legend Labs"])
+        marked = [row for row in found["people"] if row.get("excluded")]
+        error = await session.error(
+            "add_leads",
+            list_id=list_id,
+            search_id=found["search_id"],
+            entity_ids=[marked[0]["entity_id"]],
+        )
+        path.write_text("somebody@fable.example", "utf-8")
+        await session.call("search_people", company_names=["Legend Labs"])
+        changed = await session.error("add_leads", list_id=list_id, search_id=found["search_id"])
+
+    assert len(marked) == len(found["people"]) > 1
+    assert (error["code"], error["charged"]) == ("not_found", "no")
+    assert (changed["code"], changed["charged"]) == ("excluded", "no")
+    assert world.sandbox.leads(list_id) == []
+
+
+async def test_leads_that_must_not_be_contacted_are_marked(world: World, tmp_path: Path) -> None:
+    async with world.connect() as session:
+        await session.call("enrich_list", **await world.quote(session), wait_seconds=40)
+        rows = (await session.call("get_leads", list_id="Q3 Prospects"))["leads"]
+    chosen = next(row for row in rows if row.get("email"))
+    path = tmp_path / "exclude.txt"
+    path.write_text(chosen["email"], "utf-8")
+    async with world.connect(exclude_file=path) as session:
+        shown = (await session.call("get_leads", list_id="Q3 Prospects"))["leads"]
+
+    assert [row.get("email") for row in shown if row.get("excluded")] == [chosen["email"]]

@@ -203,7 +203,7 @@ def list_row(item: LeadList) -> ListRow:
     )
 
 
-def lead_row(lead: Lead, *, details: bool = False) -> LeadRow:
+def lead_row(lead: Lead, *, details: bool = False, excluded: bool = False) -> LeadRow:
     """Return a row as it is shown; with `details`, all that the API shows of it."""
     row = LeadRow(
         name=lead.name or None,
@@ -211,6 +211,7 @@ def lead_row(lead: Lead, *, details: bool = False) -> LeadRow:
         company=lead.company or None,
         email=lead.email or None,
         phone=lead.phone or None,
+        excluded=excluded or None,
     )
     if not details:
         return row

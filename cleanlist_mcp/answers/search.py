@@ -49,7 +49,7 @@ class Shown:
     truncated: bool
 
 
-def person_row(found: FoundPerson) -> PersonRow:
+def person_row(found: FoundPerson, *, excluded: bool = False) -> PersonRow:
     """Return a person of a search as a row."""
     return PersonRow(
         entity_id=found.entity_id,
@@ -61,10 +61,11 @@ def person_row(found: FoundPerson) -> PersonRow:
         industry=clean(found.industry, CELL) or None,
         size=clean(found.size, CELL) or None,
         seniority=clean(found.seniority, CELL) or None,
+        excluded=excluded or None,
     )
 
 
-def company_row(found: FoundCompany) -> CompanyRow:
+def company_row(found: FoundCompany, *, excluded: bool = False) -> CompanyRow:
     """Return a company of a search as a row."""
     return CompanyRow(
         entity_id=found.entity_id,
@@ -73,6 +74,7 @@ def company_row(found: FoundCompany) -> CompanyRow:
         industry=clean(found.industry, CELL) or None,
         size=clean(found.size, CELL) or None,
         location=clean(found.location, CELL) or None,
+        excluded=excluded or None,
     )
 
 

@@ -246,6 +246,7 @@ class LeadRow(Part):
     company: str | None = None
     email: str | None = None
     phone: str | None = None
+    excluded: bool | None = Field(default=None, description="true: must not be contacted")
     lead_id: str | None = None
     location: str | None = None
     linkedin_url: str | None = None
@@ -285,6 +286,7 @@ class PersonRow(Part):
     industry: str | None = None
     size: str | None = None
     seniority: str | None = None
+    excluded: bool | None = Field(default=None, description="true: must not be contacted")
 
 
 class CompanyRow(Part):
@@ -294,6 +296,7 @@ class CompanyRow(Part):
     industry: str | None = None
     size: str | None = None
     location: str | None = None
+    excluded: bool | None = None
 
 
 class SearchResult(Result):

@@ -100,6 +100,7 @@ class FoundPerson(Received):
     industry: Text = ""
     size: Text = ""
     location: Text = ""
+    linkedin_url: Text = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +115,7 @@ class FoundPerson(Received):
             "title": _first(row, "title", "job_title"),
             "seniority": _words_of(_first(row, "seniority", "management_level", "management_levels")),
             "location": _place(row),
+            "linkedin_url": _first(row, "linkedin_url"),
         }
 
 

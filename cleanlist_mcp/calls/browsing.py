@@ -1,7 +1,6 @@
 """Showing lists and their rows, page by page, within what one answer may hold."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from cleanlist_mcp.answers.lists import (
@@ -16,10 +15,12 @@ from cleanlist_mcp.answers.lists import (
 from cleanlist_mcp.answers.shapes import (
     FindListsResult,
     GetLeadsResult,
+    LeadRow,
     compact,
 )
-from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, LeadsPage
+from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead, LeadsPage
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.exclusions import covers_row, exclusions_of
 from cleanlist_mcp.lists.directory import MAX_PAGES
 from cleanlist_mcp.lists.filtering import Tally, Wanted, plain
 from cleanlist_mcp.lists.paging import Place
@@ -73,8 +74,11 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted
     room = ANSWER_BYTES - 2 * len(name.encode()) - 3 * len(wanted.query.encode()) - _REST_BYTES
     topic = f"leads {list_id} {wanted.only} {plain(wanted.query)}".rstrip()
     collector = _Collector(topic, cursor, LEADS_PAGE, limit, room=room)
-    # What is known of a row beyond the API's page would be put into it by `row_of`.
-    row_of = partial(lead_row, details=wanted.details)
+    exclusions = await exclusions_of(call)
+
+    def row_of(lead: Lead) -> LeadRow:
+        return lead_row(lead, details=wanted.details, excluded=covers_row(exclusions, lead))
+
     while collector.wants_more:
         page = await reader.read(collector.place)
         collector.take(page.leads, page.cursor, wanted.keeps, row_of)

@@ -1,11 +1,20 @@
 """Do not contact: the user's exclusions, at the doors of a call."""
 
+from dataclasses import replace
+
 import anyio
 
+from cleanlist_mcp.api.prospects import FoundCompany, FoundPerson
+from cleanlist_mcp.api.wire import Lead
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import Advice, Excluded
+from cleanlist_mcp.imports.preparing import Prepared, shown_name
+from cleanlist_mcp.imports.records import RowNote
 from cleanlist_mcp.people.exclusions import Exclusions
 from cleanlist_mcp.people.identity import Person
+
+EXCLUDED_ROW = "is in your file of people who must not be contacted"
+"""The reason for which a row is skipped."""
 
 
 async def exclusions_of(call: Call) -> Exclusions:
@@ -29,6 +38,61 @@ async def require_allowed(call: Call, person: Person) -> None:
             "This person is in the user's file of people who must not be contacted. Nothing was sent.",
             Advice("Take them out of the file that CLEANLIST_EXCLUDE_FILE names, if they may be contacted."),
         )
+
+
+async def require_same_file_since(call: Call, moment: float) -> None:
+    """Raise if the file has changed since `moment` (epoch seconds), when rows were compared with it.
+
+    Raises:
+        Excluded: if it has, or if it cannot be used.
+    """
+    await exclusions_of(call)
+    file = call.services.exclusion_file
+    if file is not None and file.changed_at > moment:
+        raise Excluded(
+            "The file of people who must not be contacted has changed since this search. Nothing was added.",
+            "Search again with the same filters, and give the new search_id.",
+        )
+
+
+async def allowed(call: Call, prepared: Prepared) -> Prepared:
+    """Return the people who may be added; whoever must not be contacted is among the skipped, by each of their rows.
+
+    Raises:
+        Excluded: if the file cannot be used.
+    """
+    exclusions = await exclusions_of(call)
+    if not exclusions:
+        return prepared
+    stopped = [
+        one
+        for one in prepared.people
+        if any(covers(exclusions, lead.person) for lead in (one.lead, *one.rows))
+    ]
+    notes = [RowNote(one.lead.row, EXCLUDED_ROW, shown_name(one.lead.person)) for one in stopped]
+    rows = {one.lead.row for one in stopped}
+    return replace(
+        prepared,
+        people=tuple(one for one in prepared.people if one.lead.row not in rows),
+        skipped=(*prepared.skipped, *notes),
+        merged=tuple(row for row in prepared.merged if row.into not in rows),
+        notes=tuple(note for note in prepared.notes if note.row not in rows),
+    )
+
+
+def covers_company(exclusions: Exclusions, row: FoundCompany) -> bool:
+    """Return whether a company of a search must not be contacted."""
+    return bool(exclusions) and exclusions.covers(company_name=row.name, domain=row.domain)
+
+
+def covers_row(exclusions: Exclusions, row: Lead | FoundPerson) -> bool:
+    """Return whether a row of a list or of a search is of somebody who must not be contacted."""
+    return bool(exclusions) and exclusions.covers(
+        email=row.email if isinstance(row, Lead) else "",
+        linkedin_url=row.linkedin_url,
+        company_name=row.company,
+        domain=row.domain if isinstance(row, FoundPerson) else "",
+    )
 
 
 def covers(exclusions: Exclusions, person: Person) -> bool:

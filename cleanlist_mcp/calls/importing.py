@@ -19,6 +19,7 @@ from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.exclusions import allowed
 from cleanlist_mcp.calls.present import present_in
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
@@ -68,11 +69,12 @@ async def add_people(call: Call, id_or_name: str, rows: Rows, leave_out: LeaveOu
     """Import people given in the call; row numbers count from 1.
 
     Raises:
-        InvalidArguments: if no row identifies anybody.
+        InvalidArguments: if no row identifies anybody who may be added.
+        Excluded: if the file of people who must not be contacted cannot be used.
         CleanlistError: if nothing was imported, and nothing is in doubt.
     """
     prepared = await anyio.to_thread.run_sync(preparing.prepare, rows, leave_out)
-    return await _add(call, id_or_name, prepared)
+    return await _add(call, id_or_name, await allowed(call, prepared))
 
 
 async def add_file(call: Call, id_or_name: str, path: str, leave_out: LeaveOut = "") -> AddLeadsResult:
@@ -85,7 +87,7 @@ async def add_file(call: Call, id_or_name: str, path: str, leave_out: LeaveOut =
     # In a thread: ten thousand rows take seconds, and other calls must not wait for them.
     table = await anyio.to_thread.run_sync(csv_file.read_csv, path, call.settings.csv_dir)
     prepared = await anyio.to_thread.run_sync(preparing.prepare, table.rows, leave_out)
-    return await _add(call, id_or_name, prepared, table)
+    return await _add(call, id_or_name, await allowed(call, prepared), table)
 
 
 async def _add(

@@ -19,6 +19,7 @@ from cleanlist_mcp.api.prospects import (
     AddToListRequest,
 )
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.exclusions import require_same_file_since
 from cleanlist_mcp.calls.search import fingerprint, request_of
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, CleanlistError, InvalidArguments, NotFound
 from cleanlist_mcp.journal.records_found import Search, ShownPage
@@ -61,6 +62,7 @@ async def add_found(call: Call, id_or_name: str, search_id: str, entity_ids: Seq
         ApiError: if nothing was added, and nothing is in doubt.
     """
     search = await _known_search(call, search_id.strip())
+    await require_same_file_since(call, search.made.time)
     chosen = _all_shown(search) if not entity_ids else _picked(search, entity_ids)
     list_id, name = await call.services.directory.resolve(id_or_name)
     placing = _Placing(call, list_id, search, may_search_again=bool(entity_ids))

@@ -23,6 +23,7 @@ from cleanlist_mcp.api.prospects import (
     SearchRequest,
 )
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.exclusions import covers_company, covers_row, exclusions_of
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.journal.names import Digester
 from cleanlist_mcp.journal.records_found import DIGEST_LENGTH, Search, SearchKind, ShownPage
@@ -74,8 +75,11 @@ async def search_people(call: Call, given: Given, limit: int, cursor: str) -> Se
         ApiError: if the API cannot be asked.
     """
     turn = await _turn(call, "people", _filters(given, PEOPLE_FILTERS), limit, cursor)
+    exclusions = await exclusions_of(call)
     page = await call.services.client.search_people(turn.request)
-    shown, rows = await _shown(call, turn, page, person_row)
+    shown, rows = await _shown(
+        call, turn, page, lambda found: person_row(found, excluded=covers_row(exclusions, found))
+    )
     return SearchPeopleResult(
         summary=search_summary("people", shown, _asked(turn, PEOPLE_FILTERS)),
         next_step=people_step(call.offers, shown),
@@ -87,8 +91,11 @@ async def search_people(call: Call, given: Given, limit: int, cursor: str) -> Se
 async def search_companies(call: Call, given: Given, limit: int, cursor: str) -> SearchCompaniesResult:
     """Return the next page of the companies that match; errors as for `search_people`."""
     turn = await _turn(call, "companies", _filters(given, COMPANY_FILTERS), limit, cursor)
+    exclusions = await exclusions_of(call)
     page = await call.services.client.search_companies(turn.request)
-    shown, rows = await _shown(call, turn, page, company_row)
+    shown, rows = await _shown(
+        call, turn, page, lambda found: company_row(found, excluded=covers_company(exclusions, found))
+    )
     return SearchCompaniesResult(
         summary=search_summary("companies", shown, _asked(turn, COMPANY_FILTERS)),
         next_step=companies_step(call.offers, shown),
@@ -198,7 +205,8 @@ async def _shown(
     if end >= len(usable):
         following = Place(page.cursor, turn.place.limit, 0, passed)
     more = end < len(usable) or bool(page.cursor)
-    kept = bool(rows) and await _kept(call, turn, page, taken)
+    free = [one for one, row in zip(taken, rows, strict=True) if not row.excluded]
+    kept = bool(rows) and await _kept(call, turn, page, free)
     return (
         Shown(
             count=len(rows),

@@ -43,6 +43,11 @@ class ExclusionFile:
             raise _unreadable(f"it cannot be read ({_reason(exc)})") from None
         return self._exclusions
 
+    @property
+    def changed_at(self) -> float:
+        """When the file was changed last, as far as it was read, in epoch seconds."""
+        return 0.0 if self._seen is None else self._seen[0] / 1e9
+
     def _read(self) -> Exclusions:
         with self._path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
