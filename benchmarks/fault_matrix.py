@@ -54,7 +54,7 @@ COMPANY = {"domain": "legendlabs.example"}
 COMPANY_RUN = "the company"
 """What stands for the id of a company that was looked up: it has none."""
 
-_CORE = frozenset({"core", "prospecting"})
+_TOOLSETS = frozenset({"core", "prospecting"})
 
 
 @dataclass
@@ -92,7 +92,7 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
     world = World(folder)
     world.transport = VirtualNetwork(world.transport, world.clock)
     cell = Cell()
-    async with world.connect(toolsets=_CORE) as session:
+    async with world.connect(toolsets=_TOOLSETS) as session:
         if kind == "earlier_answer":
             await session.call("enrich_person", email="somebody@else.example", wait_seconds=0)
         earlier = len(_paid(world, tool))
@@ -101,7 +101,7 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
         cell.steps.append(await _step(world, session, tool, arguments, earlier))
         world.sandbox.faults.clear()
         cell.steps.append(await _step(world, session, tool, arguments, earlier))
-    async with world.connect(toolsets=_CORE) as session:
+    async with world.connect(toolsets=_TOOLSETS) as session:
         cell.steps.append(await _step(world, session, tool, arguments, earlier))
         newest = await session.call("workflow_status", wait_seconds=0)
     cell.found = {"unknown": "entry", "none": "nothing"}.get(newest["status"], "id")
@@ -163,7 +163,7 @@ def _set_clock(seconds: float) -> "Event":
 
 async def _look_ahead(world: World) -> None:
     world.clock.epoch += 100 * DAY
-    async with world.connect(toolsets=_CORE) as session:
+    async with world.connect(toolsets=_TOOLSETS) as session:
         await world.quote(session)
     world.clock.epoch -= 100 * DAY
 
@@ -187,7 +187,7 @@ async def play_event(folder: Path, tool: str, kind: str, event: Event) -> Cell:
     world = World(folder)
     world.transport = VirtualNetwork(world.transport, world.clock)
     cell = Cell()
-    async with world.connect(toolsets=_CORE) as session:
+    async with world.connect(toolsets=_TOOLSETS) as session:
         arguments = await _arguments(world, session, tool)
         if kind:
             world.sandbox.faults.next(f"POST {TOOLS[tool]}", kind, times=1000)  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ async def play_event(folder: Path, tool: str, kind: str, event: Event) -> Cell:
         world.sandbox.faults.clear()
         await event(world)
         cell.steps.append(await _step(world, session, tool, arguments))
-    async with world.connect(toolsets=_CORE) as session:
+    async with world.connect(toolsets=_TOOLSETS) as session:
         cell.steps.append(await _step(world, session, tool, arguments))
     cell.real_ids = _paid(world, tool)
     return cell

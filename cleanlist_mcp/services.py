@@ -38,7 +38,6 @@ class Services:
         self.limits = Limits(settings.hourly_unquoted_limit, settings.daily_limit, settings.lists_on)
         self.offers = Offers(
             lists=settings.lists_on,
-            searches=settings.prospecting_on,
             spending=not settings.read_only,
             key=settings.api_key is not None,
         )

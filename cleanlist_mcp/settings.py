@@ -116,11 +116,6 @@ class Settings(BaseModel):
         """True if the toolset `lists` is switched on."""
         return "lists" in self.toolsets
 
-    @property
-    def prospecting_on(self) -> bool:
-        """Whether the toolset `prospecting` is switched on."""
-        return "prospecting" in self.toolsets
-
     def require_key(self) -> str:
         """Return the API key.
 

@@ -456,6 +456,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     **{tool: {"list_id": "Q3 Prospects"} for tool in ("estimate", "get_leads")},
     **{tool: {"company_names": ["Legend Labs"]} for tool in ("search_people", "search_companies")},
 }
+"""Arguments without which a tool that reads cannot answer."""
 
 
 async def test_other_names_are_named_once_by_tools_that_read(world: World, era: str) -> None:

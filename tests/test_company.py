@@ -328,6 +328,50 @@ async def test_an_instruction_in_a_companys_name_is_shown_as_data_and_followed_b
     assert charged(world) == 1 and not world.sandbox.runs
 
 
+async def test_no_address_that_stands_in_a_company_is_kept(world: World) -> None:
+    def plant(data: dict[str, Any]) -> None:
+        data["company"].update(
+            name="grace@canary.example",
+            hq_location="call +49 30 5557711",
+            tech_stack=["Kafka", "mail grace@canary.example"],
+            linkedin_url="https://www.linkedin.com/in/grace-canary",
+        )
+
+    world.transport = Edited(world.transport, plant, PATH)
+    async with world.connect() as session:
+        found = await session.call("enrich_company", domain=LEGEND.domain)
+        again = await session.call("enrich_company", domain=LEGEND.domain)
+
+    kept = b"".join(path.read_bytes() for path in world.folder.iterdir())
+    assert not [word for word in (b"canary", b"5557711") if word in kept]
+    assert found["name"] == "grace@canary.example"
+    assert again["tech_stack"] == ["Kafka"] and "name" not in again
+    assert again["domain"] == LEGEND.domain
+
+
+async def test_one_that_looks_up_company_after_company_is_held_by_the_hourly_limit(
+    world: World, era: str
+) -> None:
+    async with world.connect(era, hourly_unquoted_limit=3) as session:
+        answers = [
+            said(await session.result("enrich_company", domain=f"c{number}.example")) for number in range(6)
+        ]
+        again = said(await session.result("enrich_company", domain="c0.example", again=True))
+
+    assert [answer.get("code") for answer in [*answers[3:], again]] == ["hourly_unquoted_limit"] * 4
+    assert charged(world) == 3
+
+
+async def test_one_that_is_cancelled_and_repeats_pays_once(world: World, era: str) -> None:
+    async with world.connect(era) as session:
+        with anyio.move_on_after(0):
+            await session.result("enrich_company", domain=LEGEND.domain)
+        answers = [await session.call("enrich_company", domain=LEGEND.domain) for _ in range(2)]
+
+    assert answers[-1]["replayed"]
+    assert charged(world) == 1
+
+
 async def test_an_answer_of_the_largest_size_fits(world: World) -> None:
     long = "Größe 李 " * 70
 

@@ -48,6 +48,15 @@ ALSO_SENT = (
     ),
     *("user_email", "user_name", "organization_name", "name", "full_name", "title", "company", "phone"),
     *("linkedin_url", "email_status", "enrichment_type", "expires_at", "refund_status"),
+    *(
+        "seniority",
+        "company_name",
+        "company_industry",
+        "city",
+        "truncation_warning",
+        "industry",
+        "hq_location",
+    ),
 )
 
 STATUSES = (400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503)
@@ -213,6 +222,12 @@ async def play(heard: Heard, era: str) -> None:
         await tell(heard, session, "get_leads", **ids, limit=3, details=True, query="a")
         await tell(heard, session, "remove_leads", **ids, lead_ids=["lead-1"])
         await tell(heard, session, "export_list", **ids)
+        found = await tell(heard, session, "search_people", management_levels=["VP"], limit=3)
+        if "search_id" in found:
+            await tell(heard, session, "add_leads", **ids, search_id=found["search_id"])
+        await tell(heard, session, "search_companies", industries=["Logistics"], limit=3)
+        for _ in range(2):
+            await tell(heard, session, "enrich_company", domain="legendlabs.example")
         for address in ("account", "pricing", "runs", "lists", f"lists/{ids['list_id']}", "lists/zzz"):
             await read(heard, session, address)
         await read(heard, session, f"runs/{run.get('workflow_id', 'enrich-1')}")
@@ -291,6 +306,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "get_leads": {},
     "remove_leads": {"lead_ids": ["lead-1"]},
     "export_list": {},
+    "search_people": {"titles": ["CEO"]},
+    "search_companies": {"industries": ["Media"]},
+    "enrich_company": {"domain": "fable.example"},
 }
 
 

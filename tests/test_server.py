@@ -56,8 +56,9 @@ def test_instructions_mention_only_what_is_switched_on() -> None:
     assert "sandbox" not in instructions(Settings())
     assert "summary and next_step are this server's own words" in instructions(Settings())
     assert "read-only" in instructions(Settings(read_only=True))
+    assert "search_people" in instructions(Settings())
     for settings in (Settings(read_only=True), Settings(toolsets=frozenset({"core"}))):
-        assert "add_leads" not in instructions(settings)
+        assert "add_leads" not in instructions(settings) and "search_people" not in instructions(settings)
 
 
 @pytest.mark.parametrize("tool", ["whoami", "credits_balance", "find_lists"])
@@ -149,6 +150,7 @@ async def test_resources_show_account_prices_runs_and_lists(world: World, era: s
 
     assert account["balance"]["credits"] == 4999
     assert [item["at_most"] for item in pricing["credits_per_person_or_row"]] == [1, 10, 11]
+    assert pricing["credits_per_company"] == 1
     assert runs["runs"][0]["workflow_id"] == one["workflow_id"] == run["workflow_id"]
     assert "MCP Results" in [item["name"] for item in lists["lists"]]
     assert leads["leads"][0]["name"] == "Ada Fable"

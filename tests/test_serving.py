@@ -20,7 +20,7 @@ from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.server.stdio import has_stream_door, log_to_stderr
 from cleanlist_mcp.server.streams import Answers, Lines, Requests
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.toolset import CORE, LISTS
+from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING
 from tests.test_stdio import ENVELOPE, HANDSHAKE, started
 
 UNSUPPORTED_VERSION = -32022
@@ -87,7 +87,7 @@ async def test_a_client_that_probes_and_then_shakes_hands_is_served() -> None:
 
     assert "2026-07-28" in probe["result"]["supportedVersions"]
     assert hello["result"]["protocolVersion"] == "2025-11-25"
-    assert tool_names(listed) == [*CORE, *LISTS]
+    assert tool_names(listed) == [*CORE, *LISTS, *PROSPECTING]
 
 
 async def test_a_client_that_probes_and_goes_on_in_the_new_protocol_is_served() -> None:
@@ -99,14 +99,14 @@ async def test_a_client_that_probes_and_goes_on_in_the_new_protocol_is_served() 
         late = await line.ask(5, "initialize", HANDSHAKE)
 
     assert first["result"] == second["result"] == third["result"]
-    assert tool_names(listed) == [*CORE, *LISTS]
+    assert tool_names(listed) == [*CORE, *LISTS, *PROSPECTING]
     assert late["error"]["code"] == UNSUPPORTED_VERSION
 
 
 async def test_a_client_that_never_probes_is_served() -> None:
     async with connected() as line:
         await line.ask(1, "initialize", HANDSHAKE)
-        assert tool_names(await line.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+        assert tool_names(await line.ask(2, "tools/list", {})) == [*CORE, *LISTS, *PROSPECTING]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ async def test_a_request_that_cannot_be_read_is_refused_so_that_nobody_waits_for
     async with connected() as connection:
         await connection.ask(1, "initialize", HANDSHAKE)
         answer = await connection.tell(line)
-        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS, *PROSPECTING]
 
     assert (answer["id"], answer["error"]["code"]) == (7, INVALID_REQUEST)
     assert "nothing was done" in answer["error"]["message"]
@@ -301,7 +301,7 @@ cli.main()
 async def test_without_the_door_the_sdks_own_loop_serves(tmp_path: Path) -> None:
     async with started(tmp_path, code=WITHOUT_THE_DOOR) as wire:
         await wire.shake_hands()
-        assert tool_names(await wire.ask(1, "tools/list")) == [*CORE, *LISTS]
+        assert tool_names(await wire.ask(1, "tools/list")) == [*CORE, *LISTS, *PROSPECTING]
         assert await wire.end() == 0
 
 

@@ -22,7 +22,7 @@ from benchmarks.pipe import resident_mib
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.stdio import PARENT_SECONDS
-from cleanlist_mcp.toolset import CORE, LISTS
+from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING
 from tests.support import text_of
 
 SERVER = (sys.executable, "-m", "cleanlist_mcp")
@@ -401,7 +401,7 @@ async def test_a_probe_for_the_new_protocol_leaves_either_era_open(tmp_path: Pat
         listed = await wire.ask("tools", "tools/list")
         assert await wire.end() == 0
 
-    assert [tool["name"] for tool in listed["result"]["tools"]] == [*CORE, *LISTS]
+    assert [tool["name"] for tool in listed["result"]["tools"]] == [*CORE, *LISTS, *PROSPECTING]
 
 
 @pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
@@ -415,7 +415,7 @@ async def test_the_sdks_client_works_with_names_in_every_script(tmp_path: Path, 
             listed = [tool.name for tool in (await client.list_tools()).tools]
             made = [await client.call_tool("create_list", {"name": name}) for name in names]
 
-    assert listed == [*CORE, *LISTS]
+    assert listed == [*CORE, *LISTS, *PROSPECTING]
     assert [json.loads(text_of(result))["name"] for result in made] == names
 
 
@@ -435,7 +435,7 @@ async def test_it_serves_without_key_network_or_a_folder_to_write_to(tmp_path: P
         async with started(occupied, changes=NO_NETWORK | blank | {"CLEANLIST_API_KEY": key}) as wire:
             await wire.shake_hands()
             listed = await wire.ask("tools", "tools/list")
-            assert len(listed["result"]["tools"]) == len([*CORE, *LISTS])
+            assert len(listed["result"]["tools"]) == len([*CORE, *LISTS, *PROSPECTING])
             result = await wire.ask("whoami", "tools/call", name="whoami", arguments={})
             assert await wire.end() == 0
         answers[key] = json.loads(result["result"]["content"][0]["text"].removeprefix("Error: "))["error"]
@@ -588,7 +588,7 @@ async def test_a_hundred_thousand_hostile_lines_leave_it_serving(
         listed = await wire.ask("tools", "tools/list")
         assert await wire.end() == 0
 
-    assert len(listed["result"]["tools"]) == len([*CORE, *LISTS])
+    assert len(listed["result"]["tools"]) == len([*CORE, *LISTS, *PROSPECTING])
     assert b"Traceback" not in wire.log
 
 
@@ -606,7 +606,7 @@ def hostile_line(chance: random.Random) -> bytes:
         return chance.choice(HOSTILE)
     request = call(
         any_value(chance, 1),
-        chance.choice([*CORE, *LISTS, "nope"]),
+        chance.choice([*CORE, *LISTS, *PROSPECTING, "nope"]),
         **{chance.choice(ARGUMENTS): any_value(chance, 3) for _ in range(chance.randrange(4))},
     )
     if kind == 2:

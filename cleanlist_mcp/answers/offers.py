@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Offers:
-    """What the user can do from here: `lists`, `searches` and `spending` mean their tools, `key` a usable API key."""
+    """What the user can do from here. `lists` and `spending` mean the tools for them, `key` a usable API key."""
 
     lists: bool = True
-    searches: bool = True
     spending: bool = True
     key: bool = True

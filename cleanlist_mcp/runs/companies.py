@@ -1,5 +1,6 @@
 """Single companies, looked up at most once: claimed like a run, answered at once, kept for a day."""
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.money.decisions import Busy, Replay, Resend, Start, Unknown, Wait
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
+from cleanlist_mcp.people.normal_forms import normal_domain
 from cleanlist_mcp.runs.sending import SPEND_PATIENCE, is_certain
 from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.runs.starting import Workflows
+from cleanlist_mcp.text import has_address
 
 if TYPE_CHECKING:
     from cleanlist_mcp.api.client import CleanlistClient
@@ -90,7 +93,7 @@ class CompanyRuns:
             answer = CompanyAnswer(company=Company(), credits_charged=0)
         company = answer.company
         run = await self._journal.companies.answered(
-            run, _marks_of(company), company.model_dump_json(), answer.credits_charged
+            run, _marks_of(company), _kept(company).model_dump_json(), answer.credits_charged
         )
         return run, company
 
@@ -104,6 +107,24 @@ class CompanyRuns:
                 retryable=False,
             )
         return LookedUp(Company.model_validate_json(text), run, replayed=True)
+
+
+_COMPANY_PAGE = r"https?://(?:[\w-]+\.)*linkedin\.com/(?:company|school|showcase)/[\w.%-]+/?"
+
+
+def _kept(company: Company) -> Company:
+    """Return what is kept of a company: nothing that could be somebody's address or profile."""
+    is_page = re.fullmatch(_COMPANY_PAGE, company.linkedin_url, re.IGNORECASE) is not None
+    changes: dict[str, object] = {
+        "domain": normal_domain(company.domain) or "",
+        "linkedin_url": company.linkedin_url if is_page else "",
+    }
+    for name, value in company:
+        if name not in changes and isinstance(value, str) and has_address(value):
+            changes[name] = ""
+        elif isinstance(value, list):
+            changes[name] = [word for word in value if not has_address(word)]
+    return company.model_copy(update=changes)
 
 
 def _marks_of(company: Company) -> CompanyMarks:

@@ -83,9 +83,10 @@ async def read_pricing() -> str:
             {"scope": scope, "finds": kinds[scope], "at_most": price}
             for scope, price in prices.PRICES.items()
         ],
+        "credits_per_company": prices.COMPANY_PRICE,
         "rules": [
             "Credits are reserved when a run starts and settled when it ends.",
-            "What is not found is refunded; looking, estimating and status are free.",
+            "What is not found is refunded; looking, searching, estimating and status are free.",
             "A list is enriched only for a quote that estimate returned.",
         ],
     }

@@ -16,7 +16,7 @@ _SUM = "MIN(MAX(CAST(amount AS INTEGER), 0), 1000000000000)"
 
 
 def _slots(source: str, slot: str, clock: str) -> str:
-    """Return the SQL that sums up whole slots: of the day, what is unsettled of it, and the hour without a quote."""
+    """Return the SQL that sums up whole slots: of the day, the unsettled of it, and the unquoted of the hour."""
     return f"""
     SELECT SUM({_SUM}) AS day, SUM({_SUM} * (unsettled = 1)) AS unsettled,
         SUM({_SUM} * (kind <> 'list' AND {slot} > :{clock}_hour_slot)) AS people
