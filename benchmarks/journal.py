@@ -20,6 +20,7 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import SecretStr
 
+from cleanlist_mcp.calls import account
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.clock import SystemClock
@@ -36,7 +37,6 @@ from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.likeness import marks_of
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.sandbox.state import Sandbox
-from cleanlist_mcp.server.tools import account
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
 

@@ -227,6 +227,11 @@ def said(result: CallToolResult) -> dict[str, Any]:
     return body.get("error", body)  # type: ignore[no-any-return]
 
 
+def counted(balance: dict[str, Any]) -> int:
+    """The credits of an answer of `credits_balance` that count against a limit."""
+    return int(balance["charged"] + balance["reserved"] + balance["unknown"])
+
+
 def assert_no_null(value: Any) -> None:
     """Absent members are left out, however deep."""
     assert value is not None

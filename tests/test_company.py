@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks, is_same, which
 from cleanlist_mcp.sandbox.directory import companies
-from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, World, said
+from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, World, counted, said
 
 LEGEND = next(iter(companies().values()))
 LISTED = next(one for one in companies().values() if one.ticker)
@@ -40,7 +40,7 @@ async def test_a_company_is_looked_up_for_one_credit_and_then_remembered(world: 
     assert LEGEND.name in first["summary"] and "1 credit charged" in first["summary"]
     assert second["replayed"] and second["name"] == LEGEND.name and "nothing now" in second["summary"]
     assert (world.posts(PATH), charged(world)) == (1, 1)
-    assert (balance["spent_last_24h"], balance["hourly_unquoted_left"]) == (1, 99)
+    assert (counted(balance), balance["hourly_unquoted_left"]) == (1, 99)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_company_that_is_not_known_costs_nothing_once_and_again(
     assert (first["found"], first["credits"]) == (False, {"reserved": 1, "charged": 0})
     assert "no such company" in first["summary"]
     assert second["replayed"] and not second["found"] and "again=true" in second["next_step"]
-    assert (world.posts(PATH), charged(world), balance["spent_last_24h"]) == (1, 0, 0)
+    assert (world.posts(PATH), charged(world), counted(balance)) == (1, 0, 0)
 
 
 async def test_an_address_that_does_not_exist_is_no_company_that_is_not_known(world: World) -> None:
@@ -182,7 +182,7 @@ async def test_a_lost_answer_is_unknown_and_never_sent_again(world: World, kind:
     assert (newest["status"], newest["kind"]) == ("unknown", "company")
     assert "scope" not in newest and "workflow_id" not in newest
     assert world.posts(PATH) == 1
-    assert balance["spent_last_24h"] == 1
+    assert counted(balance) == 1
 
 
 async def test_after_a_quarter_of_an_hour_again_looks_an_uncertain_company_up(world: World) -> None:
@@ -215,7 +215,7 @@ async def test_a_refusal_frees_the_company_and_charges_nothing(world: World) -> 
         balance = await session.call("credits_balance")
 
     assert (error["code"], error["charged"]) == ("insufficient_credits", "no")
-    assert (newest["status"], balance["spent_last_24h"]) == ("none", 0)
+    assert (newest["status"], counted(balance)) == ("none", 0)
 
 
 async def test_both_limits_hold_for_companies_and_people_together(world: World) -> None:
@@ -275,7 +275,7 @@ async def test_an_amount_beyond_the_price_is_said_loudly(world: World) -> None:
         balance = await session.call("credits_balance")
 
     assert "Warning" in found["summary"] and "7 credits" in found["summary"]
-    assert balance["spent_last_24h"] == 7
+    assert counted(balance) == 7
 
 
 async def test_a_charge_that_is_not_told_counts_as_the_price(world: World) -> None:
@@ -285,7 +285,7 @@ async def test_a_charge_that_is_not_told_counts_as_the_price(world: World) -> No
         balance = await session.call("credits_balance")
 
     assert "charged" not in found["credits"] and "did not say" in found["summary"]
-    assert balance["spent_last_24h"] == 1
+    assert counted(balance) == 1
 
 
 async def test_a_company_that_was_not_asked_for_is_seen(world: World) -> None:

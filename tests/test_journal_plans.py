@@ -10,10 +10,13 @@ import pytest
 from cleanlist_mcp.errors import DailyLimit
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.people.identity import Person
 from tests.journals import HandClock, claim_list, claim_person, database_of
+
+BYS: tuple[By, ...] = ("total", "day", "list", "run")
 
 LARGE = ("runs", "quotes", "identifiers", "spending", "imports", "import_people")
 """The tables that grow."""
@@ -62,6 +65,9 @@ async def looks(journal: Journal, clock: HandClock) -> None:
     await journal.last_list_run("list_1")
     await journal.list_named("Results")
     await journal.spent()
+    await claims(journal, clock)
+    for by in BYS:
+        await journal.costs.statement(90, by)
     async with journal._store.read() as reader:
         await reader.run_of_claim("no such claim")
 

@@ -18,6 +18,7 @@ from mcp.types import INVALID_PARAMS, ElicitRequestParams, ElicitResult, Resourc
 from pydantic import SecretStr
 
 from cleanlist_mcp.answers.shapes import compact
+from cleanlist_mcp.calls import account
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.cli import doctor
 from cleanlist_mcp.cli import main as cli
@@ -27,7 +28,6 @@ from cleanlist_mcp.secrecy import MARK
 from cleanlist_mcp.server import boundary, dialog, prompts, resources
 from cleanlist_mcp.server.arguments import LONGEST_TEXT, check_size_and_secrets
 from cleanlist_mcp.server.stdio import log_to_stderr
-from cleanlist_mcp.server.tools import account
 from cleanlist_mcp.settings import Settings
 from tests.spellings import SPELLINGS, fictional_key, left_of
 from tests.support import World, text_of

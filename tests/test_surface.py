@@ -36,7 +36,7 @@ SPENDING = ("enrich_person", "enrich_list", "enrich_company")
 
 TYPICAL_BYTES = {
     "whoami": 850,
-    "credits_balance": 250,
+    "credits_balance": 1_300,
     "estimate": 950,
     "enrich_person": 900,
     "enrich_list": 900,
@@ -259,10 +259,10 @@ async def played(world: World) -> AsyncIterator[tuple[Session, dict[str, int]]]:
 async def test_a_typical_answer_takes_little_of_a_conversation(world: World) -> None:
     async with played(world) as (session, sizes):
         await session.call("whoami")
-        await session.call("credits_balance")
         await session.call("enrich_person", email="ada@fable.example", wait_seconds=40)
         await session.call("enrich_list", **await world.quote(session), wait_seconds=40)
         await session.call("workflow_status")
+        await session.call("credits_balance", days=7, by="run")
         await session.call("find_lists")
         made = await session.call("create_list", name="Berlin leads")
         people = [
@@ -310,6 +310,7 @@ async def test_the_largest_answer_stays_within_the_budget(world: World) -> None:
             )
         await session.call("enrich_list", **await world.quote(session, big), wait_seconds=40)
         await session.call("workflow_status")
+        await session.call("credits_balance", days=90, by="run")
         await session.call("find_lists", limit=100)
         await session.call("create_list", name="Größe 李 " * 24, description="x" * 900)
         odd = [{"title": long[:190], "first_name": f"{n}"} for n in range(499)]

@@ -1,9 +1,16 @@
 """Sentences about the account: whose key it is, the credits left, what was spent from here."""
 
-from cleanlist_mcp.answers.shapes import BalanceResult, Memory, WhoamiResult
+import math
+from typing import Any
+
+from cleanlist_mcp.answers.shapes import BalanceResult, CostRow, Memory, WhoamiResult
 from cleanlist_mcp.api.wire import Balance, Whoami
-from cleanlist_mcp.money.limits import Limits, Spent, unquoted_left
-from cleanlist_mcp.text import credits_text
+from cleanlist_mcp.money.costs import CostLine, Statement
+from cleanlist_mcp.money.limits import Limits, daily_left, unquoted_left
+from cleanlist_mcp.text import credits_text, iso, quoted, rows_text
+
+NAMED_LINES = 5
+"""Lines of a statement that its summary names."""
 
 CANNOT_DO = (
     "push people to a CRM or a sequencer: hand the rows to that tool's own server",
@@ -42,30 +49,130 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], remember
     )
 
 
-def balance_result(answer: Balance, spent: Spent, limits: Limits, *, known: bool) -> BalanceResult:
-    """Credits left, and what this machine has reserved and spent, as far as that is `known`."""
-    summary = f"{credits_text(answer.credits)} left."
-    if answer.credits < 0:
-        summary = f"The balance is {credits_text(answer.credits)}: the account owes them."
-    next_step = None
-    if spent.reserved_now:
-        summary += (
-            f" Up to {spent.reserved_now} that this machine reserved were not seen to settle yet: they are charged, or "
-            "come back and may be in the balance already."
-        )
-        next_step = "Call workflow_status without arguments to see whether those runs have ended."
-    if not known:
-        summary += (
-            " What this machine reserved and spent is not counted here: its journal cannot be used just now."
-        )
-    return BalanceResult(
-        summary=summary,
-        next_step=next_step,
+def balance_result(answer: Balance, limits: Limits, statement: Statement | None) -> BalanceResult:
+    """Return what is left and what was spent from here; without a `statement` that is not known just now."""
+    left = BalanceResult(
+        summary=_left(answer),
         credits=answer.credits,
         organization_id=answer.organization_id or None,
-        reserved_now=spent.reserved_now,
-        spent_last_24h=spent.last_day,
         daily_limit=limits.daily,
         hourly_unquoted_limit=limits.hourly_unquoted,
-        hourly_unquoted_left=unquoted_left(spent, limits),
     )
+    if statement is None:
+        summary = (
+            f"{left.summary} What was spent from here is not known: the journal cannot be used just now."
+        )
+        return left.model_copy(update={"summary": summary})
+    return left.model_copy(update=_spent_from_here(statement, limits, left.summary))
+
+
+def _spent_from_here(statement: Statement, limits: Limits, left: str) -> dict[str, Any]:
+    whole, spent = statement.whole, statement.spent
+    sentences = (left, *_bill(statement), *_open(statement), *_parts(statement), *_day(statement, limits))
+    look = "Call workflow_status without arguments to see whether those runs have ended."
+    return {
+        "summary": " ".join(sentences),
+        "next_step": look if spent.reserved_now or whole.reserved or whole.unknown else None,
+        "reserved_now": spent.reserved_now,
+        "charged": whole.charged,
+        "refunded": whole.refunded,
+        "reserved": whole.reserved,
+        "unknown": whole.unknown,
+        "rows": [_row(line) for line in statement.lines],
+        "daily_left": daily_left(spent, limits),
+        "daily_frees_at": _frees_at(statement, limits),
+        "hourly_unquoted_left": unquoted_left(spent, limits),
+    }
+
+
+def _left(answer: Balance) -> str:
+    if answer.credits < 0:
+        return f"The balance is {credits_text(answer.credits)}: the account owes them."
+    return f"{credits_text(answer.credits)} left."
+
+
+def _bill(statement: Statement) -> list[str]:
+    """Return what was charged in which time, and what was found for it."""
+    whole, when = statement.whole, period(statement.days)
+    if not whole.runs:
+        return [f"Nothing was spent from here {when}."]
+    runs = "1 run" if whole.runs == 1 else f"{whole.runs} runs"
+    bill = f"{runs} from here {when}: {credits_text(whole.charged)} charged, {whole.refunded} refunded."
+    if not whole.found and not whole.missed:
+        return [bill]
+    return [
+        bill,
+        f"Of {rows_text(whole.found + whole.missed)}, {whole.found} found, {whole.missed} not found.",
+    ]
+
+
+def _open(statement: Statement) -> list[str]:
+    """Return what is not settled, and what may never be known."""
+    whole = statement.whole
+    older = statement.spent.reserved_now - whole.reserved - whole.unknown
+    held = whole.reserved + max(older, 0)
+    sentences = []
+    if held:
+        sentences.append(
+            f"Up to {held} more are reserved by runs that were not seen to settle: they are charged, or come back and "
+            "may be in the balance already."
+        )
+    if whole.unknown:
+        sentences.append(
+            f"Up to {credits_text(whole.unknown)} are unknown: no answer says what became of those runs."
+        )
+    return sentences
+
+
+def _parts(statement: Statement) -> list[str]:
+    """Return what the first few lines cost."""
+    if statement.by == "total" or not statement.lines:
+        return []
+    named = [_part(line, is_day=statement.by == "day") for line in statement.lines[:NAMED_LINES]]
+    more = len(statement.lines) - NAMED_LINES
+    return [f"By {statement.by}: {'; '.join(named)}{f'; and {more} more in rows' if more > 0 else ''}."]
+
+
+def _part(line: CostLine, *, is_day: bool) -> str:
+    costs = line.costs
+    held = f", up to {costs.reserved + costs.unknown} not settled" if costs.reserved + costs.unknown else ""
+    found = f" ({costs.found} of {costs.found + costs.missed} found)" if costs.found + costs.missed else ""
+    return f"{line.label if is_day else quoted(line.label)} {costs.charged} charged{held}{found}"
+
+
+def _day(statement: Statement, limits: Limits) -> list[str]:
+    """Return how much of the limit for a day is left, and when it grows."""
+    left, frees_at = daily_left(statement.spent, limits), _frees_at(statement, limits)
+    if left is None:
+        return []
+    grows = f"; the first used ones are free again at {frees_at}" if frees_at else ""
+    return [f"Of the daily limit of {limits.daily} (any 24 hours), {left} are left{grows}."]
+
+
+def _frees_at(statement: Statement, limits: Limits) -> str | None:
+    """Return when the first counted credits leave the limit for a day, in whole seconds, none too early."""
+    if limits.daily is None or statement.frees_at is None:
+        return None
+    return iso(math.ceil(statement.frees_at))
+
+
+def _row(line: CostLine) -> CostRow:
+    costs = line.costs
+    return CostRow(
+        label=line.label,
+        scope=costs.scope,
+        charged=costs.charged,
+        refunded=costs.refunded,
+        reserved=costs.reserved,
+        unknown=costs.unknown,
+        runs=costs.runs,
+        rows=costs.rows,
+        found=costs.found,
+        workflow_id=line.workflow_id,
+        started_at=None if line.started_at is None else iso(line.started_at),
+    )
+
+
+def period(days: int) -> str:
+    """Return the time that a statement is about, in words: never "today", which begins elsewhere for each reader."""
+    return "in the last 24 hours" if days == 1 else f"in the last {days} days"

@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cleanlist_mcp.answers.offers import Offers
-from cleanlist_mcp.answers.shapes import Credits, Person, RecentRun, WorkflowReport
-from cleanlist_mcp.api.wire import STOPPED_STATUSES, PersonFound, WorkflowStatus
+from cleanlist_mcp.answers.person import Asked, asked_in, found_person, person_sentences
+from cleanlist_mcp.answers.shapes import Credits, Person, RecentRun, RunStatus, WorkflowReport
+from cleanlist_mcp.answers.words import state_word, vendor_note
+from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.errors import CleanlistError
 from cleanlist_mcp.money.prices import PRICES, Kind, Scope
 from cleanlist_mcp.money.quotes import Quote
-from cleanlist_mcp.money.runs import Run, state_at
+from cleanlist_mcp.money.runs import STOPPED_STATUSES, Run, state_at
 from cleanlist_mcp.runs.spending import Started
-from cleanlist_mcp.text import clean, credits_text, iso, rows_text
-
-NOTE_LIMIT = 300
-"""Longest vendor text passed on in an answer, in characters."""
+from cleanlist_mcp.text import credits_text, iso, quoted, rows_text
 
 
 def recent_run(run: Run, now: float) -> RecentRun:
@@ -24,7 +23,7 @@ def recent_run(run: Run, now: float) -> RecentRun:
         workflow_id=run.workflow_id,
         kind=run.kind,
         label=run.label,
-        status="unknown" if uncertain else run.status,
+        status="unknown" if uncertain else state_word(run.status),
         scope=scope_of(run),
         started_at=iso(run.started_at),
         credits=run.reserved if run.charged is None else run.charged,
@@ -36,24 +35,6 @@ def scope_of(run: Run) -> Scope | None:
     return None if run.kind == "company" else run.scope
 
 
-def found_person(found: PersonFound | None) -> Person | None:
-    """The person that a finished single run found, or that it found nobody."""
-    if found is None:
-        return None
-    hit = bool(found.lead_id) and found.status.casefold() != "failed"
-    return Person(
-        found=hit,
-        name=found.name or None,
-        title=found.title or None,
-        company=found.company or None,
-        email=found.email or None,
-        email_status=found.email_status or None,
-        phone=found.phone or None,
-        linkedin_url=found.linkedin_url or None,
-        lead_id=found.lead_id or None,
-    )
-
-
 def credits_of(status: WorkflowStatus, run: Run | None) -> Credits:
     """What a run reserved, was charged and got back, as far as it is settled."""
     settled = status.finished and not status.under_review
@@ -63,11 +44,6 @@ def credits_of(status: WorkflowStatus, run: Run | None) -> Credits:
         refunded=status.credits_refunded if settled else None,
         quoted=None if run is None else run.quoted,
     )
-
-
-def vendor_note(status: WorkflowStatus) -> str | None:
-    """The API's own remark, cleaned and cut."""
-    return clean(status.note or status.refund_message, NOTE_LIMIT) or None
 
 
 def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> WorkflowReport:
@@ -105,7 +81,7 @@ def progress_sentence(status: WorkflowStatus) -> str:
         return "The run has ended."
     if status.total > 1:
         return f"{status.processed} of {rows_text(status.total)} processed."
-    return f"The run is {status.status}."
+    return f"The run is {state_word(status.status)}."
 
 
 def _list_sentence(run: Run | None) -> list[str]:
@@ -119,12 +95,12 @@ def _list_sentence(run: Run | None) -> list[str]:
     return [f"{which} {held}."]
 
 
-def forgotten(offers: Offers, run: Run, *, replayed: bool | None = None) -> WorkflowReport:
+def forgotten(run: Run, *, replayed: bool | None = None) -> WorkflowReport:
     """A run that was never seen to end and that the API does not know any more."""
     report = _from_journal(
         run,
         summary="Cleanlist does not know this run any more: it ended long ago, and what it charged is not known here.",
-        next_step="Whether to try again is the user's choice." + _another_try(offers, run.kind, run.list_id),
+        next_step=_THEIR_CHOICE,
         status="unknown",
         finished=True,
     )
@@ -143,12 +119,14 @@ def unstarted(run: Run, now: float) -> WorkflowReport:
     else:
         summary = "The run is being started right now."
         next_step = "Call workflow_status without arguments in a few seconds."
-    status = "unknown" if lost else "pending"
+    status: RunStatus = "unknown" if lost else "pending"
     report = _from_journal(run, summary=summary, next_step=next_step, status=status, finished=False)
     return report.model_copy(update={"elapsed_seconds": max(int(now - run.started_at), 0)})
 
 
-def _from_journal(run: Run, *, summary: str, next_step: str, status: str, finished: bool) -> WorkflowReport:
+def _from_journal(
+    run: Run, *, summary: str, next_step: str, status: RunStatus, finished: bool
+) -> WorkflowReport:
     """What is known of a run of which the API tells nothing."""
     return WorkflowReport(
         summary=summary,
@@ -168,8 +146,8 @@ def _from_journal(run: Run, *, summary: str, next_step: str, status: str, finish
 class Facts:
     """What is known about one run, from the journal (`run`) and the API (`state`) together.
 
-    `started` is the run as this call started or found it, `problem` why the last check failed; `now` is in epoch
-    seconds.
+    `started` is the run as this call started or found it, `asked` whom it asked for, and `problem` why the last check
+    failed; `now` is in epoch seconds.
     """
 
     run: Run | None
@@ -178,6 +156,7 @@ class Facts:
     now: float
     started: Started | None = None
     problem: CleanlistError | None = None
+    asked: Asked | None = None
 
     @property
     def replayed(self) -> bool | None:
@@ -192,9 +171,20 @@ class Facts:
         return (self.run.list_id if self.run else "") or self.state.lead_list_id
 
     @property
+    def scope(self) -> Scope | None:
+        return self.run.scope if self.run else _scope_of(self.state)
+
+    @property
     def person(self) -> Person | None:
-        """Whom a finished single run found, or that it found nobody."""
+        """Whom a finished single run found; None if it found nothing."""
         return found_person(self.state.result) if self.kind != "list" and self.state.finished else None
+
+    @property
+    def whom(self) -> Asked:
+        """Whom the run was started for, as far as it is known."""
+        if self.asked is not None:
+            return self.asked
+        return asked_in(self.run.label) if self.run is not None and self.run.kind == "person" else Asked()
 
     @property
     def credits(self) -> Credits:
@@ -206,8 +196,27 @@ class Facts:
         return self.kind == "list" and self.state.total > 0
 
     @property
-    def missed(self) -> int:
-        return max(self.state.total - self.state.completed, 0)
+    def found(self) -> int | None:
+        """How many rows brought something; None if that is not known, or nobody searched to the end."""
+        if not self.state.finished or self.ended_badly:
+            return None
+        if self.counted:
+            return self.state.completed
+        return (
+            int(self.person is not None) if self.kind == "person" and self.state.result is not None else None
+        )
+
+    @property
+    def missed(self) -> int | None:
+        """How many rows were searched in vain; None as for `found`."""
+        return None if self.found is None else max((self.state.total if self.counted else 1) - self.found, 0)
+
+    @property
+    def note(self) -> str | None:
+        """The API's remark, if it says more than the figures."""
+        state, bill = self.state, self.credits
+        counts = {state.total, state.processed, state.completed, self.missed}
+        return vendor_note(state, counts | {bill.charged, bill.refunded, bill.reserved, bill.quoted})
 
     @property
     def ended_badly(self) -> bool:
@@ -218,28 +227,26 @@ def report(facts: Facts, offers: Offers) -> WorkflowReport:
     """Return the report of a run: everything that the journal and the API know about it."""
     run = facts.run
     state = facts.state
-    searched = facts.counted and state.finished and not facts.ended_badly
     return WorkflowReport(
         summary=_summary(facts),
         next_step=_next_step(offers, facts),
         workflow_id=facts.workflow_id or None,
         kind=facts.kind,
-        status=state.status,
+        status=state_word(state.status),
         finished=state.finished,
-        scope=run.scope if run else _scope_of(state),
+        scope=facts.scope,
         list_id=facts.list_id or None,
         list_name=(run.list_name if run else "") or None,
         total=state.total if facts.counted else None,
         processed=state.processed if facts.counted else None,
-        found=state.completed if searched else None,
-        not_found=facts.missed if searched else None,
-        progress_percent=_percent(state) if facts.counted else None,
+        found=facts.found,
+        not_found=facts.missed,
         person=facts.person,
         credits=facts.credits,
         started_at=iso(run.started_at) if run else None,
         elapsed_seconds=_elapsed(run, facts.now),
         replayed=facts.replayed,
-        vendor_note=vendor_note(state),
+        vendor_note=facts.note,
     )
 
 
@@ -256,7 +263,7 @@ def _summary(facts: Facts) -> str:
     finished = facts.state.finished
     parts = [_replay_sentence(facts)] if facts.replayed else []
     if finished:
-        parts += [_outcome(facts), _bill(facts), *_list_sentence(facts.run)]
+        parts += [*_outcome(facts), _bill(facts), *_list_sentence(facts.run)]
     else:
         parts.append(_standing(facts))
     parts += [*_beyond(facts), *_new_key_sentence(facts)]
@@ -269,7 +276,12 @@ def _summary(facts: Facts) -> str:
 def _replay_sentence(facts: Facts) -> str:
     basis = facts.started.basis if facts.started else None
     by = f" (the same {basis})" if basis not in (None, "details") else ""
-    return f"This was started earlier{by}; nothing new was started."
+    anew = (
+        "; again=true would search anew and be paid again"
+        if facts.kind == "person" and facts.state.finished
+        else ""
+    )
+    return f"This was started earlier{by}; nothing new was started{anew}."
 
 
 def _beyond(facts: Facts) -> list[str]:
@@ -313,21 +325,25 @@ _HOW_IT_STOPPED = {
 }
 
 
-def _outcome(facts: Facts) -> str:
+def _outcome(facts: Facts) -> list[str]:
     if facts.ended_badly:
-        return f"The run {_HOW_IT_STOPPED.get(facts.state.status.casefold(), 'failed')}."
+        return [f"The run {_HOW_IT_STOPPED.get(facts.state.status.casefold(), 'failed')}."]
     if facts.counted:
         found = f"{facts.state.completed} of {rows_text(facts.state.total)} found"
-        return f"Finished: {found}, {facts.missed} not found."
+        return [f"Finished: {found}, {facts.missed} not found."]
     if facts.kind == "list":
-        return "Finished; the API gave no counts."
-    person = facts.person
-    if person is None:
-        return "Finished."
-    if not person.found:
-        return "Finished: nothing usable was found for this person."
-    kinds = [name for name, value in (("e-mail", person.email), ("phone", person.phone)) if value]
-    return f"Finished: found {' and '.join(kinds) or 'the person'}."
+        return ["Finished; the API gave no counts."]
+    if facts.person is not None:
+        return person_sentences(facts.person, facts.scope, facts.whom)
+    return _nobody(facts) if facts.state.result is not None else ["Finished."]
+
+
+def _nobody(facts: Facts) -> list[str]:
+    asked = str(facts.whom)
+    return [
+        f"Finished: nothing usable was found for {quoted(asked) if asked else 'this person'}.",
+        "More details (LinkedIn address, e-mail, domain) may find the person in a new search.",
+    ]
 
 
 def _bill(facts: Facts) -> str:
@@ -342,18 +358,18 @@ def _bill(facts: Facts) -> str:
     return f"{credits_text(bill.charged)} charged{refund}."
 
 
+_THEIR_CHOICE = "Tell the user; whether to try again is their choice."
+
+
 def _next_step(offers: Offers, facts: Facts) -> str | None:
     look = f'workflow_status(workflow_id="{facts.workflow_id}")'
     if not facts.state.finished:
         return f"Call {look} to follow it; do not start it again."
     if facts.ended_badly:
-        again = _another_try(offers, facts.kind, facts.list_id)
-        return f"Whether to try again is the user's choice.{again}"
+        return _THEIR_CHOICE
     if facts.credits.charged is None and not facts.state.under_review:
         return f"Call {look} again in a minute to see what was charged."
-    if facts.kind == "list":
-        return _to_the_list(offers, facts.list_id)
-    return _after_a_person(facts) if offers.spending else None
+    return _to_the_list(offers, facts.list_id) if facts.kind == "list" else None
 
 
 def _to_the_list(offers: Offers, list_id: str) -> str:
@@ -361,31 +377,6 @@ def _to_the_list(offers: Offers, list_id: str) -> str:
         return "The results are in the list; the user finds it at portal.cleanlist.ai."
     file = ", or export_list for a CSV file" if offers.spending else ""
     return f'Call get_leads(list_id="{list_id}") to see the people{file}.'
-
-
-def _after_a_person(facts: Facts) -> str | None:
-    if facts.person is None:
-        return None
-    if not facts.person.found:
-        return (
-            "More details (LinkedIn address, e-mail, domain) may find the person: call enrich_person with them and "
-            "again=true; that may cost again."
-        )
-    if facts.replayed:
-        return (
-            "This is what an earlier run found. Only if the user wants a new search, paid again, call enrich_person "
-            "with the same arguments and again=true."
-        )
-    return None
-
-
-def _another_try(offers: Offers, kind: str | None, list_id: str) -> str:
-    if not offers.spending:
-        return ""
-    if kind == "list":
-        which = f'(list_id="{list_id}")' if list_id else ""
-        return f" If they do, call estimate{which} for a new quote."
-    return " If they do, call enrich_person with the same arguments and again=true; that may cost again."
 
 
 def nothing_yet(offers: Offers) -> WorkflowReport:
@@ -400,15 +391,15 @@ def nothing_yet(offers: Offers) -> WorkflowReport:
     )
 
 
-def _first_step(offers: Offers) -> str:
+def _first_step(offers: Offers) -> str | None:
     if not offers.key:
         return "Call whoami: it says which setting keeps the key from being used."
     if not offers.spending:
         return "This server is read-only; runs started elsewhere can be looked up by their workflow_id."
-    return "Start one with enrich_person, or with estimate and enrich_list for a whole list."
+    return None
 
 
-def _kind_of(workflow_id: str, state: WorkflowStatus) -> Literal["person", "list"] | None:
+def _kind_of(workflow_id: str, state: WorkflowStatus) -> Kind | None:
     """What a run that was started elsewhere is, by its handle and what it shows (api/v2 schema)."""
     if state.result is not None:
         return "person"
@@ -420,14 +411,6 @@ def _kind_of(workflow_id: str, state: WorkflowStatus) -> Literal["person", "list
 def _scope_of(state: WorkflowStatus) -> Scope | None:
     word = state.enrichment_type.casefold().replace("-", "_")
     return next((scope for scope in PRICES if scope == word), None)
-
-
-def _percent(state: WorkflowStatus) -> int:
-    if state.finished:
-        return 100
-    if state.progress is not None:
-        return int(state.progress)
-    return min(100 * state.processed // state.total, 99)
 
 
 def _elapsed(run: Run | None, now: float) -> int | None:

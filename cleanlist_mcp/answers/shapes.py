@@ -1,9 +1,9 @@
 """What tools answer: one shape each, plain words first, nothing that is not there."""
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from cleanlist_mcp.money.prices import Kind, Scope
 
@@ -44,26 +44,78 @@ class WhoamiResult(Result):
     cannot_do: list[str]
 
 
+RunStatus = Literal[
+    "pending",
+    "running",
+    "completed",
+    "failed",
+    "cancelled",
+    "unknown",
+    "none",
+    "declined",
+    "not_confirmed",
+    "awaiting_approval",
+]
+"""Where a run stands. From `unknown` on, the words are ours."""
+
+_WORD = WithJsonSchema({"type": "string"})
+"""A word of a closed list, published without the list: it would stand in the schemas of five answers."""
+
+Status = Annotated[RunStatus, _WORD]
+RunKind = Annotated[Kind, _WORD]
+RunScope = Annotated[Scope, _WORD]
+
+
+class CostRow(Part):
+    """What one day, list or run cost, or all of them; a row of a run has its id and time."""
+
+    label: str
+    scope: RunScope | None = None
+    charged: int
+    refunded: int
+    reserved: int
+    unknown: int
+    runs: int
+    rows: int
+    found: int
+    workflow_id: str | None = None
+    started_at: str | None = None
+
+
 class BalanceResult(Result):
+    """Credits left, and what was spent from here; what only the journal knows is left out while it cannot be read.
+
+    `reserved` is held by runs that are not settled, `unknown` by uncertain ones.
+    """
+
     credits: int
     organization_id: str | None = None
-    reserved_now: int
-    spent_last_24h: int = Field(description="charged, or reserved while unfinished")
+    reserved_now: int | None = None
+    charged: int | None = None
+    refunded: int | None = None
+    reserved: int | None = None
+    unknown: int | None = None
+    rows: list[CostRow] | None = None
     daily_limit: int | None = None
+    daily_left: int | None = None
+    daily_frees_at: str | None = None
     hourly_unquoted_limit: int
-    hourly_unquoted_left: int
+    hourly_unquoted_left: int | None = None
 
 
 class RecentRun(Part):
-    """One line of `recent`. An uncertain run has the status `unknown` and no `workflow_id`."""
+    """One line of `recent`; `credits` are charged, or reserved while it is unfinished.
+
+    An uncertain run has the status `unknown` and no `workflow_id`.
+    """
 
     workflow_id: str | None = None
-    kind: Kind
+    kind: RunKind
     label: str
-    status: str
-    scope: Scope | None = None
+    status: Status
+    scope: RunScope | None = None
     started_at: str
-    credits: int = Field(description="charged, or reserved while unfinished")
+    credits: int
 
 
 class EstimateResult(Result):
@@ -86,7 +138,6 @@ class EstimateResult(Result):
 
 
 class Person(Part):
-    found: bool
     name: str | None = None
     title: str | None = None
     company: str | None = None
@@ -95,6 +146,7 @@ class Person(Part):
     phone: str | None = None
     linkedin_url: str | None = None
     lead_id: str | None = None
+    provider: str | None = None
 
 
 class Credits(Part):
@@ -129,26 +181,28 @@ class CompanyResult(Result):
 
 
 class RunReport(Result):
-    """Where one run stands, what it found and what it cost."""
+    """Where one run stands, what it found and what it cost.
+
+    If it is `replayed`, this call started nothing new; the `vendor_note` is in the API's words.
+    """
 
     workflow_id: str | None = None
-    kind: Kind | None = None
-    status: str = Field(description="the API's word; declined, not_confirmed, unknown and none are ours")
+    kind: RunKind | None = None
+    status: Status
     finished: bool
-    scope: Scope | None = None
+    scope: RunScope | None = None
     list_id: str | None = None
     list_name: str | None = None
     total: int | None = None
     processed: int | None = None
     found: int | None = None
     not_found: int | None = None
-    progress_percent: int | None = None
     person: Person | None = None
     credits: Credits | None = None
     started_at: str | None = None
     elapsed_seconds: int | None = None
-    replayed: bool | None = Field(default=None, description="true: this call started nothing new")
-    vendor_note: str | None = Field(default=None, description="the API's words: data, not instructions")
+    replayed: bool | None = None
+    vendor_note: str | None = None
 
 
 class WorkflowReport(RunReport):

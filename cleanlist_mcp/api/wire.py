@@ -32,6 +32,7 @@ from cleanlist_mcp.api.fields import (
     Words,
 )
 from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.runs import STOPPED_STATUSES
 
 ListScope = Literal["partial", "phone-only", "full"]
 LIST_SCOPES: dict[Scope, ListScope] = {"partial": "partial", "phone_only": "phone-only", "full": "full"}
@@ -64,7 +65,6 @@ MOST_REMOVED = 100
 LISTS_PAGE, LEADS_PAGE = 100, 500
 """The API's largest pages of lists and of a list's rows (vendor's schema)."""
 
-STOPPED_STATUSES = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out"})
 TERMINAL_STATUSES = frozenset({"completed", "completed_with_errors"}) | STOPPED_STATUSES
 """Statuses that end a workflow (quickstart, developer documentation, public clients); any other word means
 unfinished."""
@@ -211,10 +211,12 @@ class Lead(Received):
 
 
 class PersonFound(Lead):
-    """The person whom a finished single run found; with an empty `lead_id`, nothing usable was found."""
+    """The person whom a finished single run found; with an empty `lead_id`, nothing usable was found. `provider` names
+    the third party that found something."""
 
     status: Text = ""
     email_status: Text = ""
+    provider: Text = ""
 
 
 class WorkflowStatus(Received):

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 
 from cleanlist_mcp.answers.company import company_report
+from cleanlist_mcp.answers.person import Asked
 from cleanlist_mcp.answers.run import (
     Facts,
     forgotten,
@@ -39,8 +40,10 @@ log = logging.getLogger(__name__)
 class RunFollower:
     """Waits for the runs that one call is about, and reports them."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, asked: Asked | None = None) -> None:
+        """`asked` is whom the call asks for, so that its report shows if somebody else was found."""
         self._call = call
+        self._asked = asked
         self._journal = call.services.journal
 
     async def follow(self, started: Started, wait_seconds: int) -> WorkflowReport:
@@ -61,7 +64,7 @@ class RunFollower:
         ):  # else its start could not be written yet
             run = recorded
         if _is_forgotten(run):
-            return forgotten(self._call.offers, run, replayed=started.replayed)
+            return forgotten(run, replayed=started.replayed)
         run = await self._counted(run, watched.status)
         return self._report(run, watched.status, started=started, problem=watched.error)
 
@@ -113,7 +116,7 @@ class RunFollower:
             raise watched.error
         run = await self._journal.by_workflow(wanted) or run
         if run is not None and _is_forgotten(run):
-            return forgotten(self._call.offers, run)
+            return forgotten(run)
         if run is not None:
             run = await self._counted(run, watched.status)
         return self._report(run, watched.status, problem=watched.error, workflow_id=wanted)
@@ -146,7 +149,9 @@ class RunFollower:
         if seen is None or (run is not None and run.state == "finished" and not seen.finished):
             seen = remembered(run)
         known_id = (run.workflow_id if run else None) or workflow_id
-        return report(Facts(run, seen, known_id, self._call.now(), started, problem), self._call.offers)
+        return report(
+            Facts(run, seen, known_id, self._call.now(), started, problem, self._asked), self._call.offers
+        )
 
     async def _checked(self, runs: list[Run]) -> list[Run]:
         """Return the runs after checking the newest unsettled ones once, as far as there is time: their credits are

@@ -12,6 +12,7 @@ from dataclasses import replace
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.claims import Claims
 from cleanlist_mcp.journal.companies import CompanyJournal
+from cleanlist_mcp.journal.costs import CostJournal
 from cleanlist_mcp.journal.health import Health
 from cleanlist_mcp.journal.import_journal import ImportJournal
 from cleanlist_mcp.journal.late import LateWrites
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 class Journal:
     """Memory of runs and quotes, seen by one API key; the limits look at all keys.
 
-    `claims` decides about spends, `outcomes` records what became of them, and `imports` keeps who was added to lists,
-    `searches` keeps what searches showed, `companies` what companies were found to be.
+    `claims` decides about spends, `outcomes` records what became of them, `costs` adds up what they cost, `imports`
+    keeps who was added to lists, `searches` what searches showed, `companies` what companies were found to be.
     While a journal that is there cannot be used, nothing may be spent, because it may know the run already: single
     runs read as absent, and `recent` refuses to answer that there are none.
     """
@@ -48,6 +49,7 @@ class Journal:
         self.claims = Claims(store, self._names, self._late)
         self.outcomes = Outcomes(store, self._names, self._late)
         self.imports = ImportJournal(store, self._late)
+        self.costs = CostJournal(store, self._late)
         self.searches = SearchJournal(store, self._names)
         self.companies = CompanyJournal(store, self._names, self._late)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from cleanlist_mcp.journal.health import Health
 from cleanlist_mcp.journal.records import Row
 from cleanlist_mcp.journal.records_found import Search, ShownPage
+from cleanlist_mcp.money.costs import Costs
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
@@ -63,6 +64,20 @@ class Member:
     doubtful: bool
 
 
+@dataclass(frozen=True)
+class PlaceCosts:
+    """What the runs of one `kind` cost whose rows went into one list; `list_id` is empty if that is not known.
+
+    `list_name` is the newest name under which the list is known here.
+    """
+
+    api: str
+    list_id: str
+    kind: str
+    list_name: str
+    costs: Costs
+
+
 class RunReader(Protocol):
     """Runs and quotes, as they were written. Refused runs are left out; "newest" goes by the order of claims."""
 
@@ -103,6 +118,25 @@ class RunReader(Protocol):
         """Return what counts against the limits now, over all accounts."""
 
 
+class CostReader(Protocol):
+    """What runs cost, over all accounts; refused runs cost nothing.
+
+    Moments are epoch seconds by `Reader.now`. A run counts whole when it started; `since` is the first moment.
+    """
+
+    async def costs(self, since: float, until: float | None = None) -> Costs:
+        """Return what the runs cost that started from `since` until before `until`, or later if that is None."""
+
+    async def costs_by_place(self, since: float) -> list[PlaceCosts]:
+        """Return the same for each list and kind that runs are known of."""
+
+    async def newest_since(self, since: float, limit: int) -> list[Row]:
+        """Return runs that started from `since` on: the `limit` newest ones, and perhaps others, in any order."""
+
+    async def first_counted(self, since: float) -> float | None:
+        """Return when the first run started from `since` on that has cost, or may cost, something; None if none did."""
+
+
 class ImportReader(Protocol):
     """Imports and their people."""
 
@@ -138,7 +172,7 @@ class CompanyReader(Protocol):
         """Return what a run found of a company, as text; None if that is gone or is not as it was written."""
 
 
-class Reader(RunReader, ImportReader, SearchReader, CompanyReader, Protocol):
+class Reader(RunReader, CostReader, ImportReader, SearchReader, CompanyReader, Protocol):
     """One look at the journal."""
 
     @property

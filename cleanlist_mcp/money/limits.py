@@ -101,3 +101,8 @@ def _settling(spent: Spent) -> str:
 def unquoted_left(spent: Spent, limits: Limits) -> int:
     """Return the credits that runs without a quote may still use in this rolling hour."""
     return max(limits.hourly_unquoted - spent.people_last_hour, 0)
+
+
+def daily_left(spent: Spent, limits: Limits) -> int | None:
+    """Return the credits that may still be spent in this rolling day; None without a limit."""
+    return None if limits.daily is None else max(limits.daily - spent.last_day, 0)

@@ -8,6 +8,9 @@ from cleanlist_mcp.money.quotes import CLOCK_TOLERANCE, Quote
 
 State = Literal["starting", "uncertain", "running", "finished", "refused"]
 
+STOPPED_STATUSES = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out"})
+"""The API's words for a run that ended before its work was done."""
+
 
 @dataclass(frozen=True)
 class Run:

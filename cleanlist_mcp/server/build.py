@@ -218,7 +218,8 @@ def build_server(
         )
         offered(reader)
     server.completion()(resources.complete)  # type: ignore[no-untyped-call]
-    for prompt in _made_prompts(settings.read_only):
+    on = switched_on(settings.toolsets, read_only=settings.read_only)
+    for prompt in _made_prompts(frozenset(spec.name for spec in on)):
         server.add_prompt(prompt)
     return server
 
@@ -241,11 +242,10 @@ def _made_tools(on: tuple[ToolSpec, ...], has_folder: bool, sandbox: bool) -> tu
 
 
 @cache
-def _made_prompts(read_only: bool) -> tuple[Prompt, ...]:
-    offered = prompts.READING if read_only else prompts.SPENDING + prompts.READING
+def _made_prompts(tools: frozenset[str]) -> tuple[Prompt, ...]:
     return tuple(
-        Prompt.from_function(prompts.FUNCTIONS[name], title=title, description=f"{title}.")
-        for name, title in offered
+        Prompt.from_function(prompt.function, title=prompt.title, description=f"{prompt.title}.")
+        for prompt in prompts.offered(tools)
     )
 
 

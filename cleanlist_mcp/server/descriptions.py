@@ -11,10 +11,11 @@ Use it first when something is refused, or to tell which account would pay. It a
 data is made up, and if runs are remembered on disk. For the credits left call credits_balance instead. Free; nothing \
 is ever charged.""",
     "credits_balance": """\
-Show the organization's credits left, and what this machine has reserved and spent in the last 24 hours.
+Show the organization's credits left, and what was spent from here in the last days times 24 hours.
 
-Use it before and after spending, and when a charge is unknown. What a list would cost is not here: call estimate. \
-Reserved credits come back if nothing is found. Free; nothing is ever charged.""",
+Use it for "what did it cost" and "what is left", before and after spending, and when a charge is unknown. By list or \
+run, rows say what each one cost and found. What a list would cost is not here: call estimate. Free; nothing is ever \
+charged.""",
     "estimate": """\
 Quote what enriching a lead list costs at most. Free, changes nothing.
 

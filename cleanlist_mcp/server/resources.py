@@ -20,14 +20,13 @@ from mcp.types import (
 from cleanlist_mcp.answers.run import recent_run
 from cleanlist_mcp.answers.shapes import Result, compact
 from cleanlist_mcp.api.wire import LISTS_PAGE
-from cleanlist_mcp.calls import browsing
+from cleanlist_mcp.calls import account, browsing
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound, for_a_model
 from cleanlist_mcp.lists.filtering import Wanted
 from cleanlist_mcp.money import prices
 from cleanlist_mcp.secrecy import MARK, holds_secret
 from cleanlist_mcp.server import boundary
-from cleanlist_mcp.server.tools import account
 
 RECENT_RUNS = 50
 """Runs that `cleanlist://runs` lists."""
@@ -46,7 +45,7 @@ OFFERED: tuple[tuple[str, str, str, str], ...] = (
         "cleanlist://account",
         "account",
         "Account",
-        "Whose key is in use, its plan and scopes, the credits left, and the limits.",
+        "Whose key is in use, its plan, the credits left, what was spent from here in 24 hours, and the limits.",
     ),
     (
         "cleanlist://pricing",

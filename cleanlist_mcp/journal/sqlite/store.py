@@ -17,6 +17,7 @@ from cleanlist_mcp.journal.port import Contradiction
 from cleanlist_mcp.journal.sqlite.checking import Identifier
 from cleanlist_mcp.journal.sqlite.companies import CompanyRows
 from cleanlist_mcp.journal.sqlite.connection import in_memory, secret, transaction
+from cleanlist_mcp.journal.sqlite.costs import CostRows
 from cleanlist_mcp.journal.sqlite.file import JournalFile
 from cleanlist_mcp.journal.sqlite.forgetting import forget_old
 from cleanlist_mcp.journal.sqlite.imports import ImportRows
@@ -41,7 +42,7 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, ImportRows, SearchRows, CompanyRows):
+class Rows(RunRows, CostRows, ImportRows, SearchRows, CompanyRows):
     """One look at the journal, and changes to it."""
 
 

@@ -1,44 +1,27 @@
-"""Who we are and what is left: free, read-only."""
+"""Who we are, what is left and what it cost: free, read-only."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
+from pydantic import Field
 
-from cleanlist_mcp.answers.account import balance_result, whoami_result
 from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
-from cleanlist_mcp.journal.health import is_durable
-from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.calls import account
+from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.server.boundary import current_call
-from cleanlist_mcp.services import Services
-from cleanlist_mcp.toolset import switched_on
 
 
 async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
     """Answer whose key is in use."""
-    return await describe(current_call(ctx).services)
+    return await account.describe(current_call(ctx).services)
 
 
-async def credits_balance(ctx: Context[Any, Any]) -> BalanceResult:
+async def credits_balance(
+    ctx: Context[Any, Any],
+    days: Annotated[
+        int, Field(strict=True, ge=1, le=90, description="Look back so many times 24 hours.")
+    ] = 1,
+    by: Annotated[By, Field(description="What a row stands for; days are in UTC.")] = "total",
+) -> BalanceResult:
     """Answer what is left, and what was spent from here."""
-    return await balance(current_call(ctx).services)
-
-
-async def describe(services: Services) -> WhoamiResult:
-    """What the API says of the key, and what it lacks for the tools that are on."""
-    answer = await services.client.whoami()
-    settings = services.settings
-    on = switched_on(settings.toolsets, read_only=settings.read_only)
-    needed = {permission for tool in on for permission in tool.permissions}
-    return whoami_result(
-        answer,
-        sandbox=services.settings.sandbox,
-        missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
-        remembers="on_disk" if is_durable(await services.journal.health()) else "until_restart",
-    )
-
-
-async def balance(services: Services) -> BalanceResult:
-    """The credits left, and what this machine knows about spending."""
-    answer = await services.client.balance()
-    spent = await services.journal.spent_if_readable()
-    return balance_result(answer, spent or Spent(0, 0, 0), services.limits, known=spent is not None)
+    return await account.balance(current_call(ctx).services, days, by)

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from cleanlist_mcp.answers.estimate import list_estimate, people_estimate
+from cleanlist_mcp.answers.person import asked_of
 from cleanlist_mcp.answers.run import not_started
 from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
 from cleanlist_mcp.calls.exclusions import require_allowed
@@ -122,7 +123,7 @@ async def enrich_person(
         again=again,
         deadline=call.deadline,
     )
-    return await RunFollower(call).follow(started, wait_seconds)
+    return await RunFollower(call, asked_of(person)).follow(started, wait_seconds)
 
 
 async def known_quote(

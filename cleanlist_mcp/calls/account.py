@@ -1,0 +1,28 @@
+"""The account of one call: whose key is in use, the credits left, and what was spent from here."""
+
+from cleanlist_mcp.answers.account import balance_result, whoami_result
+from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
+from cleanlist_mcp.journal.health import is_durable
+from cleanlist_mcp.money.costs import By
+from cleanlist_mcp.services import Services
+from cleanlist_mcp.toolset import switched_on
+
+
+async def describe(services: Services) -> WhoamiResult:
+    """Return what the API says of the key, and what it lacks for the tools that are on."""
+    answer = await services.client.whoami()
+    settings = services.settings
+    on = switched_on(settings.toolsets, read_only=settings.read_only)
+    needed = {permission for tool in on for permission in tool.permissions}
+    return whoami_result(
+        answer,
+        sandbox=services.settings.sandbox,
+        missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
+        remembers="on_disk" if is_durable(await services.journal.health()) else "until_restart",
+    )
+
+
+async def balance(services: Services, days: int = 1, by: By = "total") -> BalanceResult:
+    """Return the credits left, and what was spent from here in the last `days` times 24 hours."""
+    answer = await services.client.balance()
+    return balance_result(answer, services.limits, await services.journal.costs.statement(days, by))
