@@ -41,11 +41,15 @@ PAID_FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("the same, and the answer names the run", "sent_twice", {"names_run": True}),
     ("the answer to an earlier request", "earlier_answer", {}),
 )
+PART = "enrich_list, a part"
 TOOLS = {
     "enrich_person": "/enrichment/person",
     "enrich_list": "/enrichment/bulk",
+    PART: "/enrichment/by-task",
     "enrich_company": "/enrichment/company",
 }
+"""Paid calls and the paths that they spend at. A list is enriched whole, or in part."""
+
 DURATIONS = {"once": 1, "whole call": 1000}
 
 PERSON = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example", "wait_seconds": 0}
@@ -112,9 +116,13 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
 
 
 async def _arguments(world: World, session: Session, tool: str) -> dict[str, Any]:
-    if tool == "enrich_list":
-        return await world.quote(session)
-    return PERSON if tool == "enrich_person" else COMPANY
+    """Return the arguments of a paid call."""
+    if tool == "enrich_person":
+        return PERSON
+    if tool == "enrich_company":
+        return COMPANY
+    wishes: dict[str, Any] = {"max_rows": 5} if tool == PART else {}
+    return await world.quote(session, **wishes)
 
 
 def _paid(world: World, tool: str) -> list[str]:
@@ -213,7 +221,7 @@ async def events(folder: Path) -> dict[tuple[str, str], Cell]:
 def event_table(cells: dict[tuple[str, str], Cell]) -> str:
     """The cells of the second table in Markdown."""
     lines = [
-        "| after the first call | " + " | ".join(f"`{tool}`" for tool in TOOLS) + " |",
+        "| after the first call | " + " | ".join(_title(tool) for tool in TOOLS) + " |",
         "|---" * (len(TOOLS) + 1) + "|",
     ]
     for name, _, _ in EVENTS:
@@ -224,6 +232,11 @@ def event_table(cells: dict[tuple[str, str], Cell]) -> str:
         ]
         lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _title(tool: str) -> str:
+    name, _, which = tool.partition(", ")
+    return f"`{name}`" + (f" ({which})" if which else "")
 
 
 async def matrix(folder: Path) -> dict[tuple[str, str, str], Cell]:
@@ -241,7 +254,7 @@ def table(cells: dict[tuple[str, str, str], Cell]) -> str:
     """The cells as a Markdown table."""
     columns = [(tool, duration) for tool in TOOLS for duration in DURATIONS]
     lines = [
-        "| fault | " + " | ".join(f"`{tool}`, {duration}" for tool, duration in columns) + " |",
+        "| fault | " + " | ".join(f"{_title(tool)}, {duration}" for tool, duration in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
     ]
     for name, _, _ in PAID_FAULTS:
@@ -253,7 +266,7 @@ def table(cells: dict[tuple[str, str, str], Cell]) -> str:
 async def _step(
     world: World, session: Session, tool: str, arguments: dict[str, Any], earlier: int = 0
 ) -> Step:
-    result = await session.result(tool, **arguments)
+    result = await session.result(tool.partition(",")[0], **arguments)
     runs = len(_paid(world, tool)) - earlier
     if result.is_error:
         return Step(error_of(result)["charged"], runs, None)

@@ -16,6 +16,7 @@
         Unauthorized  InsufficientScope  FeatureGated
         InsufficientCredits
         NotFound
+        NotAvailable
         ApiRefusal                    any other refusal; it keeps the API's own code
         RateLimited
         ApiUnavailable
@@ -345,7 +346,7 @@ class NotFound(ApiError):
 
 
 class NotAvailable(ApiError):
-    """This account's API does not have what was asked for, under any address."""
+    """This account's API does not have what was asked for under any address, or does not show it yet."""
 
     code = "not_available"
 

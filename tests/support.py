@@ -287,10 +287,10 @@ class World:
             tasks.cancel_scope.cancel()
 
     async def quote(
-        self, session: Session, name: str = "Q3 Prospects", scope: str = "partial"
+        self, session: Session, name: str = "Q3 Prospects", scope: str = "partial", **wishes: Any
     ) -> dict[str, Any]:
-        """A quote, and the arguments that spend it."""
-        quote = await session.call("estimate", list_id=name, scope=scope)
+        """A quote, and the arguments that spend it; `wishes` are further arguments of the estimate."""
+        quote = await session.call("estimate", list_id=name, scope=scope, **wishes)
         return {"list_id": quote["list_id"], "scope": quote["scope"], "quote_id": quote["quote_id"]}
 
     def posts(self, path: str) -> int:

@@ -148,9 +148,12 @@ async def test_one_that_pays_again_for_an_unfinished_run_does_not(world: World) 
 
 async def test_one_that_quotes_list_after_list_is_held_by_the_daily_limit(world: World, era: str) -> None:
     async with world.connect(era, daily_limit=45) as session:
+        other = await world.quote(session)
         await session.call("enrich_list", **await world.quote(session, "Conference Leads"), wait_seconds=0)
-        error = await session.error("enrich_list", **await world.quote(session))
+        error = await session.error("enrich_list", **other)
+        over = await session.call("estimate", list_id="Q3 Prospects")
 
+    assert not over["fits_limits"] and "quote_id" not in over
     assert error["code"] == "daily_limit"
     assert (error["cost"], error["spent_last_24h"], error["daily_limit"]) == (12, 40, 45)
     assert world.posts("/enrichment/bulk") == 1

@@ -222,11 +222,13 @@ async def test_a_repeat_of_a_run_that_exists_asks_nobody(world: World, era: str)
 async def test_a_quote_that_does_not_fit_is_refused_before_anybody_is_asked(world: World, era: str) -> None:
     dialog = approving()
 
+    async with world.connect(era, dialog) as session:
+        dear = await world.quote(session, scope="full")
     async with world.connect(era, dialog, daily_limit=131) as session:
         arguments = await world.quote(session)
         mismatch = await session.error("enrich_list", **(arguments | {"scope": "full"}))
         over = await session.error("enrich_list", **arguments, max_credits=5)
-        too_much = await session.error("enrich_list", **await world.quote(session, scope="full"))
+        too_much = await session.error("enrich_list", **dear)
 
     assert mismatch["code"] == "quote_mismatch"
     assert over["code"] == "over_max_credits"

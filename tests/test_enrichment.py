@@ -186,7 +186,7 @@ async def test_too_few_credits_name_the_shortfall_and_the_cheaper_scope(world: W
 
     assert not quote["sufficient"]
     assert quote["shortfall_credits"] == 24
-    assert quote["partial_would_cost"] == 4
+    assert "Scope partial would cost at most 4 credits." in quote["summary"]
     assert "enrich_list(" not in quote["next_step"]
 
 
@@ -204,12 +204,9 @@ async def test_an_empty_list_is_said_to_be_empty_and_cannot_be_spent_on(world: W
 
     async with world.connect() as session:
         quote = await session.call("estimate", list_id="Blank")
-        arguments = {name: quote[name] for name in ("list_id", "scope", "quote_id")}
-        error = await session.error("enrich_list", **arguments)
 
-    assert quote["row_count"] == 0 and "empty" in quote["next_step"]
-    assert error["code"] == "invalid_arguments"
-    assert world.posts("/enrichment/bulk") == 0
+    assert quote["row_count"] == 0 and "empty" in quote["summary"]
+    assert "quote_id" not in quote
 
 
 BAD_ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
@@ -424,13 +421,14 @@ async def test_the_estimate_says_that_the_list_is_running_or_was_enriched(world:
         run = await session.call("enrich_list", **await world.quote(session), wait_seconds=0)
         running = await session.call("estimate", list_id="Q3 Prospects")
         await session.call("workflow_status", wait_seconds=45)
-        ended = await session.call("estimate", list_id="Q3 Prospects")
+        ended = await session.call("estimate", list_id="Q3 Prospects", only_missing=False)
         dearer = await session.call("estimate", list_id="Q3 Prospects", scope="full")
 
     assert run["workflow_id"] in running["next_step"]
     assert "enrich_list(" not in running["next_step"]
     assert "may be charged again" in ended["summary"]
-    assert "may be charged again" not in dearer["summary"]
+    assert "what is there may be charged again" in dearer["summary"]
+    assert "It was enriched in this scope" not in dearer["summary"]
 
 
 async def test_runs_that_nobody_watched_are_settled_when_they_are_listed(world: World) -> None:
@@ -478,16 +476,13 @@ async def test_reservations_that_were_not_seen_to_settle_lead_to_a_look(world: W
     assert "workflow_status" in balance["next_step"]
 
 
-async def test_an_empty_list_is_filled_first_whichever_tool_meets_it(world: World) -> None:
+async def test_an_empty_list_is_filled_first(world: World) -> None:
     list_id = world.sandbox.add_list("Empty")
 
     async with world.connect() as session:
         quote = await session.call("estimate", list_id="Empty")
-        arguments = {"list_id": list_id, "scope": "partial", "quote_id": quote["quote_id"]}
-        error = await session.error("enrich_list", **arguments)
 
-    assert error["next_step"] in quote["next_step"]
-    assert f'add_leads(list_id="{list_id}"' in error["next_step"]
+    assert f'add_leads(list_id="{list_id}"' in quote["next_step"]
 
 
 async def test_a_limit_that_waiting_cannot_help_is_said_so(world: World) -> None:

@@ -190,3 +190,49 @@ async def test_leads_that_must_not_be_contacted_are_marked(world: World, tmp_pat
         shown = (await session.call("get_leads", list_id="Q3 Prospects"))["leads"]
 
     assert [row.get("email") for row in shown if row.get("excluded")] == [chosen["email"]]
+
+
+async def test_a_quote_leaves_excluded_rows_out_and_counts_them(
+    world: World, era: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    leads = world.sandbox.leads(world.sandbox.list_id("Q3 Prospects"))
+    path.write_text(leads[0]["linkedin_url"] or leads[0]["company"] or "", "utf-8")
+    async with world.connect() as session:
+        whole = await session.call("estimate", list_id="Q3 Prospects")
+    async with world.connect(era, exclude_file=path) as session:
+        quote = await session.call("estimate", list_id="Q3 Prospects")
+        arguments = {name: quote[name] for name in ("list_id", "scope", "quote_id")}
+        report = await session.call("enrich_list", **arguments, wait_seconds=40)
+
+    assert quote["excluded"] >= 1
+    assert quote["row_count"] == whole["row_count"] - quote["excluded"]
+    assert "must not be contacted" in quote["summary"]
+    assert report["total"] == quote["row_count"]
+
+
+async def test_with_a_file_a_list_whose_rows_do_not_show_is_not_quoted(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("fable.example", "utf-8")
+    world.sandbox.unkind.hides_imports = True
+    world.sandbox.unkind.counts_hidden = True
+    list_id = world.sandbox.add_list("Mine")
+    async with world.connect(exclude_file=path) as session:
+        await session.call("add_leads", list_id=list_id, people=[KIM])
+        error = await session.error("estimate", list_id=list_id)
+
+    assert (error["code"], error["charged"]) == ("not_available", "no")
+
+
+async def test_a_quote_of_before_is_not_spent_while_the_file_cannot_be_read(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("somebody@fable.example", "utf-8")
+    async with world.connect(exclude_file=path) as session:
+        quote = await world.quote(session)
+        path.write_text("12345", "utf-8")
+        error = await session.error("enrich_list", **quote)
+
+    assert (error["code"], error["charged"]) == ("excluded", "no")
+    assert world.sandbox.runs == []

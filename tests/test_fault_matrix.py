@@ -57,10 +57,9 @@ async def test_a_lost_answer_starts_one_run_at_most_and_is_called_unknown(
     cell = await play(tmp_path, tool, kind, DURATIONS["once"], **options)
 
     check(cell, certain=False)
-    resolved = fault in NAMES_THE_RUN or (tool == "enrich_list" and fault == "reset before the work")
-    if (
-        tool == "enrich_company"
-    ):  # it has no run that an answer could name; an earlier answer has none of another
+    resolved = fault in NAMES_THE_RUN or (tool != "enrich_person" and fault == "reset before the work")
+    if tool == "enrich_company":
+        # It has no run that an answer could name; an earlier answer has none of another.
         resolved = fault == "the answer to an earlier request"
     assert cell.found == ("id" if resolved else "entry")
 

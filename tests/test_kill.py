@@ -24,7 +24,11 @@ from tests.test_stdio import Wire, call, posix, variables
 
 pytestmark = [pytest.mark.long, posix]
 
-PATHS = {"enrich_person": "/enrichment/person", "enrich_list": "/enrichment/bulk"}
+PATHS = {
+    "enrich_person": "/enrichment/person",
+    "enrich_list": "/enrichment/bulk",
+    "enrich_list, a part": "/enrichment/by-task",
+}
 COMPANY: dict[str, Any] = {"domain": "legendlabs.example"}
 PERSON = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example", "wait_seconds": 5}
 
@@ -175,26 +179,28 @@ async def test_a_company_that_was_asked_for_is_written_down_before_the_end(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("write", [1, 2, 3, 4])
+@pytest.mark.parametrize("wishes", [{}, {"max_rows": 3}], ids=["whole", "part"])
 async def test_a_list_is_paid_once_wherever_the_server_is_killed(
-    tmp_path: Path, write: int, moment: str
+    tmp_path: Path, wishes: dict[str, int], write: int, moment: str
 ) -> None:
     command = ("tests.killing_server", str(write), moment)
     sandbox = Sandbox(latency=0.1)
     async with running(sandbox) as url:
         async with started(tmp_path, sandbox, url, *command) as wire:
-            quote = await ask_doomed(wire, 1, "estimate", list_id="Q3 Prospects")
+            quote = await ask_doomed(wire, 1, "estimate", list_id="Q3 Prospects", **wishes)
             if quote is not None:
                 assert await ask_doomed(wire, 2, "enrich_list", **spelt(quote)) is None
             assert await wire.process.wait() == -signal.SIGKILL
         sent = len(sandbox.runs)
         async with restarted(sandbox, url, tmp_path) as client:
-            quote = quote or await ask(client, "estimate", list_id="Q3 Prospects")
+            quote = quote or await ask(client, "estimate", list_id="Q3 Prospects", **wishes)
             answer = await ask(client, "enrich_list", **spelt(quote))
             newest = await ask(client, "workflow_status")
             balance = await ask(client, "credits_balance")
 
     assert sent == (0 if write < 3 else 1)
     assert len(sandbox.runs) == 1
+    assert len(sandbox.runs[0].people) == quote["row_count"] == wishes.get("max_rows", 12)
     assert_nothing_is_missing(sandbox, newest, balance)
     if (write, moment) == (3, "before"):
         # The quote was sent, its answer was not written down: "already used" may be our own doing.
@@ -211,10 +217,12 @@ async def test_a_spend_that_has_left_is_finished_and_written_down_before_the_end
     sandbox = Sandbox()
     async with running(sandbox) as url:
         async with started(tmp_path, sandbox, url, "cleanlist_mcp") as wire:
-            quote = await ask_doomed(wire, 1, "estimate", list_id="Q3 Prospects")
+            wishes = {"max_rows": 3} if tool.endswith("a part") else {}
+            quote = await ask_doomed(wire, 1, "estimate", list_id="Q3 Prospects", **wishes)
             assert quote is not None
             sandbox.faults.next(f"POST {PATHS[tool]}", "slow", delay=1.0)
-            await wire.send(call(2, tool, **(PERSON if tool == "enrich_person" else spelt(quote))))
+            arguments = PERSON if tool == "enrich_person" else spelt(quote)
+            await wire.send(call(2, tool.partition(",")[0], **arguments))
             with anyio.fail_after(30):
                 while sandbox.requests[-1].path != PATHS[tool]:  # noqa: ASYNC110
                     await anyio.sleep(0.01)

@@ -188,6 +188,16 @@ async def whole_lists(session: Session, world: World) -> None:
         await session.call("workflow_status", workflow_id=report["workflow_id"])
 
 
+async def parts_of_lists(session: Session, world: World) -> None:
+    for number, scope in enumerate(("partial", "phone_only", "full")):
+        name = f"In parts {number}"
+        world.sandbox.add_list(name, 3)
+        for wishes in ({"max_rows": 2}, {"max_rows": 5, "only_missing": False}):
+            quote = await world.quote(session, name, scope, **wishes)
+            report = await session.call("enrich_list", **quote)
+            await session.call("workflow_status", workflow_id=report["workflow_id"])
+
+
 async def imports_of_all_kinds(session: Session, files: Path) -> None:
     full = next(person for number, person in enumerate(people()) if number == WAYS - 1)
     rows: list[list[dict[str, str]]] = [
@@ -279,6 +289,7 @@ async def everything_sent(folder: Path, prefix: str) -> list[Sent]:
         await session.call("credits_balance")
         await lists_and_rows(session, world)
         await whole_lists(session, world)
+        await parts_of_lists(session, world)
         await single_people(session)
         await imports_of_all_kinds(session, folder)
         await prospects(session, world)
@@ -409,7 +420,16 @@ def test_every_way_to_name_a_person_was_sent_in_every_scope_with_a_list_and_with
 
 def test_every_scope_of_a_list_was_quoted_and_run(sent: list[Sent]) -> None:
     for path in ("/credits/estimate", "/enrichment/bulk"):
-        assert {one.body["scope"] for one in sent if one.path == path} == SCOPES
+        whole = [one.body for one in sent if one.path == path and "task_id" not in one.body]
+        assert {body["scope"] for body in whole} == SCOPES
+
+
+def test_rows_of_a_list_were_quoted_and_run_by_the_page_and_by_their_ids(sent: list[Sent]) -> None:
+    for path in ("/credits/estimate", "/enrichment/by-task"):
+        parts = [one.body for one in sent if one.path == path and "task_id" in one.body]
+        seen = {(tuple(body["data_points"]), "entity_ids" in body) for body in parts}
+        points = (("Email",), ("Phone",), ("Email", "Phone"))
+        assert seen == {(one, chosen) for one in points for chosen in (True, False)}
 
 
 def test_real_files_go_out_whole_in_several_imports(sent: list[Sent]) -> None:

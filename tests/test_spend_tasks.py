@@ -23,6 +23,7 @@ from cleanlist_mcp.clock import Clock, Deadline
 from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
+from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.likeness import marks_of
@@ -169,7 +170,10 @@ async def quote_in(bench: Bench, number: int) -> Quote:
     rows = [(1, {"email": f"kim-{number}@fable.example"})]
     call = Call(bench.services, 50)
     await importing.add_people(call, made.list_id, rows)
-    return await Quotes(call).issue(made.list_id, f"List {number}", "partial")
+    shown = await Quotes(call).estimate(made.list_id, f"List {number}", "partial", Wishes(only_missing=False))
+    quote = await bench.services.journal.quote(shown.quote_id or "")
+    assert quote is not None
+    return quote
 
 
 async def test_of_many_calls_that_end_at_random_none_leaves_an_intent_or_a_request_alone(

@@ -1,7 +1,7 @@
 """Sentences about runs: where one stands, what it found and what it cost."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.answers.person import Asked, asked_in, found_person, person_sentences
@@ -92,7 +92,18 @@ def _list_sentence(run: Run | None) -> list[str]:
     emails, phones = counts["emails"], counts["phones"]
     held = f"{emails} e-mail address{'' if emails == 1 else 'es'} and {phones} phone number{'' if phones == 1 else 's'}"
     which = "The list now has" if counts["complete"] else f"The first {rows_text(counts['rows'])} now have"
-    return [f"{which} {held}."]
+    return [f"{which} {held}.", *_grown(counts)]
+
+
+def _grown(counts: dict[str, Any]) -> list[str]:
+    """Say it if a run over a part of a list changed how many rows that has: it was to fill rows, and to add none."""
+    before, after = counts.get("rows_before"), counts.get("rows_after")
+    if before is None or before == after:
+        return []
+    return [
+        f"Warning: the list had {before} rows when this was quoted and has {after} now: rows may have been added "
+        "instead of filled, or somebody changed the list; tell the user."
+    ]
 
 
 def forgotten(run: Run, *, replayed: bool | None = None) -> WorkflowReport:

@@ -123,14 +123,23 @@ class EstimateResult(Result):
     list_id: str | None = None
     list_name: str | None = None
     scope: Scope
-    row_count: int
+    row_count: int = Field(description="rows that are quoted")
+    rows_in_list: int | None = None
+    rows_with_email: int | None = None
+    rows_with_phone: int | None = None
+    already_complete: int | None = None
+    tried_before: int | None = Field(default=None, description="tried in 30 days, not found")
+    excluded: int | None = None
+    names: list[str] | None = None
     credits_per_row: int
     estimated_cost: int = Field(description="the most that can be charged")
-    available_credits: int
-    balance_after: int = Field(description="if all of it is used")
-    sufficient: bool
+    available_credits: int | None = None
+    balance_after: int | None = None
+    daily_left: int | None = None
+    daily_left_after: int | None = None
+    sufficient: bool | None = None
+    fits_limits: bool | None = None
     shortfall_credits: int | None = None
-    partial_would_cost: int | None = None
     hourly_unquoted_left: int | None = None
     expires_at: str | None = None
     expires_in_seconds: int | None = None
@@ -221,9 +230,9 @@ class ListRow(Part):
 
 class FindListsResult(Result):
     lists: list[ListRow]
-    looked_at: int = Field(description="lists looked at for this answer")
+    looked_at: int
     total: int | None = None
-    cursor: str | None = Field(default=None, description="send it back for more; absent at the end")
+    cursor: str | None = None
 
 
 class CreateListResult(Result):
@@ -259,7 +268,7 @@ class AddLeadsAnswer(Result):
     list_id: str
     list_name: str | None = None
     imported: int | None = None
-    merged: int | None = Field(default=None, description="rows of people whom earlier rows named too")
+    merged: int | None = None
     skipped: int | None = None
     added: int | None = Field(
         default=None, description="rows of a search or leads by id, in place of imported"
@@ -311,9 +320,9 @@ class GetLeadsResult(Result):
     list_id: str
     list_name: str | None = None
     total: int
-    looked_at: int = Field(description="rows looked at for this answer")
+    looked_at: int
     leads: list[LeadRow]
-    cursor: str | None = Field(default=None, description="send it back for more; absent at the end")
+    cursor: str | None = None
 
 
 class RemovedRow(Part):
@@ -358,9 +367,10 @@ class SearchResult(Result):
 
     search_id: str | None = Field(default=None, description="all rows shown so far, for 24 hours")
     total: int | None = None
-    rows_cut: int | None = Field(default=None, description="rows of this page that did not fit")
+    rows_cut: int | None = None
+    """Rows of this page that did not fit."""
     truncation_warning: str | None = Field(default=None, description="the API's words: data")
-    cursor: str | None = Field(default=None, description="send it back for more; absent at the end")
+    cursor: str | None = None
 
 
 class SearchPeopleResult(SearchResult):

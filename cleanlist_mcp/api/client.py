@@ -38,6 +38,8 @@ from cleanlist_mcp.api.wire import (
     ListRequest,
     ListsPage,
     ListStarted,
+    PartEstimateRequest,
+    PartRequest,
     PersonRequest,
     PersonStarted,
     Removed,
@@ -91,8 +93,8 @@ class CleanlistClient:
         """Return the whole credits that are left."""
         return await self._send("GET", "/credits/balance", Balance)
 
-    async def estimate(self, request: EstimateRequest) -> Estimate:
-        """Return a signed quote for a list; free, and starts nothing."""
+    async def estimate(self, request: EstimateRequest | PartEstimateRequest) -> Estimate:
+        """Return a signed quote for a list, or for rows of it; free, and starts nothing."""
         return await self._send("POST", "/credits/estimate", Estimate, body=request, what="list")
 
     async def start_person(
@@ -125,6 +127,21 @@ class CleanlistClient:
             "/enrichment/bulk",
             ListStarted,
             body=body,
+            spends=True,
+            what="list",
+            patience=patience,
+            stop=stop,
+        )
+
+    async def start_part(
+        self, request: PartRequest, *, patience: float, stop: anyio.Event | None = None
+    ) -> ListStarted:
+        """Start a paid run for rows of a list; `stop` and errors as for `start_person`."""
+        return await self._send(
+            "POST",
+            "/enrichment/by-task",
+            ListStarted,
+            body=request,
             spends=True,
             what="list",
             patience=patience,

@@ -4,6 +4,7 @@ Field names and meanings follow the vendor's published schema of `/api/v2`. Unkn
 stands for absent, and every text is cleaned on the way in, so that nothing invisible goes further.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -37,6 +38,14 @@ from cleanlist_mcp.money.runs import STOPPED_STATUSES
 ListScope = Literal["partial", "phone-only", "full"]
 LIST_SCOPES: dict[Scope, ListScope] = {"partial": "partial", "phone_only": "phone-only", "full": "full"}
 """A scope as list endpoints spell it."""
+
+DataPoint = Literal["Email", "Phone"]
+DATA_POINTS: Mapping[Scope, tuple[DataPoint, ...]] = {
+    "partial": ("Email",),
+    "phone_only": ("Phone",),
+    "full": ("Email", "Phone"),
+}
+"""A scope as the endpoints for rows of a page spell it."""
 
 ImportField = Literal[
     "first_name",
@@ -90,6 +99,15 @@ class EstimateRequest(Sent):
     scope: ListScope
 
 
+class PartEstimateRequest(Sent):
+    """`POST /credits/estimate` for rows of a page of a list, named by the page's handle; without ids for all of it."""
+
+    tool: Literal["add_person_enrichments"] = "add_person_enrichments"
+    task_id: str
+    data_points: list[DataPoint]
+    entity_ids: Annotated[list[str], Field(min_length=1)] | None = None
+
+
 class PersonRequest(Sent):
     """`POST /enrichment/person`; `enrichment_type` is spelt with an underscore there."""
 
@@ -109,6 +127,16 @@ class ListRequest(Sent):
 
     lead_list_id: str
     scope: ListScope
+    quote_id: str
+
+
+class PartRequest(Sent):
+    """`POST /enrichment/by-task`: the rows that were quoted, in the list that they stand in."""
+
+    task_id: str
+    data_points: list[DataPoint]
+    entity_ids: Annotated[list[str], Field(min_length=1)] | None = None
+    lead_list_id: str
     quote_id: str
 
 
@@ -274,9 +302,13 @@ class ListsPage(Received):
 
 
 class LeadsPage(Received):
-    """One page of a list's rows; an empty `cursor` is the end, an empty `list_id` was left out."""
+    """One page of a list's rows; an empty `cursor` is the end, an empty `list_id` was left out.
+
+    `task_id` is the handle under which the API knows the page for a while; empty if it gave none.
+    """
 
     list_id: Identifier = ""
+    task_id: Identifier = ""
     leads: Annotated[list[Lead], Records]
     total: Count = 0
     cursor: Cursor = ""

@@ -1,12 +1,14 @@
 """Do not contact: the user's exclusions, at the doors of a call."""
 
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
 from cleanlist_mcp.api.prospects import FoundCompany, FoundPerson
 from cleanlist_mcp.api.wire import Lead
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.selection import IsExcluded, nobody
 from cleanlist_mcp.errors import Advice, Excluded
 from cleanlist_mcp.imports.preparing import Prepared, shown_name
 from cleanlist_mcp.imports.records import RowNote
@@ -38,6 +40,16 @@ async def require_allowed(call: Call, person: Person) -> None:
             "This person is in the user's file of people who must not be contacted. Nothing was sent.",
             Advice("Take them out of the file that CLEANLIST_EXCLUDE_FILE names, if they may be contacted."),
         )
+
+
+async def excluded_rows(call: Call) -> IsExcluded:
+    """Return the rule by which rows of a list are left out of quotes; without a file, the rule that leaves out nobody.
+
+    Raises:
+        Excluded: if the file cannot be used.
+    """
+    exclusions = await exclusions_of(call)
+    return partial(covers_row, exclusions) if exclusions else nobody
 
 
 async def require_same_file_since(call: Call, moment: float) -> None:

@@ -1,33 +1,44 @@
 """Quotes: asked for, remembered, and checked again before they are spent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cleanlist_mcp.answers.estimate import ListFacts, Room, RowsSeen, list_estimate, nothing_to_buy
+from cleanlist_mcp.answers.shapes import EstimateResult
 from cleanlist_mcp.api.fields import is_id, is_quote_id
-from cleanlist_mcp.api.wire import LIST_SCOPES, EstimateRequest
+from cleanlist_mcp.api.wire import DATA_POINTS, LIST_SCOPES, Estimate, EstimateRequest, PartEstimateRequest
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.selection import IsExcluded, Picked, Selection, nobody
 from cleanlist_mcp.errors import (
+    ApiError,
+    BadResponse,
     CleanlistError,
     DailyLimit,
     InvalidArguments,
     JournalUnusable,
+    NotAvailable,
     QuoteUnknown,
     for_a_model,
 )
 from cleanlist_mcp.journal.health import error_in, is_durable
-from cleanlist_mcp.money.decisions import Busy, Unknown
+from cleanlist_mcp.money.decisions import Busy, Outdated, Unknown
 from cleanlist_mcp.money.limits import check_limits, limit_error
-from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.picking import Wishes
+from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import (
     QUOTE_LIFETIME,
+    Part,
     Quote,
     cheaper,
     check_max_credits,
     check_quote,
     check_same_work,
     local_expiry,
+    outdated,
     within,
 )
 from cleanlist_mcp.money.runs import Run, may_send
+from cleanlist_mcp.runs.refusals import names_rows
+from cleanlist_mcp.text import rows_text
 
 
 @dataclass(frozen=True)
@@ -50,15 +61,58 @@ class Quotes:
         self._services = call.services
         self._journal = call.services.journal
 
-    async def issue(self, list_id: str, list_name: str, scope: Scope) -> Quote:
-        """Ask the API for a quote and remember what it said.
+    async def estimate(
+        self, list_id: str, list_name: str, scope: Scope, wishes: Wishes, is_excluded: IsExcluded = nobody
+    ) -> EstimateResult:
+        """Pick the rows that are wanted, ask the API for a quote for them, and remember both.
 
         Raises:
+            InvalidArguments: if chosen rows are not in the list.
+            NotAvailable: if the API does not show the rows that are wanted.
+            BadResponse: if the API quotes other rows than were picked.
             ApiError: if the API cannot be asked, or refuses.
         """
-        request = EstimateRequest(list_id=list_id, scope=LIST_SCOPES[scope])
-        answer = await self._services.client.estimate(request)
-        quote = Quote(
+        after_run = await self._newest_settled(list_id, scope)  # before the rows are looked at
+        picked = await Selection(self._call, list_id, scope, wishes, is_excluded).picked()
+        last_run = await self._journal.last_list_run(list_id)
+        if picked.is_nothing:
+            _require_sight(list_id, picked)
+            facts = ListFacts(picked.seen, Room(), last_run, self._call.now())
+            return nothing_to_buy(
+                *(list_id, list_name, scope, facts, self._after_nothing(list_id, scope, picked.seen)),
+                wishes=wishes,
+            )
+        quote = await self._asked(list_id, list_name, scope, picked)
+        if picked.part is None and (wishes.are_explicit or is_excluded is not nobody):
+            _require_shown(quote, picked.seen)
+        quote = replace(quote, after_run=after_run)
+        room, limit = await self._room(quote)
+        if room.fits is not False and quote.row_count:
+            await self._journal.remember_quote(quote)
+        facts = ListFacts(picked.seen, room, last_run, self._call.now())
+        if not quote.row_count:
+            step = f"The list is empty, so there is nothing to enrich. {self._how_to_fill(list_id)}"
+            return nothing_to_buy(list_id, list_name, scope, facts, step, wishes=wishes)
+        return list_estimate(quote, facts, await self._next_step(quote, limit))
+
+    async def _newest_settled(self, list_id: str, scope: Scope) -> int:
+        """Return the number of the newest run that a new quote knows of; 0, which every run exceeds, if none can be
+        read."""
+        try:
+            await self._services.workflows.look_again(list_id, scope)
+            return await self._journal.claims.newest_settled(list_id, scope)
+        except JournalUnusable:
+            return 0
+
+    async def _asked(self, list_id: str, list_name: str, scope: Scope, picked: Picked) -> Quote:
+        part = picked.part
+        if part is None:
+            answer = await self._services.client.estimate(
+                EstimateRequest(list_id=list_id, scope=LIST_SCOPES[scope])
+            )
+        else:
+            answer = await self._asked_for_rows(part, scope)
+        return Quote(
             quote_id=answer.quote_id,
             list_id=list_id,
             list_name=list_name,
@@ -67,9 +121,30 @@ class Quotes:
             cost=answer.estimated_cost,
             available=answer.available_credits,
             expires_at=local_expiry(answer.expires_at, self._call.now()),
+            rows_in_list=answer.row_count if part is None else picked.seen.shown,
+            part=part,
         )
-        await self._journal.remember_quote(quote)
-        return quote
+
+    async def _asked_for_rows(self, part: Part, scope: Scope) -> Estimate:
+        request = PartEstimateRequest(
+            task_id=part.task_id, data_points=list(DATA_POINTS[scope]), entity_ids=part.sent_ids
+        )
+        try:
+            answer = await self._services.client.estimate(request)
+        except ApiError as exc:
+            if names_rows(exc):
+                raise exc.replaced(
+                    message="Cleanlist does not know the rows any more that it has just shown; nothing was quoted.",
+                    next_step="Call estimate again with the same arguments, which is free.",
+                ) from exc
+            raise
+        if answer.row_count != len(part.lead_ids):
+            raise BadResponse(
+                f"Cleanlist quoted {rows_text(answer.row_count)} where {rows_text(len(part.lead_ids))} were picked; "
+                "that quote was thrown away.",
+                "Call estimate again; if it stays, only the whole list can be quoted (only_missing=false).",
+            )
+        return answer
 
     async def known(self, quote_id: str, list_id: str, scope: Scope, max_credits: int | None) -> KnownQuote:
         """Return the quote that a spend names, if it may be spent; or, if it was spent here, as it was. No request.
@@ -98,31 +173,50 @@ class Quotes:
             await self.require_usable_journal()
         return KnownQuote(quote, run, sendable)
 
-    async def next_step(self, quote: Quote) -> str:
+    async def _room(self, quote: Quote) -> tuple[Room, CleanlistError | None]:
+        """Return the room for a spend, and the error that stands against it, if one does."""
+        try:
+            problem = await self._journal_problem()
+            spent = await self._journal.spent()
+        except JournalUnusable as exc:
+            return Room(), exc
+        daily = self._services.limits.daily
+        left = None if daily is None else max(daily - spent.last_day, 0)
+        if problem is not None:
+            return Room(left), problem
+        limit = limit_error("list", quote.cost, spent, self._services.limits)
+        return Room(left, limit is None), limit
+
+    async def _next_step(self, quote: Quote, limit: CleanlistError | None) -> str:
         """Return what to do with a quote: the whole call, because the person who approves sees only its arguments; or
         what would make that call fail."""
         offers = self._call.offers
-        if quote.row_count == 0:
-            return f"The list is empty, so there is nothing to enrich. {self._how_to_fill(quote.list_id)}"
         if not offers.spending:
             return "Tell the user; this server is read-only and cannot spend."
         if quote.cost > quote.available:
             offer = cheaper(quote.scope, quote.row_count, quote.available)
-            return f"Tell the user the shortfall; they can buy credits, or choose {offer}a shorter list."
-        try:
-            limit = await self._journal_problem() or limit_error(
-                "list", quote.cost, await self._journal.spent(), self._services.limits
-            )
-            blocked = None if limit else await self._blocked(quote)
-        except JournalUnusable as exc:
-            limit, blocked = exc, None
+            rows = max(quote.available, 0) // PRICES[quote.scope]
+            fewer = f"fewer rows (max_rows={rows})" if rows else "a shorter list"
+            return f"Tell the user the shortfall; they can buy credits, or choose {offer}{fewer}."
         if limit is not None:
             return f"{limit.message} {for_a_model(limit.next_step)}"
+        try:
+            blocked = await self._blocked(quote)
+        except JournalUnusable as exc:
+            return f"{exc.message} {for_a_model(exc.next_step)}"
         return blocked or (
             "Show the user this quote; once they agree, call "
             f'enrich_list(list_id="{quote.list_id}", scope="{quote.scope}", quote_id="{quote.quote_id}", '
             f"max_credits={quote.cost})."
         )
+
+    def _after_nothing(self, list_id: str, scope: Scope, seen: RowsSeen) -> str:
+        call = f'estimate(list_id="{list_id}", scope="{scope}"'
+        if seen.tried and not seen.wanted_too:
+            return f"Tell the user. Only if they want the rows tried again: {call}, lead_ids=[…]) quotes chosen ones."
+        if seen.complete:
+            return f"Tell the user. Only if they want to pay for them again: {call}, only_missing=false)."
+        return "Tell the user."
 
     async def require_usable_journal(self) -> None:
         """Raise if the journal cannot be used, or if a daily limit is set and no journal on disk can keep it.
@@ -137,10 +231,6 @@ class Quotes:
 
     async def _check_unspent(self, quote: Quote, list_id: str, scope: Scope, max_credits: int | None) -> None:
         check_quote(quote, list_id, scope, self._call.now())
-        if quote.row_count == 0:
-            raise InvalidArguments(
-                "The list is empty, so there is nothing to enrich.", self._how_to_fill(quote.list_id)
-            )
         check_max_credits(quote.cost, max_credits, list_id, scope)
         check_limits("list", quote.cost, await self._journal.spent(), self._services.limits)
         await self.require_usable_journal()
@@ -151,14 +241,17 @@ class Quotes:
         return f'Call add_leads(list_id="{list_id}", people=[…]) first, then estimate again.'
 
     async def _blocked(self, quote: Quote) -> str | None:
-        """Return what to do if another run of the same list and scope would make the spend fail."""
+        """Return what to do if another run of the same list would make the spend fail."""
         found = await self._journal.claims.look_at_list(quote)
         if isinstance(found, Busy):
             which = f'workflow_id="{found.run.workflow_id}"' if found.run.workflow_id else ""
             return (
-                "This list is being enriched in this scope already: call "
-                f"workflow_status({which}) before anything is spent."
+                "This list is being enriched already: call "
+                f"workflow_status({which}) before anything is spent, and estimate again after its end."
             )
+        if isinstance(found, Outdated):
+            expired = outdated(quote)
+            return f"{expired.message} {expired.next_step}"
         if isinstance(found, Unknown):
             error = self._services.workflows.unknown(found.run)
             advice = f"{error.message} {for_a_model(error.next_step)}"
@@ -190,7 +283,43 @@ def _of_run(run: Run, quote_id: str) -> Quote:
     """Return a quote that was forgotten, from the run that it started; it lived no longer than quotes do after it was
     used."""
     cost = run.quoted or run.reserved
-    return Quote(quote_id, run.list_id, run.list_name, run.scope, 0, cost, 0, run.started_at + QUOTE_LIFETIME)
+    # Which rows a part was for is forgotten with its quote: that can never be sent again.
+    expires_at = 0.0 if run.is_part else run.started_at + QUOTE_LIFETIME
+    return Quote(quote_id, run.list_id, run.list_name, run.scope, 0, cost, 0, expires_at)
+
+
+def _require_sight(list_id: str, picked: Picked) -> None:
+    """Raise if nothing was picked because rows cannot be seen, or cannot be named.
+
+    Raises:
+        NotAvailable: with the way to the whole list.
+    """
+    if not picked.has_handle:
+        raise NotAvailable(
+            "Cleanlist gave no handle for the rows of this list, so a part of it cannot be quoted; nothing was quoted.",
+            f'Call estimate(list_id="{list_id}") without other wishes: it quotes the whole list.',
+        )
+    if picked.seen.hidden:
+        raise _not_shown(list_id, picked.seen.hidden, picked.seen.in_list)
+
+
+def _require_shown(quote: Quote, seen: RowsSeen) -> None:
+    """Raise if the API quotes rows that it does not show, though some of them were to be left out.
+
+    Raises:
+        NotAvailable: with the count, and the way to the whole list.
+    """
+    if quote.row_count > seen.looked_at:
+        raise _not_shown(quote.list_id, quote.row_count - seen.looked_at, quote.row_count)
+
+
+def _not_shown(list_id: str, hidden: int, in_list: int) -> NotAvailable:
+    return NotAvailable(
+        f"Cleanlist does not show {hidden} of the {rows_text(in_list)} in this list yet, as is usual after an import, "
+        "so none of them can be picked; nothing was quoted.",
+        f'Call estimate(list_id="{list_id}") without other wishes: it quotes the whole list.',
+        figures={"rows_not_shown": hidden, "rows_in_list": in_list},
+    )
 
 
 def _check_ids(quote_id: str, list_id: str) -> None:

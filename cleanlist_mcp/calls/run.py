@@ -18,9 +18,12 @@ from cleanlist_mcp.answers.run import (
 )
 from cleanlist_mcp.answers.shapes import WorkflowReport
 from cleanlist_mcp.api.fields import is_id
-from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, WorkflowStatus
+from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, LeadsPage, WorkflowStatus
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.errors import CleanlistError, InvalidArguments
+from cleanlist_mcp.calls.selection import listed
+from cleanlist_mcp.errors import CleanlistError, InvalidArguments, JournalUnusable
+from cleanlist_mcp.money.picking import still_missing
+from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.runs.watching import Watched
@@ -171,25 +174,61 @@ class RunFollower:
         if run.workflow_id is None or run.list_now is not None:
             return run
         await self._journal.outcomes.counted(run.workflow_id, {})
-        await self._journal.outcomes.counted(run.workflow_id, await self._list_now(run.list_id))
+        page = await self._first_page(run.list_id)
+        if page is not None:
+            await self._note_missed(run, seen, page)
+        await self._journal.outcomes.counted(run.workflow_id, await self._list_now(run, page))
         return await self._journal.run(run.run_id) or run
 
-    async def _list_now(self, list_id: str) -> dict[str, Any]:
-        """Count the rows of a list that have an e-mail address and a phone number; empty if there is no time."""
+    async def _first_page(self, list_id: str) -> LeadsPage | None:
+        """Return the first page of a list; None if it cannot be read, or there is no time."""
         with anyio.move_on_after(min(COUNT_SECONDS, self._call.deadline.room())):
             try:
-                page = await self._call.services.client.leads(list_id, limit=LEADS_PAGE)
+                return await self._call.services.client.leads(list_id, limit=LEADS_PAGE)
             except CleanlistError as exc:
                 log.warning("A finished list could not be counted (%s).", type(exc).__name__)
-                return {}
-            return {
-                "emails": sum(bool(lead.email) for lead in page.leads),
-                "phones": sum(bool(lead.phone) for lead in page.leads),
-                "rows": len(page.leads),
-                "complete": not page.cursor,
-            }
+                return None
         log.warning("A finished list could not be counted in time.")
-        return {}
+        return None
+
+    async def _list_now(self, run: Run, page: LeadsPage | None) -> dict[str, Any]:
+        """Count the rows of a list that have an e-mail address and a phone number; empty if it could not be read.
+
+        After a run over a part, the rows before and after it too: it was to fill rows, and to add none.
+        """
+        if page is None:
+            return {}
+        counts: dict[str, Any] = {
+            "emails": sum(bool(lead.email) for lead in page.leads),
+            "phones": sum(bool(lead.phone) for lead in page.leads),
+            "rows": len(page.leads),
+            "complete": not page.cursor,
+        }
+        quote = await self._quote_of(run)
+        if quote is not None and quote.part is not None and quote.rows_in_list:
+            counts |= {"rows_before": quote.rows_in_list, "rows_after": max(page.total, len(page.leads))}
+        return counts
+
+    async def _quote_of(self, run: Run) -> Quote | None:
+        try:
+            return await self._journal.quote(run.quote_id or "")
+        except JournalUnusable:
+            return None
+
+    async def _note_missed(self, run: Run, seen: WorkflowStatus, page: LeadsPage) -> None:
+        """Keep which rows of the run still lack what it looked for, as far as the page shows it.
+
+        Of a whole list nothing is kept if it has more rows than the run had: the new ones were not tried.
+        """
+        rows = [listed(lead) for lead in page.leads if lead.lead_id]
+        missing = still_missing(rows, run.scope)
+        if run.is_part:
+            found = {row.lead_id for row in rows} - set(missing)
+            picked = await self._journal.leads_of_run(run.run_id) or ()
+            missing = [lead_id for lead_id in picked if lead_id not in found]
+        elif not 0 < max(page.total, len(page.leads)) <= seen.total:
+            return
+        await self._journal.outcomes.missed(run, missing)
 
 
 def _is_open(run: Run) -> bool:

@@ -9,10 +9,10 @@ from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.port import CommitLost, Reader, Store, Writer
-from cleanlist_mcp.journal.records import COLUMNS, Row, kept_name, label_list, marks_in, run_of
+from cleanlist_mcp.journal.records import COLUMNS, PART, Row, kept_name, label_list, marks_in, run_of
 from cleanlist_mcp.money import decisions, prices, quotes
 from cleanlist_mcp.money.decisions import (
-    Busy,
+    Known,
     ListDecision,
     PersonDecision,
     Replay,
@@ -127,7 +127,7 @@ class Claims:
         """
         names = await self._names()
         row = new_row(names, quote.scope, quote.list_id, quote.list_name) | {
-            "context": "",
+            "context": "" if quote.part is None else PART,
             "kind": "list",
             "quote_id": quote.quote_id,
             "quoted": quote.cost,
@@ -142,7 +142,10 @@ class Claims:
             if known is not None:
                 return known
             quotes.check_quote(quote, quote.list_id, quote.scope, writer.now.time)
-            return await self._begin(writer, row, terms)
+            start = await self._begin(writer, row, terms)
+            if quote.part is not None:
+                await writer.keep_leads(start.run.run_id, quote.part.lead_ids)
+            return start
 
         async def look(reader: Reader) -> ListDecision | None:
             known = await _known_list(reader, names, quote)
@@ -150,7 +153,30 @@ class Claims:
 
         return await self._claim(decide, look, row["claim"])
 
-    async def look_at_list(self, quote: Quote) -> Replay | Wait | Resend | Unknown | Busy | None:
+    async def newest_settled(self, list_id: str, scope: Scope) -> int:
+        """Return the number of the newest run over a list that looked for the same as `scope`, such that it and all
+        before it have ended. A quote of rows that are looked at from now on is good as long as it is the newest.
+
+        Raises:
+            JournalUnusable: if the runs cannot be read.
+        """
+        names = await self._names()
+        async with self._store.read() as reader:
+            work = await _work_on(reader, names, list_id, scope)
+            return decisions.newest_settled(work, now=reader.now.time)
+
+    async def look_at_work(self, list_id: str, scope: Scope) -> Known | None:
+        """Return the run that a new quote for a list would find in its way, if there is one.
+
+        Raises:
+            JournalUnusable: if the runs cannot be read.
+        """
+        names = await self._names()
+        async with self._store.read() as reader:
+            work = await _work_on(reader, names, list_id, scope)
+            return decisions.decide_list(None, work, now=reader.now.time)
+
+    async def look_at_list(self, quote: Quote) -> Known | None:
         """Return what a claim for `quote` would find; None if it would start a run. Nothing is written.
 
         Raises:
@@ -279,17 +305,27 @@ async def _learn(writer: Writer, context: str, asked: Marks, known: _Person) -> 
         await writer.identify(known.run.run_id, context, asked.keys)
 
 
-async def _known_list(
-    reader: Reader, names: Names, quote: Quote
-) -> Replay | Wait | Resend | Unknown | Busy | None:
+async def _known_list(reader: Reader, names: Names, quote: Quote) -> Known | None:
     same_quote = await reader.run_of_quote(names.account, quote.quote_id)
-    # Under any account: a list's id names it for all of them.
-    same_work = await reader.work_on_list(names.api, quote.list_id, quote.scope)
     return decisions.decide_list(
         None if same_quote is None else run_of(same_quote, reader.now),
-        [run_of(row, reader.now) for row in same_work],
+        await _work_on(reader, names, quote.list_id, quote.scope),
+        after_run=quote.after_run,
         now=reader.now.time,
     )
+
+
+async def _work_on(reader: Reader, names: Names, list_id: str, scope: Scope) -> list[Run]:
+    """Return the runs over a list that look for something that `scope` looks for too, newest first.
+
+    Under any account: a list's id names it for all of them.
+    """
+    rows = [
+        row
+        for other in prices.overlapping(scope)
+        for row in await reader.work_on_list(names.api, list_id, other)
+    ]
+    return sorted((run_of(row, reader.now) for row in rows), key=lambda run: run.run_id, reverse=True)
 
 
 async def _taken_up(writer: Writer, run: Run, quote: Quote, terms: Terms) -> Resend | Unknown:

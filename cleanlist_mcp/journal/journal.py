@@ -6,7 +6,7 @@ address, phone number or profile link.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from cleanlist_mcp.errors import JournalUnusable
@@ -22,6 +22,8 @@ from cleanlist_mcp.journal.port import Reader, Store
 from cleanlist_mcp.journal.records import Row, kept_name, marks_in, run_of
 from cleanlist_mcp.journal.searches import SearchJournal
 from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.money.picking import tried_rows
+from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.likeness import are_different
@@ -119,6 +121,30 @@ class Journal:
     async def last_list_run(self, list_id: str) -> Run | None:
         """Return the newest run over a list, whatever its scope and key; None if there is none, or none can be read."""
         return await self._if_readable(lambda reader, names: reader.newest_of_list(names.api, list_id))
+
+    async def tried_in(self, list_id: str) -> Mapping[str, frozenset[Scope]]:
+        """Return by row of a list in which scopes runs from here, under any key, looked for it in vain within 30 days.
+
+        A row that has what a scope looks for by now may be among them. Nothing while the journal cannot be read.
+        """
+        await self._late.catch_up()
+        try:
+            api = (await self._names()).api
+            async with self._store.read() as reader:
+                found = await reader.leads_tried(api, list_id)
+                now = reader.now
+        except JournalUnusable:
+            return {}
+        return tried_rows([(run_of(row, now), lead_ids) for row, lead_ids in found], now.time)
+
+    async def leads_of_run(self, run_id: int) -> tuple[str, ...] | None:
+        """Return the ids of the rows that were picked for a run; None if it has none, or they cannot be read."""
+        await self._late.catch_up()
+        try:
+            async with self._store.read() as reader:
+                return await reader.leads_of_run(run_id)
+        except JournalUnusable:
+            return None
 
     async def run_of_quote(self, quote_id: str) -> Run | None:
         """Return the run that a quote started, or may have started.

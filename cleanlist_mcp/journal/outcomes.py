@@ -1,7 +1,7 @@
 """Outcomes: what became of the requests that left, written down now or as soon as it can be."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -131,6 +131,17 @@ class Outcomes:
     async def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
         """Record what the list of a finished run held; empty while it is being counted, or if it could not be."""
         await self._of_workflow(workflow_id, lambda row, now: row | {"list_now": json.dumps(list_now)})
+
+    async def missed(self, run: Run, lead_ids: Sequence[str]) -> None:
+        """Record which rows of a finished list run still lack what it looked for."""
+
+        async def write(writer: Writer) -> int:
+            if await writer.run(run.run_id) is None:
+                return 0
+            await writer.keep_leads(run.run_id, lead_ids)
+            return 1
+
+        await self._late.write(write)
 
     async def _of_run(self, run: Run, change: RowChange) -> int:
         async def write(writer: Writer) -> int:

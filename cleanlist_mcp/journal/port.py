@@ -105,6 +105,13 @@ class RunReader(Protocol):
     async def work_on_list(self, api: str, list_id: str, scope: Scope) -> list[Row]:
         """Return the newest run over a list in a scope and all that are starting or running, newest first."""
 
+    async def leads_of_run(self, run_id: int) -> tuple[str, ...] | None:
+        """Return the ids of the rows that a run over a list looked for, or still missed at its end, if they are
+        known and read as they were written."""
+
+    async def leads_tried(self, api: str, list_id: str) -> list[tuple[Row, tuple[str, ...]]]:
+        """Return the runs over a list of which such rows are known, each with them, newest first."""
+
     async def newest_into(self, account: str, list_name: str) -> Row | None:
         """Return the newest single run of this account whose result went to a list of that name and a known id."""
 
@@ -191,6 +198,9 @@ class RunWriter(Protocol):
 
     async def change_run(self, before: Row, row: Row) -> None:
         """Write what is different in `row`."""
+
+    async def keep_leads(self, run_id: int, lead_ids: Sequence[str]) -> None:
+        """Keep the ids of a list run's rows, in place of those that were kept before."""
 
     async def identify(self, run_id: int, context: str, tokens: Collection[str]) -> None:
         """Let a run be found by these tokens too."""

@@ -22,6 +22,9 @@ COLUMNS = (
 )
 """The columns of a run."""
 
+PART = "part"
+"""The context of a run over picked rows of a list; that of a whole list is empty."""
+
 _RUN_FIELDS = (
     *("run_id", "kind", "state", "scope", "label", "reserved", "started_at", "in_flight_until", "list_id"),
     *("list_name", "quote_id", "quoted", "attempt", "workflow_id", "status", "charged", "refunded"),
@@ -37,6 +40,7 @@ def run_of(row: Row, now: Moment) -> Run:
         **{name: row[name] for name in _RUN_FIELDS},
         report=_json(row["report"]),
         list_now=_json(row["list_now"]),
+        is_part=row["context"] == PART,
     )
     return on_this_clock(run, Stamps(row["boot"], row["ticks"], row["finished_ticks"]), now)
 

@@ -55,13 +55,24 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Busy:
-    """A run of the same list and scope that goes on under another quote."""
+    """A run of the same list that goes on under another quote and looks for the same."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """A run of the same list that looked for the same and was started, or went on, after the quote's rows were
+    looked at: the quote could buy a row a second time."""
 
     run: Run
 
 
 PersonDecision = Start | Replay | Wait | Unknown
-ListDecision = Start | Replay | Wait | Resend | Unknown | Busy
+Known = Replay | Wait | Resend | Unknown | Busy | Outdated
+"""Runs that stand in the way of a new one over a list."""
+
+ListDecision = Start | Known
 Decision = ListDecision
 
 
@@ -87,25 +98,46 @@ def decide_person(runs: Sequence[Run], *, again: bool, now: float) -> Replay | W
 
 
 def decide_list(
-    same_quote: Run | None, same_work: Sequence[Run], *, now: float
-) -> Replay | Wait | Resend | Unknown | Busy | None:
+    same_quote: Run | None, same_work: Sequence[Run], *, after_run: int | None = None, now: float
+) -> Known | None:
     """Return what to do about a list; None if nothing known stands in the way of a new run.
 
-    `same_quote` is the run of this very quote. `same_work` are runs of the same list and scope, newest first: the
-    newest and all that go on, at least.
+    `same_quote` is the run of this very quote. `same_work` are runs of the same list that look for the same, newest
+    first: the newest and all that go on, at least. One with a number above `after_run` makes the quote worthless.
     """
     if same_quote is not None:
         return _of_same_quote(same_quote, now)
     run = _foremost(same_work, now)
     if run is None:
         return None
-    match state_at(run, now):
-        case "starting" | "running":
-            return Busy(run)
-        case "uncertain":
-            return Unknown(run) if now - run.started_at < UNCERTAIN_HOLD else None
-        case "finished" | "refused":
-            return None
+    if state_at(run, now) in ("starting", "running"):
+        return Busy(run)
+    # Not only the newest: runs of two scopes that look for different things may go on at the same time.
+    held = next((one for one in same_work if _is_held(one, now)), None)
+    if held is not None:
+        return Unknown(held)
+    newest = max(same_work, key=lambda one: one.run_id)
+    return Outdated(newest) if after_run is not None and newest.run_id > after_run else None
+
+
+def newest_settled(same_work: Sequence[Run], *, now: float) -> int:
+    """Return the number of the newest run such that it and all before it have ended; 0 if there is none.
+
+    A quote that is issued now is good as long as no run with a greater number is known. An uncertain run counts as
+    ended once it blocks nothing any more.
+    """
+    open_ones = [run.run_id for run in same_work if _is_open(run, now)]
+    newest = max((run.run_id for run in same_work), default=0)
+    return min(newest, *(number - 1 for number in open_ones)) if open_ones else newest
+
+
+def _is_open(run: Run, now: float) -> bool:
+    return _is_held(run, now) or state_at(run, now) in ("starting", "running")
+
+
+def _is_held(run: Run, now: float) -> bool:
+    """Return whether an uncertain run blocks the same work still."""
+    return state_at(run, now) == "uncertain" and now - run.started_at < UNCERTAIN_HOLD
 
 
 def _of_same_quote(run: Run, now: float) -> Replay | Wait | Resend:

@@ -1,5 +1,6 @@
-"""Scopes and their prices."""
+"""Scopes, their prices, and what each of them looks for. Pure."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 Scope = Literal["partial", "phone_only", "full"]
@@ -13,6 +14,22 @@ COMPANY_PRICE = 1
 
 COMPANY_SCOPE: Scope = "partial"
 """What stands in place of a scope in the entry of a company, which has none: the one of the same price."""
+
+Contact = Literal["email", "phone"]
+"""A way to reach a person, which a scope may look for."""
+
+LOOKS_FOR: Mapping[Scope, frozenset[Contact]] = {
+    "partial": frozenset({"email"}),
+    "phone_only": frozenset({"phone"}),
+    "full": frozenset({"email", "phone"}),
+}
+"""The contacts that a run of each scope looks for."""
+
+
+def overlapping(scope: Scope) -> tuple[Scope, ...]:
+    """Return the scopes that look for something that `scope` looks for too, itself among them."""
+    return tuple(other for other, contacts in LOOKS_FOR.items() if contacts & LOOKS_FOR[scope])
+
 
 Kind = Literal["person", "list", "company"]
 """What a run is for: one person, a whole list, or one company, which is answered at once."""

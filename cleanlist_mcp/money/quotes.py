@@ -15,8 +15,31 @@ QUOTE_LIFETIME = 300.0
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows of a list that a quote is for, as they were picked: only these are ever sent.
+
+    `task_id` is the handle of the page that they stand on. If they are all rows of the page (`is_whole_page`), their
+    ids are left out of what is sent.
+    """
+
+    task_id: str
+    lead_ids: tuple[str, ...]
+    is_whole_page: bool = False
+
+    @property
+    def sent_ids(self) -> list[str] | None:
+        """The ids as they go into a request: None for the whole page, never an empty list."""
+        return None if self.is_whole_page else list(self.lead_ids)
+
+
+@dataclass(frozen=True)
 class Quote:
-    """What `estimate` answered: the figures that stand for the spend."""
+    """The figures of an estimate, which stand for the spend.
+
+    `rows_in_list` is how many rows the list had, None if that is not known. `after_run` is the number of the newest
+    run here that had ended before the rows were looked at; a later one makes the quote worthless, and None means that
+    nothing is known about that. Without a `part` the quote is for the whole list.
+    """
 
     quote_id: str
     list_id: str
@@ -26,6 +49,9 @@ class Quote:
     cost: int
     available: int
     expires_at: float
+    rows_in_list: int | None = None
+    after_run: int | None = None
+    part: Part | None = None
 
 
 def local_expiry(expires_at: float, now: float) -> float:
@@ -72,6 +98,15 @@ def check_quote(quote: Quote, list_id: str, scope: Scope, now: float) -> None:
             "before spending.",
             figures={"quoted_cost": quote.cost, "expired_at": iso(quote.expires_at), "now": iso(now)},
         )
+
+
+def outdated(quote: Quote) -> QuoteExpired:
+    """Return the error about a quote whose list was enriched since, in a scope that looks for the same."""
+    return QuoteExpired(
+        "The list has been enriched since this quote was issued; nothing was sent.",
+        f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") again, and show the user the new quote.',
+        figures={"quoted_cost": quote.cost},
+    )
 
 
 def within(cost: int, max_credits: int | None) -> bool:

@@ -19,7 +19,8 @@ class Run:
     `state` is as far as it is known here: `starting` (the request may be under way until `in_flight_until`),
     `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started). `attempt`
     numbers the requests that were sent for it: only the newest one may settle it. `report` holds the figures at the
-    end of a list run, `list_now` those of its list then: empty if that could not be counted.
+    end of a list run, `list_now` those of its list then: empty if that could not be counted. `is_part` is true for
+    a run over picked rows of a list.
     """
 
     run_id: int
@@ -42,6 +43,7 @@ class Run:
     finished_at: float | None = None
     report: dict[str, Any] | None = None
     list_now: dict[str, Any] | None = None
+    is_part: bool = False
 
 
 @dataclass(frozen=True)

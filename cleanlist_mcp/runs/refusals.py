@@ -1,7 +1,17 @@
 """Refusals and doubts about a start, in words: each names what happened and the call that helps."""
 
+import re
+
 from cleanlist_mcp import text
-from cleanlist_mcp.errors import ApiRefusal, CleanlistError, JsonValue, OutcomeUnknown, RunInProgress
+from cleanlist_mcp.errors import (
+    ApiRefusal,
+    CleanlistError,
+    JsonValue,
+    NotFound,
+    OutcomeUnknown,
+    QuoteExpired,
+    RunInProgress,
+)
 from cleanlist_mcp.money import decisions
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run, state_at
@@ -67,10 +77,10 @@ def answered_with(known: Run, run: Run) -> OutcomeUnknown:
 
 
 def in_progress(run: Run) -> RunInProgress:
-    """Return the error about a list that is being enriched in the same scope under another quote."""
+    """Return the error about a list that is being enriched under another quote, in a scope that looks for the same."""
     which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
     return RunInProgress(
-        "This list is being enriched in this scope already, under another quote; nothing was started.",
+        f"This list is being enriched already (scope {run.scope}), under another quote; nothing was started.",
         f"Call workflow_status({which}) to follow that run.",
         figures={"workflow_id": run.workflow_id},
     )
@@ -78,12 +88,30 @@ def in_progress(run: Run) -> RunInProgress:
 
 def quote_error(error: CleanlistError, quote: Quote) -> CleanlistError:
     """Return the API's refusal of a quote, with the call that gives a good one."""
+    if quote.part is not None and names_rows(error):
+        return QuoteExpired(
+            "Cleanlist does not know the rows of this quote any more; nothing was started and nothing is charged.",
+            f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") again, with the same wishes; at the same '
+            "price the user need not be asked again.",
+            figures={"quoted_cost": quote.cost},
+        )
     if isinstance(error, ApiRefusal) and _is_about_the_quote(error):
         return error.replaced(
             next_step=f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to '
             "the user."
         )
     return error
+
+
+def names_rows(error: CleanlistError) -> bool:
+    """Return whether a certain refusal says that the handle of a page, or rows of it, are not known (any more)."""
+    if isinstance(error, NotFound):
+        return True
+    if not isinstance(error, ApiRefusal) or error.status not in (400, 404, 410, 422):
+        return False
+    fields = [item["field"] for item in error.field_errors or []]
+    named = any(field.endswith(("task_id", "entity_ids")) for field in fields)
+    return named or re.search(r"\btask(_id)?\b", error.message, re.IGNORECASE) is not None
 
 
 def _is_about_the_quote(error: ApiRefusal) -> bool:

@@ -6,10 +6,12 @@ import anyio
 
 from cleanlist_mcp.api.failures import names_field
 from cleanlist_mcp.api.wire import (
+    DATA_POINTS,
     LIST_SCOPES,
     CreateListRequest,
     ListRequest,
     ListStarted,
+    PartRequest,
     PersonRequest,
     PersonStarted,
     WorkflowStatus,
@@ -75,11 +77,8 @@ class Sender:
 
         `lost` is true if the answer of an earlier call was lost already.
         """
-        request = ListRequest(
-            lead_list_id=quote.list_id, scope=LIST_SCOPES[quote.scope], quote_id=quote.quote_id
-        )
         try:
-            answer = await self._client.start_list(request, patience=SPEND_PATIENCE, stop=self._stop)
+            answer = await self._request_list(quote)
         except CleanlistError as exc:
             if lost:
                 return await self._confirmed(run, exc)
@@ -91,6 +90,22 @@ class Sender:
                 raise quote_error(exc, quote) from exc
             return await self._still_unknown(run, exc)
         return await self._accepted(run, answer, quote.list_id)
+
+    async def _request_list(self, quote: Quote) -> ListStarted:
+        part = quote.part
+        if part is None:
+            whole = ListRequest(
+                lead_list_id=quote.list_id, scope=LIST_SCOPES[quote.scope], quote_id=quote.quote_id
+            )
+            return await self._client.start_list(whole, patience=SPEND_PATIENCE, stop=self._stop)
+        picked = PartRequest(
+            task_id=part.task_id,
+            data_points=list(DATA_POINTS[quote.scope]),
+            entity_ids=part.sent_ids,
+            lead_list_id=quote.list_id,
+            quote_id=quote.quote_id,
+        )
+        return await self._client.start_part(picked, patience=SPEND_PATIENCE, stop=self._stop)
 
     async def _accepted(self, run: Run, answer: PersonStarted | ListStarted, list_id: str) -> Started:
         known = await self._journal.by_workflow(answer.workflow_id)

@@ -14,6 +14,7 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.money.decisions import (
     Busy,
     ListDecision,
+    Outdated,
     PersonDecision,
     Replay,
     Resend,
@@ -70,7 +71,7 @@ class Spends:
 
     async def claim_and_send(
         self, claim: Claim, send: Send, deadline: Deadline
-    ) -> Started | Replay | Wait | Unknown | Busy:
+    ) -> Started | Replay | Wait | Unknown | Busy | Outdated:
         """Claim and send in one background task, and wait for it as long as the call may.
 
         A claim is a point at which a call can be cancelled. In one task that nothing cancels, an intent cannot be left
@@ -173,7 +174,7 @@ class _Spend:
         self.has_begun = not self.is_gone and not self._stop.is_set()
         return self.has_begun
 
-    def answer(self) -> Replay | Wait | Unknown | Busy:
+    def answer(self) -> Replay | Wait | Unknown | Busy | Outdated:
         """Return the decision that needed no request.
 
         Raises:

@@ -14,6 +14,7 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.money import runs
 from cleanlist_mcp.money.decisions import (
     Busy,
+    Outdated,
     Replay,
     Resend,
     Start,
@@ -21,7 +22,8 @@ from cleanlist_mcp.money.decisions import (
     Wait,
 )
 from cleanlist_mcp.money.limits import Limits
-from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.quotes import Quote, outdated
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.likeness import Marks
 from cleanlist_mcp.runs.refusals import DEFAULT_LIST, in_progress, unknown
@@ -115,7 +117,7 @@ class Workflows:
                     if joined is not None and joined.workflow_id is not None:
                         # Whatever `again` is: it is of the same moment.
                         return Started(joined, replayed=True, basis=outcome.basis)
-                case Unknown() | Busy():
+                case Unknown() | Busy() | Outdated():
                     raise self.unknown(outcome.run)
                 case _:
                     assert_never(outcome)
@@ -128,7 +130,8 @@ class Workflows:
 
         Raises:
             DailyLimit: if the limit would be passed.
-            RunInProgress: if the same list and scope is being run under another quote.
+            RunInProgress: if the list is being run under another quote in a scope that looks for the same.
+            QuoteExpired: if that has happened since the quote was issued.
             OutcomeUnknown: if this or an earlier request may have started a run.
             ApiError: if the API refused, or was never reached.
         """
@@ -143,6 +146,8 @@ class Workflows:
                 if not await self._is_over(outcome.run):
                     raise in_progress(outcome.run)
                 continue
+            if isinstance(outcome, Outdated):
+                raise outdated(quote)
             deadline.committed = True
             match outcome:
                 case Started():
@@ -157,19 +162,34 @@ class Workflows:
                     assert_never(outcome)
 
     async def require_free(self, quote: Quote) -> None:
-        """Raise if another run of the same list and scope stands in the way of `quote`, before anybody is asked.
+        """Raise if another run of the same list stands in the way of `quote`, before anybody is asked.
 
         Raises:
             RunInProgress: if one goes on.
-            OutcomeUnknown: if one may.
+            QuoteExpired: if one has gone on since the quote was issued.
+            OutcomeUnknown: if one may go on.
         """
         found = await self._journal.claims.look_at_list(quote)
         while isinstance(found, Busy) and await self._is_over(found.run):
             found = await self._journal.claims.look_at_list(quote)
         if isinstance(found, Busy):
             raise in_progress(found.run)
+        if isinstance(found, Outdated):
+            raise outdated(quote)
         if isinstance(found, Unknown):
             raise self.unknown(found.run)
+
+    async def look_again(self, list_id: str, scope: Scope) -> None:
+        """Look once, free, at runs over a list that look for the same as `scope` and are not known to have ended.
+
+        A quote that is issued while one goes on is worth nothing once it has ended.
+
+        Raises:
+            JournalUnusable: if the runs cannot be read.
+        """
+        found = await self._journal.claims.look_at_work(list_id, scope)
+        while isinstance(found, Busy) and await self._is_over(found.run):
+            found = await self._journal.claims.look_at_work(list_id, scope)
 
     async def close(self) -> None:
         """Let the spend requests that have left come to their end."""

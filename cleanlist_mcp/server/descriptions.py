@@ -17,10 +17,12 @@ Use it for "what did it cost" and "what is left", before and after spending, and
 run, rows say what each one cost and found. What a list would cost is not here: call estimate. Free; nothing is ever \
 charged.""",
     "estimate": """\
-Quote what enriching a lead list costs at most. Free, changes nothing.
+Quote what enriching a lead list, or rows of it, costs at most. Free, changes nothing.
 
-Give exactly one of list_id and people_count. A quote holds about 5 minutes and works once, for enrich_list. Show the \
-user its cost and the balance after it before spending. A limit that the user named is a yes for a quote within it. An \
+Give exactly one of list_id and people_count. Rows that have what the scope finds, or were tried from here in the last \
+30 days, are left out and counted; max_rows, max_credits or lead_ids narrow it further, only_missing=false takes all. \
+A quote holds about 5 minutes and works once, for enrich_list, which fills these rows of the same list. Show the user \
+its cost and the balance after it before spending. A limit that the user named is a yes for a quote within it. An \
 expired quote may be renewed at the same price without asking again, at a higher one not. people_count only informs. \
 Single people go to enrich_person without a quote.""",
     "enrich_person": """\
@@ -30,7 +32,7 @@ Spends at most 1 credit (partial), 10 (phone_only) or 11 (full); nothing is char
 people use a list: estimate, then enrich_list. The same person within 24 hours returns the earlier run, free. Not \
 finished in time is no failure: workflow_status finds the run again.""",
     "enrich_list": """\
-Enrich a whole lead list for a quote from estimate; spends up to the quoted cost.
+Enrich a lead list, or its quoted rows, for a quote from estimate; spends up to the quoted cost.
 
 First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing is \
 spent; one quote starts one run, and the same call again returns that run. If the client has a dialog, the user is \

@@ -77,8 +77,10 @@ async def ask(ctx: Context[Any, Any], call: Call, quote: Quote) -> Elicit[Approv
 def question(quote: Quote) -> str:
     """Return the dialog's text, all of it from the quote."""
     name = quote.list_name or quote.list_id
+    of_all = f"{quote.row_count} of the {quote.rows_in_list} rows"
+    rows = of_all if quote.part is not None and quote.rows_in_list else rows_text(quote.row_count)
     return (
-        f"Spend up to {credits_text(quote.cost)} to enrich {rows_text(quote.row_count)} of the list "
+        f"Spend up to {credits_text(quote.cost)} to enrich {rows} of the list "
         f"{quoted(name)} ({quote.scope})? Balance when quoted: {quote.available}; after it, if all is used: "
         f"{quote.available - quote.cost}. What is not found is not charged."
     )

@@ -60,6 +60,8 @@ def _drop(database: sqlite3.Connection, time: float) -> None:
         ).fetchall()
         database.executemany(f"DELETE FROM {of_it} WHERE {number} = ?", old)  # noqa: S608 - ours
         database.executemany(f"DELETE FROM {table} WHERE {number} = ?", old)  # noqa: S608 - ours
+        if table == "runs":
+            database.executemany("DELETE FROM run_leads WHERE run_id = ?", old)
     database.execute("DELETE FROM quotes WHERE expires_at < ?", (time - DAY,))
     database.execute("DELETE FROM companies WHERE kept_at < ?", (time - DAY,))
     database.execute("DELETE FROM spending WHERE time_slot < ? AND amount = 0", (int(before / SLOT),))

@@ -6,13 +6,25 @@ from typing import Any
 
 from cleanlist_mcp.journal.records import COLUMNS, Row
 from cleanlist_mcp.journal.sqlite.look import Look
-from cleanlist_mcp.journal.sqlite.rows import as_written, quote_checksum, run_checksum
+from cleanlist_mcp.journal.sqlite.rows import (
+    as_written,
+    quote_as_written,
+    quote_checksum,
+    run_checksum,
+    written_part,
+)
 from cleanlist_mcp.journal.sqlite.spending import spent
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 
 _COLUMNS = ", ".join(COLUMNS)
+_QUOTE_COLUMNS = ", ".join(
+    (
+        *("quote_id", "list_id", "list_name", "scope", "row_count", "cost", "available", "expires_at"),
+        *("rows_in_list", "after_run", "part"),
+    )
+)
 _INSERT = f"INSERT INTO runs ({_COLUMNS}, checksum) VALUES ({', '.join('?' * len(COLUMNS))}, ?)"  # noqa: S608 - ours
 
 
@@ -21,21 +33,21 @@ class RunRows(Look):
 
     async def quote(self, account: str, quote_id: str) -> Quote | None:
         row = self._database.execute(
-            "SELECT quote_id, list_id, list_name, scope, row_count, cost, available, expires_at, checksum "
+            f"SELECT {_QUOTE_COLUMNS}, checksum "  # noqa: S608 - ours
             "FROM quotes INDEXED BY one_quote WHERE account = ? AND quote_id = ?",
             (account, quote_id),
         ).fetchone()
         if row is None:
             return None
-        quote = Quote(*row[:-1])
-        return quote if quote_checksum(self._key, account, quote) == row[-1] else None
+        return quote_as_written(row, self._key, account)
 
     async def keep_quote(self, account: str, quote: Quote) -> None:
         values = (
             *(account, quote.quote_id, quote.list_id, quote.list_name, quote.scope, quote.row_count),
-            *(quote.cost, quote.available, quote.expires_at, quote_checksum(self._key, account, quote)),
+            *(quote.cost, quote.available, quote.expires_at, quote.rows_in_list, quote.after_run),
+            *(written_part(quote), quote_checksum(self._key, account, quote)),
         )
-        self._database.execute("INSERT OR REPLACE INTO quotes VALUES (?,?,?,?,?,?,?,?,?,?)", values)
+        self._database.execute("INSERT OR REPLACE INTO quotes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", values)
 
     async def run(self, run_id: int) -> Row | None:
         return self._one("runs WHERE run_id = ? AND state <> 'refused'", run_id)

@@ -7,7 +7,7 @@ table: each has an index in its order, and names it.
 
 from cleanlist_mcp.journal.sqlite import companies, searches
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 SLOT = 900
 """Seconds of a slot of `spending`."""
@@ -19,7 +19,7 @@ _TABLES = (
     CREATE TABLE quotes (
         account TEXT NOT NULL, quote_id TEXT NOT NULL, list_id TEXT NOT NULL, list_name TEXT NOT NULL,
         scope TEXT NOT NULL, row_count INTEGER NOT NULL, cost INTEGER NOT NULL, available INTEGER NOT NULL,
-        expires_at REAL NOT NULL, checksum TEXT NOT NULL
+        expires_at REAL NOT NULL, rows_in_list INTEGER, after_run INTEGER, part TEXT, checksum TEXT NOT NULL
     )
     """,
     """
@@ -43,6 +43,11 @@ _TABLES = (
     CREATE TABLE identifiers (
         context TEXT NOT NULL, token TEXT NOT NULL, run_id INTEGER NOT NULL, PRIMARY KEY (context, token, run_id)
     ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE run_leads (
+        run_id INTEGER PRIMARY KEY, lead_ids TEXT NOT NULL, checksum TEXT NOT NULL
+    )
     """,
     """
     CREATE TABLE imports (

@@ -31,6 +31,7 @@ from cleanlist_mcp.journal.sqlite.problems import (
     is_busy,
     trouble,
 )
+from cleanlist_mcp.journal.sqlite.run_leads import RunLeads
 from cleanlist_mcp.journal.sqlite.runs import RunRows
 from cleanlist_mcp.journal.sqlite.searches import SearchRows
 from cleanlist_mcp.money import limits
@@ -42,7 +43,7 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, CostRows, ImportRows, SearchRows, CompanyRows):
+class Rows(RunRows, RunLeads, CostRows, ImportRows, SearchRows, CompanyRows):
     """One look at the journal, and changes to it."""
 
 

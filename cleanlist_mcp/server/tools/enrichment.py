@@ -6,16 +6,18 @@ from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from cleanlist_mcp.answers.estimate import list_estimate, people_estimate
+from cleanlist_mcp.answers.estimate import people_estimate
 from cleanlist_mcp.answers.person import asked_of
 from cleanlist_mcp.answers.run import not_started
 from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
-from cleanlist_mcp.calls.exclusions import require_allowed
+from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.exclusions import excluded_rows, exclusions_of, require_allowed
 from cleanlist_mcp.calls.person import aim, into, label, read_person
 from cleanlist_mcp.calls.quotes import KnownQuote, Quotes
 from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import within
 from cleanlist_mcp.people.likeness import marks_of
@@ -29,6 +31,10 @@ ScopeArgument = Annotated[
     Scope,
     Field(description="partial: e-mail, 1 credit; phone_only: phone, 10; full: both, 11 (each, at most)"),
 ]
+MOST_ROWS = 500
+"""Rows of a list that can be chosen by their ids at once: a quote takes those of one page."""
+
+RowId = Annotated[str, Field(max_length=LONGEST_ID)]
 WaitArgument = Annotated[
     int,
     Field(
@@ -47,33 +53,56 @@ async def estimate(
         Annotated[int, Field(strict=True, ge=1, le=100_000)] | SkipJsonSchema[None],
         Field(description="Instead of a list: how many single people."),
     ] = None,
+    only_missing: Annotated[
+        Annotated[bool, Field(strict=True)] | SkipJsonSchema[None],
+        Field(description="Default true: without rows that have it. false: the whole list."),
+    ] = None,
+    lead_ids: Annotated[
+        Annotated[list[RowId], Field(max_length=MOST_ROWS)] | SkipJsonSchema[None],
+        Field(description="Only these rows, by lead_id."),
+    ] = None,
+    max_rows: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | SkipJsonSchema[None],
+        Field(description="Only the first so many."),
+    ] = None,
+    max_credits: Annotated[
+        Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
+        Field(description="Only as many rows as fit."),
+    ] = None,
 ) -> EstimateResult:
-    """Quote a list, or say what single people cost."""
+    """Quote a list or rows of it, or say what single people cost."""
     call = current_call(ctx)
-    services = call.services
     if bool(list_id.strip()) == (people_count is not None):
         raise InvalidArguments(
             "Give exactly one of list_id and people_count.",
             "Call estimate with list_id (a list's id or exact name), or with people_count for single people.",
         )
+    wishes = Wishes(only_missing, _ids(lead_ids), max_rows, max_credits)
     if people_count is not None:
-        balance = await services.client.balance()
-        return people_estimate(
-            people_count,
-            scope,
-            balance.credits,
-            await services.journal.spent_if_readable() or Spent(0, 0, 0),
-            services.limits,
-            read_only=call.settings.read_only,
+        _require_no_wishes(wishes)
+        return await _of_people(call, people_count, scope)
+    found_id, name = await call.services.directory.resolve(list_id)
+    return await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call))
+
+
+def _ids(lead_ids: list[str] | None) -> frozenset[str] | None:
+    return frozenset(lead_id.strip() for lead_id in lead_ids) if lead_ids else None
+
+
+def _require_no_wishes(wishes: Wishes) -> None:
+    if wishes.choose:
+        raise InvalidArguments(
+            "lead_ids, max_rows and max_credits choose rows of a list, and people_count has none.",
+            "Call estimate with people_count and scope alone, or with list_id.",
         )
-    found_id, name = await services.directory.resolve(list_id)
-    quotes = Quotes(call)
-    quote = await quotes.issue(found_id, name, scope)
-    return list_estimate(
-        quote,
-        now=call.now(),
-        last_run=await services.journal.last_list_run(found_id),
-        next_step=await quotes.next_step(quote),
+
+
+async def _of_people(call: Call, count: int, scope: Scope) -> EstimateResult:
+    services = call.services
+    balance = await services.client.balance()
+    spent = await services.journal.spent_if_readable() or Spent(0, 0, 0)
+    return people_estimate(
+        count, scope, balance.credits, spent, services.limits, read_only=call.settings.read_only
     )
 
 
@@ -130,7 +159,9 @@ async def known_quote(
     list_id: str, scope: Scope, quote_id: str, max_credits: int | None, ctx: Context[Any, Any]
 ) -> KnownQuote:
     """Fill `known`: the quote that is named, if it may be spent."""
-    return await Quotes(current_call(ctx)).known(quote_id, list_id, scope, max_credits)
+    call = current_call(ctx)
+    await exclusions_of(call)  # nothing is spent while the file cannot be used
+    return await Quotes(call).known(quote_id, list_id, scope, max_credits)
 
 
 async def ask_before_spending(
