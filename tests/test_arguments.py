@@ -453,8 +453,10 @@ async def test_names_that_hosts_add_are_dropped_without_a_word(world: World, era
 
 
 NEEDED: dict[str, dict[str, Any]] = {
-    **{tool: {"list_id": "Q3 Prospects"} for tool in ("estimate", "get_leads")},
-    **{tool: {"company_names": ["Legend Labs"]} for tool in ("search_people", "search_companies")},
+    "estimate": {"list_id": "Q3 Prospects"},
+    "get_leads": {"list_id": "Q3 Prospects"},
+    "search_people": {"titles": ["CEO"]},
+    "search_companies": {"industries": ["Media"]},
 }
 """Arguments without which a tool that reads cannot answer."""
 

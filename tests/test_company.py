@@ -1,6 +1,9 @@
 """One company looked up: paid once at most, remembered for a day, never the wrong one."""
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -8,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks, is_same, which
 from cleanlist_mcp.sandbox.directory import companies
 from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, World, counted, said
@@ -392,13 +396,9 @@ async def test_an_answer_of_the_largest_size_fits(world: World) -> None:
 async def test_an_answer_that_was_damaged_in_the_journal_is_not_shown_and_nothing_is_paid(
     world: World,
 ) -> None:
-    import sqlite3
-    from contextlib import closing
-
     async with world.connect() as session:
         await session.call("enrich_company", domain=LEGEND.domain)
-    path = next(path for path in world.folder.iterdir() if path.suffix in (".sqlite3", ".db", ".sqlite"))
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+    with closing(sqlite3.connect(world.folder / FILE_NAME, isolation_level=None)) as database:
         database.execute("UPDATE companies SET found = replace(found, 'Legend', 'Another')")
     async with world.connect() as session:
         error = await session.error("enrich_company", domain=LEGEND.domain)
@@ -407,6 +407,34 @@ async def test_an_answer_that_was_damaged_in_the_journal_is_not_shown_and_nothin
     assert error["code"] == "journal_unavailable" and "again=true" in error["next_step"]
     assert anew["name"] == LEGEND.name
     assert charged(world) == 2
+
+
+async def test_a_company_is_recognised_although_its_identifiers_are_missing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    async with world.connect() as session:
+        await session.call("enrich_company", company_name=LEGEND.name)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as database:
+        assert database.execute("DELETE FROM identifiers").rowcount > 1
+    async with world.connect() as session:
+        anew = await session.call("enrich_company", domain="another.example")
+        known = await session.call("enrich_company", domain=LEGEND.domain)
+
+    assert (anew["replayed"], known["replayed"]) == (False, True)
+    assert charged(world) == 2
+
+
+async def test_a_damaged_entry_of_a_company_is_an_uncertain_one(world: World) -> None:
+    async with world.connect() as session:
+        await session.call("enrich_company", domain=LEGEND.domain)
+    with closing(sqlite3.connect(world.folder / FILE_NAME, isolation_level=None)) as database:
+        database.execute("UPDATE runs SET label = 'something else'")
+    async with world.connect() as session:
+        error = await session.error("enrich_company", domain=LEGEND.domain)
+        newest = await session.call("workflow_status")
+
+    assert error["code"] == "outcome_unknown"
+    assert (newest["kind"], newest["status"]) == ("company", "unknown")
+    assert charged(world) == 1
 
 
 async def test_reading_alone_spends_nothing(world: World) -> None:

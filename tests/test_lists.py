@@ -663,7 +663,7 @@ async def test_no_answer_and_no_instruction_names_a_tool_that_is_off(
                 await session.result(tool, **arguments)
 
     told = instructions(world.settings(**changes))
-    assert not [name for name in {*CORE, *LISTS} - listed if name in told]
+    assert not [name for name in {*CORE, *LISTS, *PROSPECTING} - listed if name in told]
 
 
 async def test_nothing_invisible_from_the_api_reaches_a_client(world: World) -> None:

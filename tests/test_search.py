@@ -401,6 +401,48 @@ async def test_an_answer_that_is_lost_twice_is_said_to_be_unknown_and_the_same_c
     assert (settled["added"], settled["skipped_duplicates"]) == (0, 5)
 
 
+async def test_what_was_added_before_a_refusal_is_told_and_the_rest_is_counted(world: World) -> None:
+    inner = world.transport
+    asked = 0
+
+    class Closing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal asked
+            if request.method == "POST" and request.url.path.endswith("/leads"):
+                asked += 1
+                if asked == 2:
+                    body = {"error": {"code": "list_cap_reached", "problem": "The list is full."}}
+                    return httpx.Response(403, json=body, request=request)
+            return await inner.handle_async_request(request)
+
+    world.transport = Closing()
+    async with world.connect() as session:
+        first = await session.call("search_people", **VPS, limit=5)
+        await session.call("search_people", cursor=first["cursor"])
+        list_id = await into_new_list(session)
+        arguments = {"list_id": list_id, "search_id": first["search_id"]}
+        partly = await session.call("add_leads", **arguments)
+        again = await session.call("add_leads", **arguments)
+
+    assert (partly["added"], partly["not_sent"]) == (5, 5)
+    assert "The list is full" in partly["summary"]
+    assert (again["added"], again["skipped_duplicates"]) == (5, 5)
+
+
+async def test_ids_may_be_numbers_and_the_list_a_name(world: World) -> None:
+    async with world.connect() as session:
+        found = await session.call("search_people", **VPS, limit=3)
+        ids = [int(row["entity_id"]) for row in found["people"]]
+        added = await session.call(
+            "add_leads", list_id="q3 prospects", search_id=found["search_id"], entity_ids=ids
+        )
+        one = await session.call(
+            "add_leads", list_id="Q3 Prospects", search_id=found["search_id"], entity_ids=str(ids[0])
+        )
+
+    assert (added["added"], one["skipped_duplicates"]) == (3, 1)
+
+
 async def test_whoever_was_taken_out_is_put_back_by_id_as_often_as_wanted(world: World) -> None:
     async with world.connect() as session:
         list_id = world.sandbox.list_id("Q3 Prospects")

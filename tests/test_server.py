@@ -201,7 +201,10 @@ async def test_resources_name_no_tool_that_is_off(world: World, era: str) -> Non
             for uri in ("account", "pricing", "runs", "lists", f"lists/{list_id}"):
                 (content,) = (await session.client.read_resource(f"cleanlist://{uri}")).contents
                 text = content.text  # type: ignore[union-attr]
-                assert not {name for name in (*CORE, *LISTS) if re.search(rf"\b{name}\b", text)} - tools
+                assert (
+                    not {name for name in (*CORE, *LISTS, *PROSPECTING) if re.search(rf"\b{name}\b", text)}
+                    - tools
+                )
 
 
 @pytest.mark.parametrize(

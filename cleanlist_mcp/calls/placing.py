@@ -198,7 +198,7 @@ class _Placing:
 
     async def _put(self, task_id: str, ids: Sequence[str]) -> None:
         if self._call.deadline.left() < REQUEST_ROOM:
-            raise ApiUnavailable("the time of this call was over.", "Call again.", fate="not_sent")
+            raise ApiUnavailable("The time of this call was over.", "Call again.", fate="not_sent")
         request = AddToListRequest(task_id=task_id, entity_ids=list(ids), idempotency_key=_key(self._list_id))
         await _send(self._call, self._list_id, request, self._tally)
 
