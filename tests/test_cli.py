@@ -177,6 +177,7 @@ def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
     for tool in (
         "whoami",
         "credits_balance",
+        "search_people",
         "enrich_person",
         "create_list",
         "add_leads",
@@ -185,7 +186,7 @@ def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
     ):
         assert f"call     {tool}(" in done.stdout
     for sign in (
-        "dialog   Spend up to 12 credits",
+        "dialog   Spend up to 17 credits",
         "progress ",
         "credits  5000 before",
         "every one accounted for",
@@ -221,11 +222,11 @@ def test_a_demo_that_is_interrupted_says_so_in_a_line_and_ends_with_all_that_it_
 def test_the_demo_is_as_wide_as_the_terminal_within_reason(
     columns: str, widest: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    from cleanlist_mcp.cli import demo
+    from cleanlist_mcp.cli import story
 
     monkeypatch.setenv("COLUMNS", columns)
-    demo._say("")
-    demo._show("answer", "word " * 100)
+    story.say("")
+    story.show("answer", "word " * 100)
 
     empty, first, *later = capsys.readouterr().out.splitlines()
     assert empty == ""
@@ -235,10 +236,10 @@ def test_the_demo_is_as_wide_as_the_terminal_within_reason(
 
 
 def test_the_demo_ends_non_zero_where_a_step_fails(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    from cleanlist_mcp.cli import demo
+    from cleanlist_mcp.cli import demo, story
 
     async def failing() -> None:
-        raise ExceptionGroup("as a task group has it", [demo.StepFailed("whoami answered nothing")])
+        raise ExceptionGroup("as a task group has it", [story.StepFailed("whoami answered nothing")])
 
     monkeypatch.setattr(demo, "_play", failing)
 

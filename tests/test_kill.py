@@ -144,7 +144,7 @@ async def test_a_company_is_paid_once_wherever_the_server_is_killed(
             balance = await ask(client, "credits_balance")
 
     assert sent == (0 if write == 1 else 1)
-    assert balance["spent_last_24h"] == 1  # paid, or perhaps paid
+    assert counted(balance) == 1  # paid, or perhaps paid
     assert newest["kind"] == "company"
     if (write, moment) == (1, "before"):
         assert not answer["replayed"]  # nothing was written and nothing sent

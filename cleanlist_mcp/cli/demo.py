@@ -1,51 +1,19 @@
 """`cleanlist-mcp demo`: a real client starts the real server on the sandbox and plays a whole job."""
 
-import json
-import shutil
 import sys
-import textwrap
 import time
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.shared.dispatcher import ProgressFnT
-from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
 
-PEOPLE = [
-    {"first_name": first, "last_name": last, "company_name": company, "domain": domain, "title": title}
-    for first, last, company, domain, title in (
-        ("Amara", "Okafor", "Lumen Freight", "lumenfreight.example", "Head of Operations"),
-        ("Jonas", "Lindqvist", "Nordsten", "nordsten.example", "VP Sales"),
-        ("Mei", "Tanaka", "Harbor Analytics", "harboranalytics.example", "Data Lead"),
-        ("Lucía", "Ferrán", "Soluna Foods", "soluna.example", "Purchasing Manager"),
-        ("Tomasz", "Zieliński", "Bursztyn Labs", "bursztyn.example", "CTO"),
-        ("Priya", "Raman", "Cobalt Retail", "cobaltretail.example", "Marketing Director"),
-        ("Elif", "Demir", "Anadolu Textiles", "anadolutextiles.example", "Founder"),
-        ("Noah", "Bergström", "Fjell Outdoor", "fjell.example", "Head of Growth"),
-        ("Chloé", "Marchand", "Atelier Verre", "atelierverre.example", "CEO"),
-        ("Kwame", "Boateng", "Volta Solar", "voltasolar.example", "Sales Engineer"),
-        ("Ingrid", "Nobody", "Quiet Harbour", "quietharbour.example", "Archivist"),
-        ("Rafael", "Moreira", "Ponte Logistics", "ponte.example", "Fleet Manager"),
-    )
-]
-"""Twelve people who do not exist; the sandbox finds nothing for anybody called Nobody."""
+from cleanlist_mcp.cli.story import OutputClosed, StepFailed, Story, approve, require, say
 
-_NARROWEST, _WIDEST = 40, 100
+LIST = "VP Sales, software"
 
-# The balance is read again after these alone: the sandbox keeps the API's limit of 30 requests a minute.
-_MOVES_CREDITS = frozenset({"enrich_person", "enrich_list", "workflow_status", "credits_balance"})
-
-
-class StepFailed(Exception):
-    """A step did not do what it is there to show."""
-
-
-class OutputClosed(OSError):
-    """Nobody reads on (`cleanlist-mcp demo | head`), or nothing more can be written."""
-
+BUDGET = 60
+"""The most that the demo's user wants to spend on the list, in credits."""
 
 LeafT = TypeVar("LeafT", bound=Exception)
 
@@ -70,8 +38,8 @@ def main() -> int:
     if lost is not None:
         raise lost
     if complaints:
-        _say("")
-        _say(f"The demo stopped: {'; '.join(complaints)}")
+        say("")
+        say(f"The demo stopped: {'; '.join(complaints)}")
     return 1 if complaints else 0
 
 
@@ -85,156 +53,86 @@ def _leaves(group: BaseExceptionGroup[LeafT]) -> list[LeafT]:
 async def _play() -> None:
     began = time.monotonic()
     server = StdioServerParameters(command=sys.executable, args=["-m", "cleanlist_mcp", "--sandbox"])
-    _say("Cleanlist demo: a real client and server on the sandbox. The data is made up, nothing is charged.")
-    async with Client(stdio_client(server), elicitation_callback=_approve) as client:
-        story = _Story(client)
-        await _tell(story)
-    _say("")
-    _say(
-        f"Done in {time.monotonic() - began:.1f} s: {story.steps} steps, "
-        f"{story.spent} credits spent, every one accounted for."
-    )
+    say("Cleanlist demo: a real client and server on the sandbox. The data is made up, nothing is charged.")
+    async with Client(stdio_client(server), elicitation_callback=approve) as client:
+        story = Story(client)
+        spent = await _tell(story)
+    say("")
+    took = time.monotonic() - began
+    say(f"Done in {took:.1f} s: {story.steps} steps, {spent} credits spent, every one accounted for.")
 
 
-async def _tell(story: "_Story") -> None:
+async def _tell(story: Story) -> int:
+    """Play the chapters, in which one leads to the next, and return the credits that they cost."""
+    start = await _account(story)
+    list_id = await _search(story)
+    await _addresses(story, list_id)
+    await _one_person(story)
+    return await _bill(story, start)
+
+
+async def _account(story: Story) -> int:
+    """Show whose account it is and what is in it; return the credits."""
     await story.step("Who am I?", "whoami")
-    start = (await story.step("How many credits are left?", "credits_balance"))["credits"]
+    return int((await story.step("How many credits are left?", "credits_balance"))["credits"])
+
+
+async def _search(story: Story) -> str:
+    """Find people and put them into a list; return its id."""
+    found = await story.step(
+        "Who leads sales at software companies?",
+        "search_people",
+        management_levels=["VP"],
+        departments=["Sales"],
+        company_industries=["Software Development"],
+    )
+    made = await story.step("Make a list of them.", "create_list", name=LIST)
+    added = await story.step(
+        "Put all of them into it.", "add_leads", list_id=made["list_id"], search_id=found["search_id"]
+    )
+    require(added["added"] == len(found["people"]), "not everybody who was found is in the list")
+    return str(made["list_id"])
+
+
+async def _addresses(story: Story, list_id: str) -> None:
+    """Quote the list, enrich it, and show whom it found."""
+    quote = await story.step(
+        f"Find their e-mail addresses, for at most {BUDGET} credits.", "estimate", list_id=list_id
+    )
+    run = await story.step(
+        "That is within the limit; go ahead.",
+        "enrich_list",
+        list_id=quote["list_id"],
+        scope=quote["scope"],
+        quote_id=quote["quote_id"],
+        max_credits=BUDGET,
+        wait_seconds=1,
+    )
+    done = await story.step(
+        "Is it finished?", "workflow_status", workflow_id=run["workflow_id"], wait_seconds=45
+    )
+    require(done["finished"], "the list run did not end within the wait")
+    await story.step("Whom can I write to?", "get_leads", list_id=list_id, only="with_email")
+
+
+async def _one_person(story: Story) -> None:
+    """Find one person without a list."""
     person = await story.step(
-        "Find Ada's e-mail address and phone number.",
+        "And Ada Fable's e-mail address and phone number.",
         "enrich_person",
         first_name="Ada",
         last_name="Fable",
         domain="fable.example",
         scope="full",
     )
-    _check(person["finished"], "the person's run did not end within the wait")
-    made = await story.step(
-        "Make a list for the twelve people we spoke about.", "create_list", name="Q4 Outreach"
+    require(person["finished"], "the person's run did not end within the wait")
+
+
+async def _bill(story: Story, start: int) -> int:
+    """Show what all of it cost, and return that."""
+    bill: dict[str, Any] = await story.step("What did all of this cost?", "credits_balance", by="list")
+    spent = start - int(bill["credits"])
+    require(
+        bill["charged"] == spent, f"{spent} credits left the account, {bill['charged']} were accounted for"
     )
-    added = await story.step("Put them into it.", "add_leads", list_id=made["list_id"], people=PEOPLE)
-    _check(added["imported"] == len(PEOPLE), "not all twelve people were imported")
-    quote = await story.step("What would their e-mail addresses cost?", "estimate", list_id=made["list_id"])
-    run = await story.step(
-        "Yes, go ahead.",
-        "enrich_list",
-        list_id=quote["list_id"],
-        scope=quote["scope"],
-        quote_id=quote["quote_id"],
-        max_credits=quote["estimated_cost"],
-    )
-    done = await story.step(
-        "Is it finished?", "workflow_status", workflow_id=run["workflow_id"], wait_seconds=45
-    )
-    _check(done["finished"], "the list run did not end within the wait")
-    await story.step(
-        "Show me what was found.", "get_leads", list_id=quote["list_id"], only="with_email", limit=12
-    )
-    end = (await story.step("What is left now?", "credits_balance"))["credits"]
-    story.spent = start - end
-    charged = person["credits"]["charged"] + done["credits"]["charged"]
-    _check(charged == story.spent, f"{story.spent} credits left the account, {charged} were accounted for")
-
-
-class _Story:
-    """The conversation so far: calls tools, shows what they answered, and keeps the books."""
-
-    def __init__(self, client: Client) -> None:
-        self.steps = 0
-        self.spent = 0
-        self._client = client
-        self._balance: int | None = None
-
-    async def step(self, words: str, tool: str, **arguments: Any) -> dict[str, Any]:
-        self.steps += 1
-        _say("")
-        _say(f"“{words}”", f"{self.steps}. ")
-        _show("call", f"{tool}({_short(arguments)})")
-        before = await self._credits() if self._balance is None else self._balance
-        result = await self._client.call_tool(tool, arguments, progress_callback=_progress())
-        answer: dict[str, Any] | None = result.structured_content
-        if result.is_error or answer is None:
-            raise StepFailed(f"{tool} answered {_text(result)}")
-        _show("answer", answer["summary"].removeprefix("Sandbox: "))
-        for line in _details(answer):
-            _show("", line)
-        after = await self._credits() if tool in _MOVES_CREDITS else before
-        _show("credits", f"{before} before, {after} after")
-        self._balance = after
-        return answer
-
-    async def _credits(self) -> int:
-        result = await self._client.call_tool("credits_balance", {})
-        if result.structured_content is None:
-            raise StepFailed(f"credits_balance answered {_text(result)}")
-        return int(result.structured_content["credits"])
-
-
-async def _approve(context: Any, params: ElicitRequestParams) -> ElicitResult:
-    with suppress(OutputClosed):  # the next step meets it
-        _show("dialog", params.message)
-        _show("", "The demo's user approves.")
-    return ElicitResult(action="accept", content={"approve": True})
-
-
-def _progress() -> ProgressFnT:
-    async def show(progress: float, total: float | None, message: str | None) -> None:
-        with suppress(OutputClosed):  # the SDK would log it; the next step meets it
-            _show("progress", message or f"{progress:g} of {total or 0:g}")
-
-    return show
-
-
-def _details(answer: dict[str, Any]) -> list[str]:
-    """Return the few members that deserve a line of their own."""
-    lines = []
-    person = answer.get("person")
-    if person:
-        lines.append(
-            ", ".join(str(person[name]) for name in ("name", "title", "email", "phone") if name in person)
-        )
-    for lead in answer.get("leads", []):
-        lines.append(", ".join(lead[name] for name in ("name", "company", "email") if name in lead))
-    if "quote_id" in answer:
-        lines.append(f"quote {answer['quote_id'][:24]}…, good for {answer['expires_in_seconds']} s")
-    for row in answer.get("skipped_rows", []):
-        lines.append(f"row {row['row']}: {row['reason']}")
-    return lines
-
-
-def _short(arguments: dict[str, Any]) -> str:
-    parts = []
-    for name, value in arguments.items():
-        text = f"[{len(value)} people]" if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
-        parts.append(f"{name}={text if len(text) <= 44 else text[:40] + '…' + chr(34)}")
-    return ", ".join(parts)
-
-
-def _check(holds: bool, complaint: str) -> None:
-    if not holds:
-        raise StepFailed(complaint)
-
-
-def _text(result: CallToolResult) -> str:
-    return " ".join(block.text for block in result.content if isinstance(block, TextContent))
-
-
-def _show(label: str, text: str) -> None:
-    _say(text, f"   {label:<9}")
-
-
-def _say(text: str, head: str = "") -> None:
-    """Write a line, or as many as the terminal needs, each set in as far as `head` is long."""
-    width = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size((_WIDEST, 0)).columns))
-    shown = textwrap.fill(
-        text,
-        width,
-        initial_indent=head,
-        subsequent_indent=" " * len(head),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    try:
-        sys.stdout.write(shown + "\n")
-        sys.stdout.flush()
-    except OSError as exc:
-        raise OutputClosed(exc.errno, exc.strerror) from exc
+    return spent
