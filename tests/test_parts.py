@@ -289,6 +289,30 @@ async def test_what_a_whole_run_missed_is_known_and_what_it_found_is_not(world: 
     assert len(tried) == 1
 
 
+async def test_what_a_run_missed_is_known_though_nobody_watched_its_end(world: World, era: str) -> None:
+    list_id = world.sandbox.add_list("Hard", [somebody(1), somebody(2, word="nobody"), somebody(3)])
+    async with world.connect(era) as session:
+        quote = await session.call("estimate", list_id=list_id)
+        await session.call("enrich_list", **spends(quote), wait_seconds=0)
+        await world.clock.sleep(60)
+        again = await session.call("estimate", list_id=list_id)
+
+    assert (again["row_count"], again["already_complete"], again["tried_before"]) == (0, 2, 1)
+
+
+async def test_a_row_that_joined_the_list_during_a_run_was_not_tried(world: World) -> None:
+    list_id = world.sandbox.add_list("Hard", [somebody(1), somebody(2, word="nobody")])
+    async with world.connect() as session:
+        quote = await session.call("estimate", list_id=list_id)
+        await session.call("enrich_list", **spends(quote), wait_seconds=0)
+        late = [{"first_name": "Surely", "last_name": "Late", "domain": "late.example"}]
+        await session.call("add_leads", list_id=list_id, people=late)
+        await session.call("workflow_status", wait_seconds=45)
+        again = await session.call("estimate", list_id=list_id)
+
+    assert (again["row_count"], again["tried_before"]) == (2, 0)
+
+
 @pytest.mark.parametrize("word", ["failing", "cancelled", "timed-out"])
 async def test_a_run_that_ended_badly_has_tried_nobody(world: World, word: str) -> None:
     list_id = world.sandbox.add_list(f"The {word} list", [somebody(1), somebody(2, email=True)])
@@ -543,6 +567,14 @@ async def test_a_quote_for_other_rows_than_were_picked_is_thrown_away(world: Wor
         assert await services.journal.quote("qte_1") is None
 
     assert error["code"] == "bad_response" and "thrown away" in error["message"]
+
+
+async def test_rows_that_cost_more_than_they_were_picked_for_are_not_quoted(world: World) -> None:
+    world.transport = Edited(world.transport, lambda data: data.update(estimated_cost=7), "/credits/estimate")
+    async with world.connect() as session:
+        error = await session.error("estimate", list_id="Q3 Prospects", max_credits=6)
+
+    assert (error["code"], error["quoted_cost"], error["max_credits"]) == ("over_max_credits", 7, 6)
 
 
 @pytest.mark.parametrize("wishes", [{"max_rows": 2}, {"only_missing": True}, {}])

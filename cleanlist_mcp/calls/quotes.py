@@ -7,6 +7,7 @@ from cleanlist_mcp.answers.shapes import EstimateResult
 from cleanlist_mcp.api.fields import is_id, is_quote_id
 from cleanlist_mcp.api.wire import DATA_POINTS, LIST_SCOPES, Estimate, EstimateRequest, PartEstimateRequest
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.calls.selection import IsExcluded, Picked, Selection, nobody
 from cleanlist_mcp.errors import (
     ApiError,
@@ -16,6 +17,7 @@ from cleanlist_mcp.errors import (
     InvalidArguments,
     JournalUnusable,
     NotAvailable,
+    OverMaxCredits,
     QuoteUnknown,
     for_a_model,
 )
@@ -38,7 +40,7 @@ from cleanlist_mcp.money.quotes import (
 )
 from cleanlist_mcp.money.runs import Run, may_send
 from cleanlist_mcp.runs.refusals import names_rows
-from cleanlist_mcp.text import rows_text
+from cleanlist_mcp.text import credits_text, rows_text
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Quotes:
         quote = await self._asked(list_id, list_name, scope, picked)
         if picked.part is None and (wishes.are_explicit or is_excluded is not nobody):
             _require_shown(quote, picked.seen)
+        _require_within(quote, wishes)
         quote = replace(quote, after_run=after_run)
         room, limit = await self._room(quote)
         if room.fits is not False and quote.row_count:
@@ -100,6 +103,9 @@ class Quotes:
         read."""
         try:
             await self._services.workflows.look_again(list_id, scope)
+            last = await self._journal.last_list_run(list_id)
+            if last is not None:
+                await RunFollower(self._call).count(last)
             return await self._journal.claims.newest_settled(list_id, scope)
         except JournalUnusable:
             return 0
@@ -286,6 +292,21 @@ def _of_run(run: Run, quote_id: str) -> Quote:
     # Which rows a part was for is forgotten with its quote: that can never be sent again.
     expires_at = 0.0 if run.is_part else run.started_at + QUOTE_LIFETIME
     return Quote(quote_id, run.list_id, run.list_name, run.scope, 0, cost, 0, expires_at)
+
+
+def _require_within(quote: Quote, wishes: Wishes) -> None:
+    """Raise if the API quotes more for the picked rows than they were picked for.
+
+    Raises:
+        OverMaxCredits: with both figures.
+    """
+    if not within(quote.cost, wishes.max_credits):
+        raise OverMaxCredits(
+            f"Cleanlist quotes up to {credits_text(quote.cost)} for {rows_text(quote.row_count)}, more than the usual "
+            f"price and than max_credits allows ({wishes.max_credits}); that quote was thrown away.",
+            "Tell the user; estimate with a lower max_rows may fit.",
+            figures={"quoted_cost": quote.cost, "max_credits": wishes.max_credits, "scope": quote.scope},
+        )
 
 
 def _require_sight(list_id: str, picked: Picked) -> None:

@@ -71,6 +71,11 @@ class RunFollower:
         run = await self._counted(run, watched.status)
         return self._report(run, watched.status, started=started, problem=watched.error)
 
+    async def count(self, run: Run) -> None:
+        """Look at the list of a finished run, unless that was done: which of its rows it missed is known then."""
+        if run.state == "finished":
+            await self._counted(run, remembered(run))
+
     async def newest(self, wait_seconds: int) -> WorkflowReport:
         """Report the newest run that was started from here, and in `recent` the ones before it.
 
