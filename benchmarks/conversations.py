@@ -91,6 +91,45 @@ async def prospecting(talk: Conversation) -> None:
     await talk.call("Give me a file of it.", "export_list", list_id=made["list_id"], save_as="vp-sales.csv")
 
 
+_SENIOR = ("chief", "founder", "vp", "vice president", "head", "director")
+
+
+async def completing(talk: Conversation) -> None:
+    """From a list to what is left: phones for the three most senior, within the limit for a day."""
+    rows = await talk.call(
+        "Who is in Q3 Prospects, and who lacks what?", "get_leads", list_id="Q3 Prospects", details=True
+    )
+    list_id = rows["list_id"]
+    lacking = [lead for lead in rows["leads"] if "phone" not in lead]
+    senior = [lead["lead_id"] for lead in sorted(lacking, key=_rank)[:3]]
+    quote = await talk.call(
+        "Find only the missing phones, for the three most senior.",
+        "estimate",
+        list_id=list_id,
+        scope="phone_only",
+        lead_ids=senior,
+    )
+    await talk.spend(quote, quote["estimated_cost"])
+    await talk.call("What does Legend Labs do?", "enrich_company", domain="legendlabs.example")
+    bare = await talk.call(
+        "Take out the rows without anything.",
+        "get_leads",
+        list_id=list_id,
+        only="missing_phone",
+        details=True,
+    )
+    gone = [lead["lead_id"] for lead in bare["leads"] if "email" not in lead]
+    await talk.call("", "remove_leads", list_id=list_id, lead_ids=gone)
+    await talk.call("Put the first one back.", "add_leads", list_id=list_id, lead_ids=gone[:1])
+    await talk.call("What is left?", "credits_balance", by="run")
+
+
+def _rank(lead: dict[str, Any]) -> int:
+    """Return a lead's place by seniority, as the title tells it."""
+    title = lead.get("title", "").casefold()
+    return next((place for place, word in enumerate(_SENIOR) if word in title), len(_SENIOR))
+
+
 @dataclass(frozen=True)
 class Script:
     """A conversation to be played: its title, how it goes, and the settings of its server."""
@@ -101,6 +140,7 @@ class Script:
 
 
 SCRIPTS = (Script("From a search to a file", prospecting, {}),)
+COMPLETING = Script("From a list to what is left", completing, {"daily_limit": 60})
 
 
 async def played(script: Script, folder: Path) -> Conversation:

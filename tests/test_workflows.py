@@ -573,7 +573,7 @@ async def test_an_end_that_was_seen_while_the_journal_was_locked_is_written_down
         second = await session.call("enrich_list", **await world.quote(session, only_missing=False))
 
     assert ended["finished"]
-    assert "the journal cannot be used just now" in balance["summary"]
+    assert "What was spent from here is not known" in balance["summary"]
     assert "locked by another program" in newest["message"]
     assert second["workflow_id"] != first["workflow_id"]
 
