@@ -72,10 +72,9 @@ ANSWER_ROOM = 2.0
 
 
 class Deadline:
-    """A moment by which a call has to answer; `committed` once the call may have cost something."""
+    """A moment by which a call has to answer."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
-        self.committed = False
         self._clock = clock
         self._at = clock.monotonic() + seconds
 

@@ -707,3 +707,13 @@ def test_as_many_are_picked_as_may_be_and_complete_rows_come_last(
     assert not left or len(picked) == most
     if any(row.is_complete(scope) for row in picked):
         assert all(row.is_complete(scope) for row in left)
+
+
+async def test_rows_that_were_tried_in_vain_are_marked_until_they_have_it(world: World, era: str) -> None:
+    async with world.connect(era) as session:
+        await session.call("enrich_list", **await world.quote(session), wait_seconds=45)
+        rows = (await session.call("get_leads", list_id="Q3 Prospects"))["leads"]
+
+    without = [row for row in rows if "email" not in row]
+    assert without and all(row["tried"] == ["email"] for row in without)
+    assert not any("tried" in row for row in rows if "email" in row)

@@ -19,7 +19,7 @@ from cleanlist_mcp.api.wire import CreateListRequest, PersonRequest
 from cleanlist_mcp.calls import importing
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.quotes import Quotes
-from cleanlist_mcp.clock import Clock, Deadline
+from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
@@ -53,12 +53,12 @@ class Bench:
             label=who,
             list_name="",
             again=again,
-            deadline=Deadline(self.world.clock, 50),
+            caller=Call(self.services, 50),
         )
 
     async def list(self, quote: Quote) -> Started:
         return await self.services.workflows.start_list(
-            quote, may_resend=True, deadline=Deadline(self.world.clock, 50)
+            quote, may_resend=True, caller=Call(self.services, 50)
         )
 
     async def all_done(self) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from cleanlist_mcp.money.prices import Kind, Scope
+from cleanlist_mcp.money.prices import Contact, Kind, Scope
 
 
 class Part(BaseModel):
@@ -310,6 +310,7 @@ class LeadRow(Part):
     email: str | None = None
     phone: str | None = None
     excluded: bool | None = Field(default=None, description="true: must not be contacted")
+    tried: list[Contact] | None = Field(default=None, description="looked for in 30 days, not found")
     lead_id: str | None = None
     location: str | None = None
     linkedin_url: str | None = None

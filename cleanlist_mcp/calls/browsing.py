@@ -1,6 +1,6 @@
 """Showing lists and their rows, page by page, within what one answer may hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from cleanlist_mcp.answers.lists import (
@@ -24,6 +24,7 @@ from cleanlist_mcp.calls.exclusions import covers_row, exclusions_of
 from cleanlist_mcp.lists.directory import MAX_PAGES
 from cleanlist_mcp.lists.filtering import Tally, Wanted, plain
 from cleanlist_mcp.lists.paging import Place
+from cleanlist_mcp.money.prices import LOOKS_FOR, Contact, Scope
 from cleanlist_mcp.text import clean
 
 ANSWER_BYTES = 31_000
@@ -75,9 +76,12 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted
     topic = f"leads {list_id} {wanted.only} {plain(wanted.query)}".rstrip()
     collector = _Collector(topic, cursor, LEADS_PAGE, limit, room=room)
     exclusions = await exclusions_of(call)
+    tried = await call.services.journal.tried_in(list_id)
 
     def row_of(lead: Lead) -> LeadRow:
-        return lead_row(lead, details=wanted.details, excluded=covers_row(exclusions, lead))
+        row = lead_row(lead, details=wanted.details, excluded=covers_row(exclusions, lead))
+        missed = _missed(lead, tried.get(lead.lead_id, frozenset()))
+        return row.model_copy(update={"tried": missed}) if missed else row
 
     while collector.wants_more:
         page = await reader.read(collector.place)
@@ -103,6 +107,13 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted
         leads=collector.rows,
         cursor=collector.next_cursor,
     )
+
+
+def _missed(lead: Lead, scopes: Collection[Scope]) -> list[Contact]:
+    """Return what runs from here looked for in a row, did not find, and the row still lacks."""
+    looked_for = {contact for scope in scopes for contact in LOOKS_FOR[scope]}
+    has = {"email": bool(lead.email), "phone": bool(lead.phone)}
+    return sorted(contact for contact in looked_for if not has[contact])
 
 
 class _RowReader:

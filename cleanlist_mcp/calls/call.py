@@ -15,15 +15,16 @@ class Call:
         self.services = services
         self.deadline = Deadline(services.clock, seconds)
         self.on_change: OnChange | None = None
+        self._may_have_charged = False
 
     @property
     def may_have_charged(self) -> bool:
         """True once a run that this call is about may have cost something: a failure then says `unknown`."""
-        return self.deadline.committed
+        return self._may_have_charged
 
     def may_charge(self) -> None:
         """Note that from now on this call may have cost something."""
-        self.deadline.committed = True
+        self._may_have_charged = True
 
     @property
     def settings(self) -> Settings:

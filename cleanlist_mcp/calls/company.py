@@ -31,7 +31,7 @@ async def enrich_company(call: Call, request: CompanyRequest, *, again: bool) ->
     await Quotes(call).require_usable_journal()
     marks = _marks(request)
     work = CompanyWork(marks, _label(request), again)
-    known = await call.services.companies.look_up(request, work, call.deadline)
+    known = await call.services.companies.look_up(request, work, call)
     return company_result(known, asked=marks, offers=call.offers)
 
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cleanlist_mcp.api.prospects import Company, CompanyAnswer, CompanyRequest
-from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import CleanlistError, JournalUnusable, NotFound
 from cleanlist_mcp.journal.companies import CompanyWork
 from cleanlist_mcp.journal.journal import Journal
@@ -15,7 +14,7 @@ from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
 from cleanlist_mcp.people.normal_forms import normal_domain
 from cleanlist_mcp.runs.sending import SPEND_PATIENCE, is_certain
-from cleanlist_mcp.runs.spending import Started
+from cleanlist_mcp.runs.spending import Caller, Started
 from cleanlist_mcp.runs.starting import Workflows
 from cleanlist_mcp.text import has_address
 
@@ -40,7 +39,7 @@ class CompanyRuns:
         self._journal = journal
         self._workflows = workflows
 
-    async def look_up(self, request: CompanyRequest, work: CompanyWork, deadline: Deadline) -> LookedUp:
+    async def look_up(self, request: CompanyRequest, work: CompanyWork, caller: Caller) -> LookedUp:
         """Return what is known of a company; paid, unless that was found in the last day.
 
         Raises:
@@ -58,15 +57,15 @@ class CompanyRuns:
 
         claim = partial(self._journal.companies.claim, work)
         while True:
-            outcome = await self._workflows.spends.claim_and_send(claim, send, deadline)
-            deadline.committed = True
+            outcome = await self._workflows.spends.claim_and_send(claim, send, caller)
+            caller.may_charge()
             match outcome:
                 case Started():
                     return LookedUp(answers[0], outcome.run, replayed=False)
                 case Replay():
                     return await self._remembered(outcome.run)
                 case Wait():
-                    joined = await self._workflows.joined(outcome.run, deadline)
+                    joined = await self._workflows.joined(outcome.run, caller)
                     if joined is not None and joined.state == "finished":
                         return await self._remembered(joined)  # whatever `again` is: it is of the same moment
                 case Unknown() | Busy():

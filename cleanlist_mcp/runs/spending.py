@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -49,6 +50,17 @@ class Started:
     first_of_key: bool = False
 
 
+class Caller(Protocol):
+    """The call that asks for a run, as far as runs need to know it."""
+
+    @property
+    def deadline(self) -> Deadline:
+        """By when the call has to answer."""
+
+    def may_charge(self) -> None:
+        """Note that from now on the call may have cost something."""
+
+
 Claim = Callable[[Terms], Awaitable[PersonDecision | ListDecision]]
 Send = Callable[[Start | Resend], Awaitable["Started"]]
 
@@ -70,7 +82,7 @@ class Spends:
         """Set when the server ends: nothing is begun or repeated any more."""
 
     async def claim_and_send(
-        self, claim: Claim, send: Send, deadline: Deadline
+        self, claim: Claim, send: Send, caller: Caller
     ) -> Started | Replay | Wait | Unknown | Busy | Outdated:
         """Claim and send in one background task, and wait for it as long as the call may.
 
@@ -89,11 +101,11 @@ class Spends:
         finally:
             spending.is_gone = not spending.decided.is_set()
             if spending.is_gone and spending.has_begun:
-                deadline.committed = True
+                caller.may_charge()
         if spending.sent is None:
             return spending.answer()
-        deadline.committed = True
-        await self._clock.wait(spending.done, max(deadline.left() - START_ROOM, 0))
+        caller.may_charge()
+        await self._clock.wait(spending.done, max(caller.deadline.left() - START_ROOM, 0))
         if spending.error is not None:
             raise spending.error
         if spending.started is None:

@@ -28,7 +28,7 @@ from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.likeness import Marks
 from cleanlist_mcp.runs.refusals import DEFAULT_LIST, in_progress, unknown
 from cleanlist_mcp.runs.sending import SPEND_PATIENCE, Sender
-from cleanlist_mcp.runs.spending import START_ROOM, Spends, Started
+from cleanlist_mcp.runs.spending import START_ROOM, Caller, Spends, Started
 from cleanlist_mcp.runs.watching import Watcher
 
 JOIN_SECONDS = 10.0
@@ -76,7 +76,7 @@ class Workflows:
         label: str,
         list_name: str,
         again: bool,
-        deadline: Deadline,
+        caller: Caller,
     ) -> Started:
         """Start a run for one person, or find the one that is the same.
 
@@ -103,9 +103,9 @@ class Workflows:
 
         while True:
             outcome = await self.spends.claim_and_send(
-                partial(self._journal.claims.person, work), send, deadline
+                partial(self._journal.claims.person, work), send, caller
             )
-            deadline.committed = True
+            caller.may_charge()
             match outcome:
                 case Started():
                     return outcome
@@ -113,7 +113,7 @@ class Workflows:
                     if not (again and await self._is_over(outcome.run)):
                         return Started(outcome.run, replayed=True, basis=outcome.basis)
                 case Wait():
-                    joined = await self.joined(outcome.run, deadline)
+                    joined = await self.joined(outcome.run, caller)
                     if joined is not None and joined.workflow_id is not None:
                         # Whatever `again` is: it is of the same moment.
                         return Started(joined, replayed=True, basis=outcome.basis)
@@ -122,7 +122,7 @@ class Workflows:
                 case _:
                     assert_never(outcome)
 
-    async def start_list(self, quote: Quote, *, may_resend: bool, deadline: Deadline) -> Started:
+    async def start_list(self, quote: Quote, *, may_resend: bool, caller: Caller) -> Started:
         """Start the run that `quote` pays for, or find the one that it started.
 
         If the call allows the spend, it `may_resend`: an uncertain run of an earlier call, which may have allowed more,
@@ -141,21 +141,21 @@ class Workflows:
             return await self._sender.list(decision.run, quote, lost=isinstance(decision, Resend))
 
         while True:
-            outcome = await self.spends.claim_and_send(claim, send, deadline)
+            outcome = await self.spends.claim_and_send(claim, send, caller)
             if isinstance(outcome, Busy):
                 if not await self._is_over(outcome.run):
                     raise in_progress(outcome.run)
                 continue
             if isinstance(outcome, Outdated):
                 raise outdated(quote)
-            deadline.committed = True
+            caller.may_charge()
             match outcome:
                 case Started():
                     return outcome
                 case Replay():
                     return Started(outcome.run, replayed=True)
                 case Wait():
-                    await self.joined(outcome.run, deadline)
+                    await self.joined(outcome.run, caller)
                 case Unknown():
                     raise self.unknown(outcome.run)
                 case _:
@@ -206,7 +206,7 @@ class Workflows:
         known = await self._journal.run(run.run_id)
         return known is not None and known.state == "finished"
 
-    async def joined(self, run: Run, deadline: Deadline) -> Run | None:
+    async def joined(self, run: Run, caller: Caller) -> Run | None:
         """Return `run` as it is once another call or process has ended starting it; None if it was refused.
 
         Raises:
@@ -215,7 +215,7 @@ class Workflows:
         patience = Deadline(self._clock, self._join_seconds)
         known: Run | None = run
         while known is not None and runs.state_at(known, self._clock.time()) == "starting":
-            if min(deadline.left() - START_ROOM, patience.left()) <= 0:
+            if min(caller.deadline.left() - START_ROOM, patience.left()) <= 0:
                 raise self.unknown(run)
             await self._clock.sleep(JOIN_STEP)
             known = await self._journal.run(run.run_id)

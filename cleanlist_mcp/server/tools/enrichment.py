@@ -150,7 +150,7 @@ async def enrich_person(
         label=label(person),
         list_name=target.list_name,
         again=again,
-        deadline=call.deadline,
+        caller=call,
     )
     return await RunFollower(call, asked_of(person)).follow(started, wait_seconds)
 
@@ -212,7 +212,7 @@ async def enrich_list(
     started = await call.services.workflows.start_list(
         known.quote,
         may_resend=within(known.quote.cost, max_credits) and asked,
-        deadline=call.deadline,
+        caller=call,
     )
     return await follower.follow(started, wait_seconds)
 
