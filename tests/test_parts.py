@@ -604,6 +604,18 @@ async def test_a_quote_takes_the_rows_of_one_page_and_counts_the_others(world: W
     assert chosen["row_count"] == 1 and "1 more could be quoted after these" in chosen["summary"]
 
 
+async def test_an_api_that_counts_no_rows_causes_no_false_alarm(world: World) -> None:
+    people = [somebody(number, email=number >= 3) for number in range(700)]
+    list_id = world.sandbox.add_list("Uncounted", people)
+    world.transport = Edited(world.transport, lambda data: data.pop("total"), "/leads", "GET")
+    async with world.connect() as session:
+        quote = await session.call("estimate", list_id=list_id, max_rows=3)
+        report = await enriched(session, quote)
+
+    assert quote["row_count"] == report["found"] == 3
+    assert "Warning" not in report["summary"]
+
+
 async def test_at_most_ten_pages_are_looked_at(world: World) -> None:
     list_id = world.sandbox.add_list("Endless", [somebody(number, email=True) for number in range(5_600)])
     async with world.connect() as session:

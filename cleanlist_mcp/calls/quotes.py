@@ -127,7 +127,7 @@ class Quotes:
             cost=answer.estimated_cost,
             available=answer.available_credits,
             expires_at=local_expiry(answer.expires_at, self._call.now()),
-            rows_in_list=answer.row_count if part is None else picked.seen.shown,
+            rows_in_list=answer.row_count if part is None else picked.seen.shown or None,
             part=part,
         )
 

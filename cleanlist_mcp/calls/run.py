@@ -210,8 +210,9 @@ class RunFollower:
             "complete": not page.cursor,
         }
         quote = await self._quote_of(run)
-        if quote is not None and quote.part is not None and quote.rows_in_list:
-            counts |= {"rows_before": quote.rows_in_list, "rows_after": max(page.total, len(page.leads))}
+        rows_after = page.total or (0 if page.cursor else len(page.leads))
+        if quote is not None and quote.part is not None and quote.rows_in_list and rows_after:
+            counts |= {"rows_before": quote.rows_in_list, "rows_after": rows_after}
         return counts
 
     async def _quote_of(self, run: Run) -> Quote | None:

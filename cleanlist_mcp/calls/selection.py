@@ -184,7 +184,7 @@ class Selection:
         wanted = [row for row in rows if reason_against(row, self._scope, self._wishes) is None]
         return RowsSeen(
             in_list=max(looked.total, len(rows) + hidden),
-            shown=max(looked.total, len(rows)),
+            shown=looked.total or (len(rows) if looked.is_all else 0),
             looked_at=len(rows),
             with_email=sum("email" in row.has for row in rows),
             with_phone=sum("phone" in row.has for row in rows),
