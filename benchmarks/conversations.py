@@ -83,7 +83,10 @@ async def prospecting(talk: Conversation) -> None:
     made = await talk.call("Make a list of them.", "create_list", name="VP Sales, software")
     await talk.call("", "add_leads", list_id=made["list_id"], search_id=found["search_id"])
     quote = await talk.call(
-        "Find their missing e-mail addresses, for at most 60 credits.", "estimate", list_id=made["list_id"]
+        "Find their missing e-mail addresses, for at most 60 credits.",
+        "estimate",
+        list_id=made["list_id"],
+        max_credits=60,
     )
     await talk.spend(quote, 60)
     await talk.call("Whom can I write to?", "get_leads", list_id=made["list_id"], only="with_email")
@@ -139,8 +142,10 @@ class Script:
     settings: dict[str, Any]
 
 
-SCRIPTS = (Script("From a search to a file", prospecting, {}),)
-COMPLETING = Script("From a list to what is left", completing, {"daily_limit": 60})
+SCRIPTS = (
+    Script("From a search to a file", prospecting, {}),
+    Script("From a list to what is left", completing, {"daily_limit": 60}),
+)
 
 
 async def played(script: Script, folder: Path) -> Conversation:

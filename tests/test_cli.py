@@ -186,7 +186,7 @@ def test_the_demo_plays_every_step_and_accounts_for_every_credit() -> None:
     ):
         assert f"call     {tool}(" in done.stdout
     for sign in (
-        "dialog   Spend up to 17 credits",
+        "dialog   Spend up to 12 credits",
         "progress ",
         "credits  5000 before",
         "every one accounted for",

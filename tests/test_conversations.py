@@ -56,6 +56,28 @@ async def test_a_search_becomes_a_file_of_those_who_can_be_written_to(tmp_path: 
     assert (tmp_path / "files" / newest(talk, "export_list")["saved_as"]).exists()
 
 
+async def test_only_the_chosen_rows_are_completed_within_the_limit_for_a_day(tmp_path: Path) -> None:
+    talk = await played(SCRIPTS[1], tmp_path)
+
+    run, balance = newest(talk, "enrich_list"), newest(talk, "credits_balance")
+    assert (run["total"], run["scope"]) == (3, "phone_only")
+    assert run["credits"]["charged"] <= run["credits"]["quoted"] == 30
+    assert balance["daily_left"] == 60 - balance["charged"]
+    assert {row["label"] for row in balance["rows"]} == {"Q3 Prospects", "legendlabs.example"}
+
+
+async def test_rows_that_were_taken_out_can_be_put_back(tmp_path: Path) -> None:
+    talk = await played(SCRIPTS[1], tmp_path)
+
+    asked = {one["tool"]: one["arguments"] for one in talk.answers}
+    taken = asked["remove_leads"]["lead_ids"]
+    assert len(taken) == 12 - newest(talk, "enrich_list")["found"]
+    assert newest(talk, "add_leads")["added"] == 1
+    async with talk.world.connect() as session:
+        rows = await session.call("get_leads", list_id="Q3 Prospects", details=True)
+    assert [row["lead_id"] for row in rows["leads"] if "phone" not in row] == asked["add_leads"]["lead_ids"]
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.title)
 async def test_the_page_says_what_a_job_takes(script: Script, tmp_path: Path) -> None:
     talk = await played(script, tmp_path)

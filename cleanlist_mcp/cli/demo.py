@@ -12,7 +12,7 @@ from cleanlist_mcp.cli.story import OutputClosed, StepFailed, Story, approve, re
 
 LIST = "VP Sales, software"
 
-BUDGET = 60
+BUDGET = 12
 """The most that the demo's user wants to spend on the list, in credits."""
 
 LeafT = TypeVar("LeafT", bound=Exception)
@@ -97,8 +97,12 @@ async def _search(story: Story) -> str:
 async def _addresses(story: Story, list_id: str) -> None:
     """Quote the list, enrich it, and show whom it found."""
     quote = await story.step(
-        f"Find their e-mail addresses, for at most {BUDGET} credits.", "estimate", list_id=list_id
+        f"Find their missing e-mail addresses, for at most {BUDGET} credits.",
+        "estimate",
+        list_id=list_id,
+        max_credits=BUDGET,
     )
+    require(quote["estimated_cost"] <= BUDGET, "the quote is over the budget")
     run = await story.step(
         "That is within the limit; go ahead.",
         "enrich_list",
