@@ -135,6 +135,8 @@ def test_a_slip_makes_no_other_address(cell: str) -> None:
             "<NA>",
         ),
         *("n/a", "N.A.", "-", "--", "\u2014", "\u2026", "?", "", "  "),
+        *("#ЗНАЧ!", "#Н/Д", "#PUUTTUU!", "#ÉRTÉK!", "#YOK", "#HODNOTA!", "#N/B!", "Loading\u2026", "(blank)"),
+        *("{{contact.company}}", "[object Object]", "(leer)", "\\N", "No data"),
     ],
 )
 def test_what_marks_a_gap_is_one(cell: str) -> None:
@@ -142,7 +144,8 @@ def test_what_marks_a_gap_is_one(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["Na", "Na Li", "Nullmeier", "None Such Records", "#1 Plumbing", "Nan Chang", "0", "A"]
+    "cell",
+    ["Na", "Na Li", "Nullmeier", "None Such Records", "#1 Plumbing", "Nan Chang", "0", "A", "Blank", "Leer"],
 )
 def test_a_word_that_may_be_meant_is_no_gap(cell: str) -> None:
     assert not is_gap(cell)

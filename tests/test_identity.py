@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import pytest
 from hypothesis import given
 
 from cleanlist_mcp.people.identity import Person, identity, person_of
@@ -86,3 +87,44 @@ def test_a_profile_page_is_named_as_what_is_wrong_with_a_domain() -> None:
 def test_whoever_is_accepted_has_an_identity(record: dict[str, object]) -> None:
     for lead in prepared(record).accepted:
         assert identity(lead.person) == identity(person_of(asdict(lead.person))[0])
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        *(("email", "email_not_unlocked@domain.com"), ("email", "noemail@quill.example")),
+        *(("company_name", "Self-employed"), ("company_name", "unknown"), ("company_name", "k.A.")),
+        *(("company_name", "FALSE"), ("company_name", "{{company}}"), ("company_name", "Freelance")),
+        *(("company_name", "Yrittäjä"), ("company_name", "Własna działalność"), ("company_name", "自由职业")),
+        *(("first_name", "{{first_name}}"), ("last_name", "[object Object]"), ("last_name", "%LAST_NAME%")),
+        *(("first_name", "*|FNAME|*"), ("last_name", "<last_name>"), ("first_name", "${contact.first}")),
+        *(("last_name", "M?ller"), ("first_name", "Zo??e")),
+    ],
+)
+def test_what_only_fills_a_place_names_nobody(field: str, text: str) -> None:
+    person, problems = person_of({field: text})
+    assert getattr(person, field) is None
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{field} ")
+    assert text not in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        *(("LinkedIn", "Member"), ("LinkedIn", "Mitglied"), ("Unknown", "Unknown"), ("UNKNOWN", "User")),
+        *(("N.", "N."), ("Membre", "LinkedIn"), ("Test", "User"), ("Deleted", "User")),
+    ],
+)
+def test_a_whole_name_that_is_nobodys_is_left_out(first: str, last: str) -> None:
+    person, problems = person_of({"first_name": first, "last_name": last, "company_name": "Quill"})
+    assert (person.first_name, person.last_name) == (None, None)
+    assert len(problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("Ada", "Null"), ("None", "Quill"), ("Test", "Quill"), ("Nn", "Quill")]
+)
+def test_a_name_with_one_odd_word_is_somebodys(first: str, last: str) -> None:
+    person, problems = person_of({"first_name": first, "last_name": last, "company_name": "Test Quill"})
+    assert (person.first_name, person.last_name, problems) == (first, last, ())

@@ -120,3 +120,16 @@ def test_the_same_address_six_hundred_rows_apart_is_sent_once() -> None:
 
     assert len(found.accepted) == 620
     assert [(one.row, one.into) for one in found.merged] == [(622, 5)]
+
+
+def test_more_rows_of_one_person_than_are_compared_are_one_all_the_same() -> None:
+    """Fifty mailboxes that two people share: without them, each row says the same."""
+    rows = [
+        {"first_name": first, "last_name": "Fable", "company_name": "Fable", "email": f"x{box}@fable.example"}
+        for box in range(50)
+        for first in ("Ada", "Bo")
+    ]
+    prepared = prepare(enumerate(rows, 1))
+    assert len(prepared.accepted) == 2
+    assert len(prepared.merged) == 98
+    assert not prepared.skipped

@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from cleanlist_mcp.people import placeholders
 from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.name_words import SALUTATIONS
 from cleanlist_mcp.people.normal_forms import normal_email, normal_name
@@ -46,13 +47,13 @@ def plain_cell(cell: str) -> str:
 
 # What spreadsheets show for an error, in several languages, and what programs write for nothing.
 _ERROR = re.compile(
-    r"#\u00a1?(?:n/?a|n/?v|nv|ref|bezug|rif|verw|adr|value|wert|valeur|valor|valore|waarde|verdi|v[aä]rde|arg|arvo|name\?*|nom|nome|"
-    r"naam|namn|nazwa|nombre|n[aá]zev|div/0|null|leer|nul|nulo|nulo|num|zahl|numero|n[uú]m|getal|error|fehler|spill|"
-    r"überlauf|calc|kalk|getting_data|connect|blocked|field|busy|unknown|nd|n/d)?[!?/]*"
+    r"#\u00a1?(?:[^\W\d_][\w./]*[!?]|\w/\w[!?]?|div/0|n/?[avd]|nd|nv|nd|нд|н/д|yok|hiányzik|nedostupný|leer|null|"
+    r"getting_data|field|busy|unknown|ref|value|name)?[!?/]*"
 )
 _NOTHING = re.compile(
-    r"err:\d+|\u2026|\.{3,}|[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|loading\.*|lädt\.*|cargando\.*|"
-    r"chargement\.*|caricamento\.*|wird geladen\.*|laden\.*|error)\s*[>)\]}#]*",
+    r"err:\d+|\u2026|\.{3,}|[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|error|no data|not found|"
+    r"(?:loading|lädt|cargando|chargement|caricamento|wird geladen|laden)[.\u2026]*)\s*[>)\]}#]*|"
+    r"[<(\[](?:blank|empty|leer|vide|vacío|vuoto|leeg|unknown)[>)\]]"
 )
 
 
@@ -66,6 +67,7 @@ def is_gap(cell: str) -> bool:
         return True  # without brackets it is a name
     return (
         not text
+        or placeholders.is_template(cell)
         or _NOTHING.fullmatch(text) is not None
         or (text[0] == "#" and _ERROR.fullmatch(text) is not None)
     )
@@ -76,103 +78,9 @@ def is_gap_in_name(cell: str) -> bool:
     return is_gap(cell) and not re.fullmatch(r"\s*(?:Null|None|Nan|Nil)\s*", cell)
 
 
-_NO_EMPLOYER = frozenset(
-    [
-        "selfemployed",
-        "selfemployment",
-        "freelance",
-        "freelancer",
-        "freelancing",
-        "freelanceconsultant",
-        "independent",
-        "independentconsultant",
-        "independentcontractor",
-        "selbststandig",
-        "selbstandig",
-        "freiberuflich",
-        "freiberufler",
-        "freiberuflerin",
-        "independant",
-        "independante",
-        "autoentrepreneur",
-        "autonomo",
-        "autonoma",
-        "porcuentapropia",
-        "liberoprofessionista",
-        "zelfstandig",
-        "zelfstandige",
-        "zzp",
-        "zzper",
-        "autonomous",
-        "unemployed",
-        "arbeitslos",
-        "arbeitssuchend",
-        "sansemploi",
-        "desempleado",
-        "disoccupato",
-        "werkloos",
-        "betweenjobs",
-        "lookingforwork",
-        "opentowork",
-        "seekingnewopportunities",
-        "retired",
-        "rentner",
-        "rentnerin",
-        "imruhestand",
-        "pensionar",
-        "retraite",
-        "retraitee",
-        "jubilado",
-        "jubilada",
-        "pensionato",
-        "gepensioneerd",
-        "emerytura",
-        "unknown",
-        "unbekannt",
-        "inconnu",
-        "desconocido",
-        "sconosciuto",
-        "onbekend",
-        "notapplicable",
-        "notavailable",
-        "notprovided",
-        "notspecified",
-        "notgiven",
-        "nocompany",
-        "keine",
-        "keinefirma",
-        "keineangabe",
-        "ohne",
-        "privat",
-        "private",
-        "privatperson",
-        "privateperson",
-        "particulier",
-        "particular",
-        "privato",
-        "particulier",
-        "confidential",
-        "vertraulich",
-        "various",
-        "tbd",
-        "tba",
-        "na",
-        "no",
-        "other",
-        "sonstige",
-        "test",
-        "xxx",
-        "company",
-        "companyname",
-        "firma",
-    ]
-)
-
-
 def is_no_employer(cell: str) -> bool:
-    """Return whether a company is none that somebody could be found by: "Self-employed", "unknown", a number."""
-    bare = "".join(char for char in unaccented(folded(cell)) if char.isalnum())
-    return is_gap(cell) or bare in _NO_EMPLOYER or bare in ("", "0", "00", "1")
+    """Return whether a company is none that somebody could be found by: "Self-employed", "unknown", "#N/A"."""
+    return is_gap(cell) or placeholders.is_no_employer(cell)
 
 
 def is_salutation(cell: str) -> bool:

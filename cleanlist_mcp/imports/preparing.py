@@ -131,10 +131,23 @@ class _Sorting:
         """Make one person of the rows that mean one."""
         found = groups([row.marks for row in self._rows])
         shared = contested([group.marks for group in found])
-        people = [one for group in found if (one := self._person(group, shared, leave_out))]
+        people = self._without_doubles(
+            one for group in found if (one := self._person(group, shared, leave_out))
+        )
         return Prepared(
             tuple(people), tuple(self._skipped), tuple(self._merged), tuple(self._notes_on(people))
         )
+
+    def _without_doubles(self, people: Iterable[OnePerson]) -> list[OnePerson]:
+        """Make one of people of whom the same would be sent: of more rows than are compared, some may be left."""
+        by_details: dict[tuple[str, ...], OnePerson] = {}
+        for one in people:
+            earlier = by_details.setdefault(all_details(one.lead.person), one)
+            if earlier is not one:
+                self._merged.append(MergedRow(one.lead.row, earlier.lead.row, "the same identifiers"))
+                joined = OnePerson(earlier.lead, earlier.rows + one.rows, united(earlier.marks, one.marks))
+                by_details[all_details(one.lead.person)] = joined
+        return list(by_details.values())
 
     def _person(self, group: Group, shared: Tokens, leave_out: LeaveOut) -> OnePerson | None:
         rows = [self._rows[index] for index in group.rows]

@@ -17,7 +17,7 @@ from cleanlist_mcp.imports.cells import (
     plain_cell,
     worth,
 )
-from cleanlist_mcp.people.identity import MAX_CELL, normal_value
+from cleanlist_mcp.people.identity import MAX_CELL, PLACEHOLDER, normal_value
 from cleanlist_mcp.people.mailboxes import readers
 from cleanlist_mcp.people.names import (
     clean_first_name,
@@ -31,8 +31,6 @@ from cleanlist_mcp.people.spellings import ends_in_legal_form
 
 OTHER_EMAILS = "other_emails"
 """The key of a record for further addresses of the person, between spaces: they identify and are not sent."""
-
-PLACEHOLDER = "email is a placeholder that nobody reads"
 
 
 @dataclass(frozen=True, slots=True)

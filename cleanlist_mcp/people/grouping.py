@@ -58,6 +58,8 @@ def contested(people: Sequence[Marks]) -> Tokens:
 class _Grouping:
     marks: list[Marks]
     parent: list[int] = field(default_factory=list)
+    shared: Tokens = frozenset()
+    """Addresses under which incompatible names stand, so that they are nobody's own."""
 
     def __post_init__(self) -> None:
         self.parent = list(range(len(self.marks)))
@@ -74,19 +76,19 @@ class _Grouping:
     def unite(self, strength: int) -> None:
         """Unite who is one person by what is at least as strong."""
         roots = [index for index in range(len(self.marks)) if self.root(index) == index]
-        shared = self._shared_addresses(roots) if strength else frozenset()
+        self.shared = self._shared_addresses(roots) if strength else frozenset()
         bases = _STRENGTHS[strength]
         pairs = {
             pair
             for bucket in self._buckets(roots, strength)
             for pair in combinations(sorted(bucket), 2)
-            if recognised(self.marks[pair[0]], self.marks[pair[1]], shared) in bases
+            if recognised(self.marks[pair[0]], self.marks[pair[1]], self.shared) in bases
         }
         for one, other in sorted(self._certain(pairs)):
             self._join(self.root(one), self.root(other))
 
     def _join(self, one: int, other: int) -> None:
-        if one == other or are_different(self.marks[one], self.marks[other]):
+        if one == other or are_different(self.marks[one], self.marks[other], contested=self.shared):
             return
         first, second = sorted((one, other))
         self.parent[second] = first
@@ -127,7 +129,8 @@ class _Grouping:
 
     def _are_several(self, indexes: Iterable[int]) -> bool:
         return any(
-            are_different(self.marks[one], self.marks[other]) for one, other in combinations(indexes, 2)
+            are_different(self.marks[one], self.marks[other], contested=self.shared)
+            for one, other in combinations(indexes, 2)
         )
 
     def result(self) -> list[Group]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.people.mailboxes import is_provider
+from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.normal_forms import (
     MAX_DOMAIN,
     MAX_EMAIL,
@@ -21,6 +21,7 @@ from cleanlist_mcp.people.normal_forms import (
     normal_person_name,
     normal_phone,
 )
+from cleanlist_mcp.people.placeholders import has_lost_letters, is_no_employer, is_nobody, is_template
 from cleanlist_mcp.secrecy import holds_secret
 
 MAX_CELL = 4_000
@@ -86,16 +87,32 @@ def _employers_domain(text: str) -> str | None:
     return None if domain is None or is_provider(domain) else domain
 
 
+def _own_email(text: str) -> str | None:
+    address = normal_email(text)
+    return None if address is None or readers(address) == "nobody" else address
+
+
+def _employer(text: str) -> str | None:
+    return None if is_no_employer(text) else normal_name(text)
+
+
+def _name(text: str) -> str | None:
+    return None if is_template(text) or has_lost_letters(text) else normal_person_name(text)
+
+
 _NORMAL_FORMS: Mapping[str, Callable[[str], str | None]] = {
-    "email": normal_email,
+    "email": _own_email,
     "linkedin_url": normal_linkedin,
     "person_id": normal_person_id,
-    "first_name": normal_person_name,
-    "last_name": normal_person_name,
-    "full_name": normal_person_name,
+    "first_name": _name,
+    "last_name": _name,
+    "full_name": _name,
+    "company_name": _employer,
     "domain": _employers_domain,
     "phone": normal_phone,
 }
+PLACEHOLDER = "email is a placeholder that nobody reads"
+_STANDS_FOR_NOBODY = "only fills the place of one that nobody gave"
 # A name without a letter only marks a gap, so no fault is found with it.
 _FAULTS: Mapping[str, str] = {
     "email": "is not an e-mail address",
@@ -129,7 +146,21 @@ def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
             raise _too_long(name)
         else:
             values[name] = value
+    for name in _without_nobody(values):
+        problems.append(f"{name} {_STANDS_FOR_NOBODY}")
     return Person(**values), tuple(problems)
+
+
+def _without_nobody(values: dict[str, str]) -> list[str]:
+    """Take out a whole name that is nobody's, and return the fields that it stood in."""
+    taken: list[str] = []
+    for names in (("first_name", "last_name"), ("full_name",)):
+        given = [name for name in names if name in values]
+        if is_nobody("".join(values[name] for name in given)):
+            taken += given
+    for name in taken:
+        del values[name]
+    return taken
 
 
 def _cell(name: str, value: object) -> str:
@@ -150,8 +181,16 @@ def _cell(name: str, value: object) -> str:
 
 def _faults(name: str, text: str) -> list[str]:
     """Say what is wrong with a cell that has no normal form; a gap is no fault."""
-    if name not in _FAULTS or normal_name(text) is None:
+    if normal_name(text) is None:
         return []
+    if name in ("first_name", "last_name", "full_name") and has_lost_letters(text):
+        return [f"{name} has question marks where letters were lost"]
+    if name == "company_name" or is_template(text):
+        return [f"{name} {_STANDS_FOR_NOBODY}"]
+    if name not in _FAULTS:
+        return []
+    if name == "email" and normal_email(text):
+        return [PLACEHOLDER]
     if name == "domain" and is_profile_page(text):
         return ["domain is a page on another site, not the company's own"]
     if name == "domain" and is_provider(normal_domain(text) or ""):

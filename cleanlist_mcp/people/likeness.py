@@ -383,18 +383,21 @@ def recognised(asked: Marks, known: Marks, contested: Tokens = NONE) -> Basis | 
         return "id"
     if _same_by_address(asked, known, contested):
         return "e-mail address"
-    if not asked.full_names & known.full_names or _contradict(asked, known):
+    if not asked.full_names & known.full_names or _contradict(asked, known, contested):
         return None
     if asked.domains & known.domains:
         return "name and domain"
     return "name and company" if asked.companies & known.companies else None
 
 
-def are_different(one: Marks, other: Marks) -> bool:
-    """Return whether two are certainly two people: by names, a suffix, profiles, ids, or addresses of one domain."""
-    if recognised(one, other):
+def are_different(one: Marks, other: Marks, *, contested: Tokens = NONE) -> bool:
+    """Return whether two are certainly two people: by names, a suffix, profiles, ids, or addresses of one domain.
+
+    `contested` addresses are nobody's own, so they tell nobody apart.
+    """
+    if recognised(one, other, contested):
         return False
-    return not _names_fit(one.names, other.names) or _contradict(one, other)
+    return not _names_fit(one.names, other.names) or _contradict(one, other, contested)
 
 
 def are_same_employer(one: Person, other: Person) -> bool:
@@ -430,26 +433,26 @@ def whose(asked: Marks, known: Sequence[Marks]) -> list[int]:
         basis = recognised(asked, one, contested)
         if basis:
             found.setdefault(basis, []).append(index)
-    chosen = _without_different(found.pop("details", []), known)
+    chosen = _without_different(found.pop("details", []), known, contested)
     for strength in _STRENGTHS:
         candidates = chain.from_iterable(found.get(basis, []) for basis in strength)
-        fitting = [index for index in candidates if not _differs(index, chosen, known)]
-        if len(_without_different(fitting, known)) < len(fitting):
+        fitting = [index for index in candidates if not _differs(index, chosen, known, contested)]
+        if len(_without_different(fitting, known, contested)) < len(fitting):
             break
         chosen += fitting
     return sorted(chosen)
 
 
-def _without_different(indexes: Iterable[int], known: Sequence[Marks]) -> list[int]:
+def _without_different(indexes: Iterable[int], known: Sequence[Marks], contested: Tokens) -> list[int]:
     kept: list[int] = []
     for index in indexes:
-        if not _differs(index, kept, known):
+        if not _differs(index, kept, known, contested):
             kept.append(index)
     return kept
 
 
-def _differs(index: int, others: Iterable[int], known: Sequence[Marks]) -> bool:
-    return any(are_different(known[index], known[other]) for other in others)
+def _differs(index: int, others: Iterable[int], known: Sequence[Marks], contested: Tokens) -> bool:
+    return any(are_different(known[index], known[other], contested=contested) for other in others)
 
 
 def _contested(asked: Marks, known: Sequence[Marks]) -> Tokens:
@@ -473,7 +476,7 @@ def _same_by_address(one: Marks, other: Marks, contested: Tokens) -> bool:
     addresses = one.addresses & other.addresses
     if addresses - contested and _names_fit(one.names, other.names):
         return True
-    if _contradict(one, other):
+    if _contradict(one, other, contested):
         return False
     by_mailbox = not one.mailboxes.isdisjoint(other.mailboxes) or (
         not one.placeholders.isdisjoint(other.placeholders) and not _work_elsewhere(one, other)
@@ -490,12 +493,14 @@ def _work_elsewhere(one: Marks, other: Marks) -> bool:
     return any(_are_two(*pair) for pair in pairs) and not any(ours & theirs for ours, theirs in pairs)
 
 
-def _contradict(one: Marks, other: Marks) -> bool:
+def _contradict(one: Marks, other: Marks, contested: Tokens) -> bool:
     """Return whether there are two profiles, two ids or two personal addresses of one domain."""
     return (
         _are_two(one.profiles, other.profiles)
         or _are_two(one.ids, other.ids)
-        or (bool(one.hosts & other.hosts) and _are_two(one.addresses, other.addresses))
+        or (
+            bool(one.hosts & other.hosts) and _are_two(one.addresses - contested, other.addresses - contested)
+        )
     )
 
 
