@@ -1,21 +1,28 @@
-"""Journals for tests: a clock to set, claims in few words, and a look below the door."""
+"""Journals for tests: a clock to set, claims in few words, and for each engine a look below its door."""
 
 import asyncio
 import atexit
 import sqlite3
-from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from collections.abc import Coroutine, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
 
 import anyio
 
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.decisions import Decision, PersonDecision
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.likeness import marks_of
+
+API, KEY = "api.example:443", "clapi_test_one"
 
 LIMITS = Limits(hourly_unquoted=100, daily=None)
 
@@ -65,6 +72,53 @@ def database_of(journal: Journal) -> sqlite3.Connection:
     return database
 
 
+class Engine(Protocol):
+    """What keeps a journal, and what tests do to it behind the journal's back."""
+
+    def open(self, place: Path | None, clock: HandClock, key: str = KEY) -> Journal:
+        """Open the journal of a place: two of one place share their entries. Without a place, nobody else has it."""
+
+    def break_writes(self, journal: Journal, broken: bool = True) -> None:
+        """Let nothing be written through this journal from now on, or let it again."""
+
+    def run_sql(self, journal: Journal, statement: str, values: Mapping[str, Any] | None = None) -> Any:
+        """Run a statement, with `:name` for each value; return the first value of its answer, if it has one."""
+
+    def entries(self, place: Path) -> list[dict[str, Any]]:
+        """Return all runs of a place by column, newest first, as they lie there."""
+
+
+class Sqlite:
+    """A file in a folder, which is the place."""
+
+    def open(self, place: Path | None, clock: HandClock, key: str = KEY) -> Journal:
+        return open_journal(place, clock, API, key)
+
+    def break_writes(self, journal: Journal, broken: bool = True) -> None:
+        database_of(journal).execute(f"PRAGMA query_only = {int(broken)}")
+
+    def run_sql(self, journal: Journal, statement: str, values: Mapping[str, Any] | None = None) -> Any:
+        found = database_of(journal).execute(statement, values or {}).fetchone()
+        return found and found[0]
+
+    def entries(self, place: Path) -> list[dict[str, Any]]:
+        with closing(sqlite3.connect(place / FILE_NAME)) as reader:
+            reader.row_factory = sqlite3.Row
+            return [dict(row) for row in reader.execute("SELECT * FROM runs ORDER BY run_id DESC")]
+
+
+SQLITE = Sqlite()
+
+ENGINES: dict[str, Engine] = {"sqlite": SQLITE}
+"""The engines that the tests of every journal run with."""
+
+
+def set_clock(clock: HandClock, seconds: float) -> None:
+    """Set the clock of the machine, as a person or a time server does: no time passes."""
+    clock.now += seconds
+    clock.set_by += seconds
+
+
 def word(decision: Decision) -> str:
     """Return a decision in one word."""
     return type(decision).__name__.lower()
@@ -83,3 +137,38 @@ async def claim_person(
     """Claim the run of a person."""
     work = PersonWork(marks_of(person), "partial", "Ada Fable", "", "", "MCP Results", again)
     return await journal.claims.person(work, Terms(limits, 60))
+
+
+async def claim(
+    journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS
+) -> Decision:
+    """Claim the run of a person who is known by an address alone."""
+    return await claim_person(journal, Person(email=f"{who}@fable.example"), again=again, limits=limits)
+
+
+def run_of(decision: Decision) -> Run:
+    return decision.run
+
+
+def quote_for(clock: HandClock, number: int = 1, cost: int = 40) -> Quote:
+    """Return a good quote for the one list of these tests."""
+    return Quote(f"qte_{number}", "list_1", "Prospects", "partial", cost, cost, 500, clock.now + 300)
+
+
+async def accept(journal: Journal, run: Run, workflow_id: str = "enrich-1") -> Run:
+    """Note that the API accepted a run."""
+    return await journal.outcomes.started(
+        run,
+        workflow_id=workflow_id,
+        reserved=None,
+        list_id=run.list_id,
+        list_name=run.list_name,
+        status="pending",
+    )
+
+
+async def finish(journal: Journal, workflow_id: str, charged: int | None, refunded: int | None = 0) -> None:
+    """Note the end of a run."""
+    await journal.outcomes.finished(
+        workflow_id, status="completed", charged=charged, refunded=refunded, report=None
+    )

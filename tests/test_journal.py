@@ -1,16 +1,10 @@
-"""What this machine remembers of its runs, on disk and across processes; and the rules over it, at random."""
+"""What a journal remembers of runs, whichever engine keeps it; and the rules over it, at random."""
 
 import logging
-import os
 import secrets
 import shutil
-import sqlite3
-import stat
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,23 +15,37 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cleanlist_mcp.errors import DailyLimit, HourlyUnquotedLimit, JournalUnusable
-from cleanlist_mcp.journal.health import Usable, error_in
+from cleanlist_mcp.journal.health import Usable
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.journal.records import COLUMNS, label_list
-from cleanlist_mcp.journal.sqlite import connection, file, held, opening, store
-from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
 from cleanlist_mcp.money import limits
-from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Decision, Start, Wait
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Start, Wait
 from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
-from tests.journals import LIMITS, HandClock, at_once, claim_list, claim_person, database_of, word
+from tests.journals import (
+    ENGINES,
+    Engine,
+    HandClock,
+    accept,
+    at_once,
+    claim,
+    claim_list,
+    claim_person,
+    finish,
+    quote_for,
+    run_of,
+    set_clock,
+    word,
+)
 
-API, KEY = "api.example:443", "clapi_test_one"
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param]
 
 
 @pytest.fixture
@@ -46,89 +54,18 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path, clock: HandClock) -> AsyncIterator[Journal]:
-    opened = open_journal(tmp_path / "state", clock, API, KEY)
+async def journal(engine: Engine, tmp_path: Path, clock: HandClock) -> AsyncIterator[Journal]:
+    opened = engine.open(tmp_path, clock)
     yield opened
     await opened.close()
 
 
-async def claim(
-    journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS
-) -> Decision:
-    return await claim_person(journal, Person(email=f"{who}@fable.example"), again=again, limits=limits)
-
-
-def run_of(decision: Decision) -> Run:
-    return decision.run
-
-
-async def accept(journal: Journal, run: Run, workflow_id: str = "enrich-1") -> Run:
-    return await journal.outcomes.started(
-        run,
-        workflow_id=workflow_id,
-        reserved=None,
-        list_id=run.list_id,
-        list_name=run.list_name,
-        status="pending",
-    )
-
-
-def quote_for(clock: HandClock, number: int = 1, cost: int = 40) -> Quote:
-    return Quote(f"qte_{number}", "list_1", "Prospects", "partial", cost, cost, 500, clock.now + 300)
-
-
-async def finish(journal: Journal, workflow_id: str, charged: int | None, refunded: int | None = 0) -> None:
-    await journal.outcomes.finished(
-        workflow_id, status="completed", charged=charged, refunded=refunded, report=None
-    )
-
-
-def remove_files(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-
-
-def break_writes(journal: Journal, broken: bool = True) -> None:
-    database_of(journal).execute(f"PRAGMA query_only = {int(broken)}")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-async def test_the_files_are_for_their_owner_alone(tmp_path: Path, clock: HandClock) -> None:
-    former = os.umask(0)
-    try:
-        journal = open_journal(tmp_path / "state", clock, API, KEY)
-        await claim(journal)
-    finally:
-        os.umask(former)
-
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "state").iterdir()}
-    await journal.close()
-    assert modes == {f"{FILE_NAME}{suffix}": 0o600 for suffix in ("", "-wal", "-shm", "-mark")}
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-
-
-async def test_several_processes_can_write_at_once_because_the_file_is_in_wal_mode(journal: Journal) -> None:
-    assert await journal.health() == Usable()
-    assert database_of(journal).execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-async def test_neither_the_key_nor_the_person_stands_in_the_file(tmp_path: Path, clock: HandClock) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await claim(journal, "ada@fable.example")
-    await journal.close()
-
-    content = (tmp_path / FILE_NAME).read_bytes()
-    assert b"clapi_" not in content
-    assert b"ada@fable" not in content
-    assert b"Ada Fable" in content
-
-
-async def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandClock) -> None:
-    before = open_journal(tmp_path, clock, API, KEY)
+async def test_a_run_is_found_again_after_a_restart(engine: Engine, tmp_path: Path, clock: HandClock) -> None:
+    before = engine.open(tmp_path, clock)
     await accept(before, run_of(await claim(before)))
     await before.close()
 
-    after = open_journal(tmp_path, clock, API, KEY)
+    after = engine.open(tmp_path, clock)
     decision = await claim(after)
     found = await after.by_workflow("enrich-1")
     await after.close()
@@ -138,8 +75,10 @@ async def test_a_run_is_found_again_after_a_restart(tmp_path: Path, clock: HandC
     assert run_of(decision).workflow_id == "enrich-1"
 
 
-async def test_another_key_sees_none_of_it_but_shares_the_limits(tmp_path: Path, clock: HandClock) -> None:
-    one, other = (open_journal(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+async def test_another_key_sees_none_of_it_but_shares_the_limits(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    one, other = (engine.open(tmp_path, clock, f"clapi_{name}") for name in "ab")
     limits = Limits(hourly_unquoted=100, daily=41)
     await one.remember_quote(quote_for(clock))
     await claim_list(one, quote_for(clock), limits)
@@ -182,7 +121,7 @@ PASTS = st.builds(
 )
 
 
-def put(journal: Journal, clock: HandClock, past: Past) -> None:
+def put(engine: Engine, journal: Journal, clock: HandClock, past: Past) -> None:
     """Write the row of a run as it would stand there by now."""
     row = dict.fromkeys(COLUMNS, "x") | {
         **dict.fromkeys(("run_id", "quote_id", "workflow_id")),
@@ -192,19 +131,18 @@ def put(journal: Journal, clock: HandClock, past: Past) -> None:
         "boot": "before" if past.set_by is None else clock.boot,
         "ticks": clock.since_boot()[1] - past.ago,
     }
-    names = ", ".join(row)
-    database_of(journal).execute(
-        f"INSERT INTO runs ({names}, checksum) VALUES ({', '.join('?' * len(row))}, 'x')",  # noqa: S608 - ours
-        tuple(row.values()),
-    )
+    names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+    engine.run_sql(journal, f"INSERT INTO runs ({names}, checksum) VALUES ({values}, 'x')", row)  # noqa: S608 - ours
 
 
 @given(st.lists(PASTS, max_size=8))
-async def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(pasts: list[Past]) -> None:
+async def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost(
+    engine: Engine, pasts: list[Past]
+) -> None:
     clock = HandClock()
-    journal = open_journal(None, clock, API, KEY)
+    journal = engine.open(None, clock)
     for past in pasts:
-        put(journal, clock, past)
+        put(engine, journal, clock, past)
     spent = await journal.spent()
     await journal.close()
 
@@ -261,9 +199,9 @@ async def test_a_late_answer_is_proof_whatever_was_thought_before(journal: Journ
 
 
 async def test_one_of_two_takes_an_uncertain_run_up_and_the_other_proves_nothing_any_more(
-    tmp_path: Path, clock: HandClock
+    engine: Engine, tmp_path: Path, clock: HandClock
 ) -> None:
-    one, other = (open_journal(tmp_path, clock, API, KEY) for _ in range(2))
+    one, other = (engine.open(tmp_path, clock) for _ in range(2))
     mine = run_of(await claim_list(one, quote_for(clock)))
     clock.now += 61
     decision = await claim_list(other, quote_for(clock), may_resend=True)
@@ -310,12 +248,12 @@ async def test_a_run_whose_answer_came_after_all_is_not_taken_up_again(
 
 
 async def test_a_refusal_that_could_not_be_written_frees_the_claim_once_it_can(
-    journal: Journal, clock: HandClock
+    engine: Engine, journal: Journal, clock: HandClock
 ) -> None:
     run = run_of(await claim(journal))
-    break_writes(journal)
+    engine.break_writes(journal)
     await journal.outcomes.refused(run)
-    break_writes(journal, False)
+    engine.break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
     assert word(await claim(journal)) == "start"
 
@@ -354,14 +292,6 @@ async def test_what_a_later_look_does_not_find_undoes_no_end(journal: Journal, c
     assert found is not None and found.status == "completed"
 
 
-async def test_an_intent_waits_for_the_disk_and_an_outcome_does_not(journal: Journal) -> None:
-    full, normal = (2,), (1,)
-    run = run_of(await claim(journal))
-    assert database_of(journal).execute("PRAGMA synchronous").fetchone() == full
-    await accept(journal, run)
-    assert database_of(journal).execute("PRAGMA synchronous").fetchone() == normal
-
-
 async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
     journal: Journal, clock: HandClock
 ) -> None:
@@ -375,9 +305,9 @@ async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
 
 
 async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
-    tmp_path: Path, clock: HandClock
+    engine: Engine, tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
+    journal = engine.open(tmp_path, clock)
     await journal.remember_quote(quote_for(clock))
     await accept(journal, run_of(await claim(journal)))
     clock.now += 89 * DAY
@@ -391,37 +321,31 @@ async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
 
     for _ in range(3):
         clock.now += DAY
-        journal = open_journal(tmp_path, clock, API, KEY)
+        journal = engine.open(tmp_path, clock)
         await journal.close()
-    journal = open_journal(tmp_path, clock, API, KEY)
+    journal = engine.open(tmp_path, clock)
     assert await journal.by_workflow("enrich-1") is None
     assert await journal.recent(10) == []
-    assert database_of(journal).execute("SELECT COUNT(*) FROM identifiers").fetchone() == (0,)
+    assert engine.run_sql(journal, "SELECT COUNT(*) FROM identifiers") == 0
     await journal.close()
 
 
 @pytest.mark.parametrize("look", ["a start", "a quote"])
 async def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
-    tmp_path: Path, clock: HandClock, look: str
+    engine: Engine, tmp_path: Path, clock: HandClock, look: str
 ) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
+    journal = engine.open(tmp_path, clock)
     await accept(journal, run_of(await claim(journal)))
     set_clock(clock, 100 * DAY)
     if look == "a quote":
         await journal.remember_quote(quote_for(clock))
     await journal.close()
-    await open_journal(tmp_path, clock, API, KEY).close()
+    await engine.open(tmp_path, clock).close()
     set_clock(clock, -100 * DAY)
 
-    journal = open_journal(tmp_path, clock, API, KEY)
+    journal = engine.open(tmp_path, clock)
     assert word(await claim(journal)) == "replay"
     await journal.close()
-
-
-def set_clock(clock: HandClock, seconds: float) -> None:
-    """Set the clock of the machine, as a person or a time server does: no time passes."""
-    clock.now += seconds
-    clock.set_by += seconds
 
 
 @pytest.mark.parametrize("jump", [UNCERTAIN_HOLD + 61, 2 * DAY, 100 * DAY, -2 * DAY])
@@ -444,9 +368,9 @@ async def test_a_hold_survives_a_clock_that_is_set(journal: Journal, clock: Hand
 
 
 async def test_after_a_restart_of_the_machine_only_the_clock_is_left(
-    tmp_path: Path, clock: HandClock
+    engine: Engine, tmp_path: Path, clock: HandClock
 ) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
+    journal = engine.open(tmp_path, clock)
     await journal.outcomes.uncertain(run_of(await claim(journal)))
     clock.boot = "the next start"
     clock.now += UNCERTAIN_HOLD
@@ -464,288 +388,45 @@ async def test_a_run_that_the_api_has_forgotten_no_longer_blocks(journal: Journa
     assert word(await claim(journal)) == "start"
 
 
-async def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_says_so(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+async def test_no_intent_means_no_request(
+    engine: Engine, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "state").write_text("a file where the folder should be")
-
-    journal = open_journal(tmp_path / "state", clock, API, KEY)
-
-    assert await journal.health() == Usable(durable=False)
-    assert word(await claim(journal)) == "start"
-    assert word(await claim(journal)) == "wait"
-    assert "CLEANLIST_STATE_DIR" in caplog.text
-    await journal.close()
-
-
-@pytest.mark.parametrize("content", [b"this is no database, and long enough to look at" * 30, b"\0" * 4096])
-async def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, content: bytes
-) -> None:
-    (tmp_path / FILE_NAME).write_bytes(content)
-
-    journal = open_journal(tmp_path, clock, API, KEY)
-    with pytest.raises(JournalUnusable, match="is damaged"):
-        await claim(journal)
-    await journal.close()
-
-    assert (tmp_path / FILE_NAME).read_bytes() == content
-    assert "is damaged" in caplog.text
-
-
-@pytest.mark.parametrize(("version", "words"), [(99, "newer version"), (2, "early version")])
-async def test_a_journal_of_another_version_is_left_alone_and_nothing_is_spent(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, version: int, words: str
-) -> None:
-    await open_journal(tmp_path, clock, API, KEY).close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as database:
-        database.execute(f"PRAGMA user_version = {version}")
-    database.close()
-
-    journal = open_journal(tmp_path, clock, API, KEY)
-
-    with pytest.raises(JournalUnusable, match=words):
-        await claim(journal)
-    with pytest.raises(JournalUnusable, match=words):
-        await journal.recent(10)
-    assert words in caplog.text
-    await journal.close()
-
-
-async def test_no_intent_means_no_request(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
-    break_writes(journal)
+    engine.break_writes(journal)
     with pytest.raises(JournalUnusable) as caught:
         await claim(journal)
-    break_writes(journal, False)
+    engine.break_writes(journal, False)
 
     assert caught.value.charged == "no"
     assert "Nothing was sent" in caught.value.message
     assert word(await claim(journal)) == "start"
 
 
-async def test_a_full_disk_refuses_the_intent_and_leaves_the_journal_usable(
-    journal: Journal, clock: HandClock
-) -> None:
-    pages = database_of(journal).execute("PRAGMA page_count").fetchone()[0]
-    database_of(journal).execute(f"PRAGMA max_page_count = {pages}")
-    written = 0
-    while written < 2000 and await claims_long_entry(journal, written):
-        written += 1
-    database_of(journal).execute(f"PRAGMA max_page_count = {pages * 100}")
-
-    assert 0 < written < 2000
-    assert (await journal.spent()).last_day == written
-    assert word(await claim(journal)) == "start"
-
-
-async def claims_long_entry(journal: Journal, number: int) -> bool:
-    quote = Quote(f"qte_{number:0300}", f"list_{number}", "", "partial", 1, 1, 1, 2e9)
-    try:
-        return word(await claim_list(journal, quote)) == "start"
-    except JournalUnusable:
-        return False
-
-
 async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+    engine: Engine, tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
+    journal = engine.open(tmp_path, clock)
     run = run_of(await claim(journal))
-    break_writes(journal)
+    engine.break_writes(journal)
     accepted = await accept(journal, run)
     await finish(journal, "enrich-1", charged=1)
     await journal.remember_quote(quote_for(clock))
-    break_writes(journal, False)
+    engine.break_writes(journal, False)
 
     assert accepted.workflow_id == "enrich-1"
     assert "cannot be written" in caplog.text
     await journal.close()
-    after = open_journal(tmp_path, clock, API, KEY)
+    after = engine.open(tmp_path, clock)
     found = await after.by_workflow("enrich-1")
     await after.close()
     assert found is not None
     assert (found.state, found.charged) == ("finished", 1)
 
 
-async def test_a_file_that_another_program_holds_locked_refuses_spending_but_not_reading(
-    tmp_path: Path, clock: HandClock
-) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await accept(journal, run_of(await claim(journal)))
-    database_of(journal).execute("PRAGMA busy_timeout = 10")
-    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-
-    with pytest.raises(JournalUnusable):
-        await claim(journal, "grace")
-    assert [run.workflow_id for run in await journal.recent(10)] == ["enrich-1"]
-    assert (await journal.spent()).last_day == 1
-
-    assert word(await claim(journal)) == "replay"  # what needs no writing is answered
-    holder.close()
-    clock.now += TRY_AGAIN_AFTER
-    assert word(await claim(journal, "grace")) == "start"
-    await journal.close()
-
-
-async def test_a_locked_file_is_waited_for_once_and_not_by_each_call(
-    tmp_path: Path, clock: HandClock
-) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    database_of(journal).execute("PRAGMA busy_timeout = 10")
-    tries: list[str] = []
-    database_of(journal).set_trace_callback(tries.append)
-    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-
-    for who in ("ada", "grace", "edsger"):
-        with pytest.raises(JournalUnusable):
-            await claim(journal, who)
-    await journal.remember_quote(quote_for(clock))
-
-    assert tries.count("BEGIN IMMEDIATE") == 1
-    holder.close()
-    await journal.close()
-
-
-async def test_a_lock_that_stops_readers_too_is_waited_for_once(tmp_path: Path, clock: HandClock) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await accept(journal, run_of(await claim(journal)))
-    # As on a disk without shared memory, where SQLite cannot use its WAL.
-    database_of(journal).execute("PRAGMA journal_mode = DELETE")
-    database_of(journal).execute("PRAGMA busy_timeout = 10")
-    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-
-    with pytest.raises(JournalUnusable, match="locked by another program"):
-        await journal.spent()
-    holder.close()
-    with pytest.raises(JournalUnusable, match="locked by another program"):
-        await journal.spent()  # without another try
-    clock.now += TRY_AGAIN_AFTER
-    assert (await journal.spent()).last_day == 1
-    await journal.close()
-
-
-async def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
-    tmp_path: Path, clock: HandClock
-) -> None:
-    before = open_journal(tmp_path, clock, API, KEY)
-    await accept(before, run_of(await claim(before)))
-    await before.close()
-    block_sharing(tmp_path)
-
-    journal = open_journal(tmp_path, clock, API, KEY)
-
-    assert error_in(await journal.health()) is not None
-    for who in ("ada", "grace"):
-        with pytest.raises(JournalUnusable, match="a link or a folder"):
-            await claim(journal, who)
-    (tmp_path / f"{FILE_NAME}-shm").unlink()
-    clock.now += TRY_AGAIN_AFTER
-    assert word(await claim(journal)) == "replay"
-    await journal.close()
-
-
-def block_sharing(folder: Path) -> None:
-    """What a folder that cannot be written does, whoever runs this: SQLite cannot make its shared memory there."""
-    if sys.platform == "win32":
-        pytest.skip("links need rights there")
-    shared = folder / f"{FILE_NAME}-shm"
-    shared.symlink_to(shared)
-
-
-async def test_a_journal_with_a_damaged_page_is_named_and_nothing_is_spent(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    root, size = (
-        database_of(journal).execute(query).fetchone()[0]
-        for query in ("SELECT rootpage FROM sqlite_master WHERE name = 'runs_by_list'", "PRAGMA page_size")
-    )
-    await journal.close()
-    content = bytearray((tmp_path / FILE_NAME).read_bytes())
-    content[(root - 1) * size : (root - 1) * size + 64] = b"\xff" * 64
-    (tmp_path / FILE_NAME).write_bytes(content)
-
-    journal = open_journal(tmp_path, clock, API, KEY)
-
-    with pytest.raises(JournalUnusable, match="is damaged") as caught:
-        await claim(journal)
-    assert "is damaged" in caplog.text and FILE_NAME in caught.value.next_step
-    await journal.close()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
-async def test_a_journal_that_was_put_back_from_an_older_copy_stops_spending(
-    tmp_path: Path, clock: HandClock
-) -> None:
-    await open_journal(tmp_path, clock, API, KEY).close()
-    older = (tmp_path / FILE_NAME).read_bytes()
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await accept(journal, run_of(await claim(journal)))
-    remove_files(tmp_path)
-    (tmp_path / FILE_NAME).write_bytes(older)
-
-    with pytest.raises(JournalUnusable, match="was removed or replaced"):
-        await claim(journal, "grace")
-    await journal.close()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
-@pytest.mark.parametrize("replaced", [False, True])
-async def test_a_journal_that_is_removed_under_a_running_server_stops_spending(
-    tmp_path: Path, clock: HandClock, replaced: bool
-) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await accept(journal, run_of(await claim(journal)))
-    remove_files(tmp_path)
-    if replaced:
-        await open_journal(tmp_path, clock, API, KEY).close()
-
-    with pytest.raises(JournalUnusable, match="was removed or replaced"):
-        await claim(journal, "grace")
-    assert word(await claim(journal)) == "replay"
-    await journal.close()
-
-
-async def test_a_file_that_is_locked_at_the_start_is_not_replaced_by_a_memory_that_would_pay_twice(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = open_journal(tmp_path, clock, API, KEY)
-    await accept(before, run_of(await claim(before)))
-    await before.close()
-    quote = Quote("qte_1", "list_1", "Prospects", "partial", 4, 4, 500, clock.time() + 300)
-    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.0)
-    holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-
-    journal = open_journal(tmp_path, clock, API, KEY)
-    assert error_in(await journal.health()) is not None
-    assert await journal.by_workflow("enrich-1") is None
-    with pytest.raises(JournalUnusable, match="locked by another program"):
-        await journal.recent(5)
-    with pytest.raises(JournalUnusable, match="locked by another program"):
-        await journal.digester()
-    with pytest.raises(JournalUnusable, match="locked by another program"):
-        await claim_list(journal, quote)
-
-    clock.now += TRY_AGAIN_AFTER
-    assert error_in(await journal.health()) is not None
-
-    holder.close()
-    clock.now += TRY_AGAIN_AFTER
-    assert await journal.health() == Usable()
-    assert (await journal.spent()).last_day == 1
-    assert word(await claim_list(journal, quote)) == "start"
-    await journal.close()
-
-
 async def test_an_uncertain_run_stays_unknown_where_nothing_can_be_written(
-    journal: Journal, clock: HandClock
+    engine: Engine, journal: Journal, clock: HandClock
 ) -> None:
     await journal.outcomes.uncertain(run_of(await claim(journal)))
-    database_of(journal).execute("PRAGMA query_only = ON")
+    engine.break_writes(journal)
 
     assert word(await claim(journal)) == "unknown"
     with pytest.raises(JournalUnusable):
@@ -753,69 +434,25 @@ async def test_an_uncertain_run_stays_unknown_where_nothing_can_be_written(
 
 
 async def test_outcomes_that_cannot_be_written_are_not_tried_at_every_step(
-    journal: Journal, clock: HandClock, caplog: pytest.LogCaptureFixture
+    engine: Engine, journal: Journal, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     runs = [
         await accept(journal, run_of(await claim(journal, name)), f"enrich-{name}")
         for name in ("ada", "grace", "kim")
     ]
-    database_of(journal).execute("PRAGMA query_only = ON")
+    engine.break_writes(journal)
     for run in runs:
         await journal.outcomes.observed(run.workflow_id or "", status="running")
     assert caplog.text.count("cannot be written") == 1
 
-    database_of(journal).execute("PRAGMA query_only = OFF")
+    engine.break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
     assert [run.status for run in await journal.recent(3)] == ["running"] * 3
-
-
-async def test_a_journal_that_cannot_be_read_any_more_says_so_and_a_report_goes_without(
-    journal: Journal,
-) -> None:
-    database_of(journal).execute("ALTER TABLE runs RENAME TO gone")
-    with pytest.raises(JournalUnusable, match="cannot be read"):
-        await journal.recent(1)
-    assert await journal.by_workflow("enrich-1") is None
-    assert await journal.run(1) is None
-    database_of(journal).execute("ALTER TABLE gone RENAME TO runs")
-    assert await journal.recent(1) == []  # at once: only a lock is given time
 
 
 def test_a_list_without_a_name_has_a_label_all_the_same() -> None:
     assert label_list("") == "a lead list"
     assert label_list("P" * 200) == "P" * 59 + "…"
-
-
-OPENER = """
-import sys
-from pathlib import Path
-from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal.opening import open_journal
-from cleanlist_mcp.money.limits import Limits
-from cleanlist_mcp.money.quotes import Quote
-from tests.journals import at_once, claim_list, word
-sys.stdin.readline()
-journal = open_journal(Path(sys.argv[1]), SystemClock(), "api", "key")
-quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
-health = at_once(journal.health())
-print(health.durable, word(at_once(claim_list(journal, quote, Limits(1, None)))))
-"""
-
-
-@pytest.mark.long
-def test_servers_that_start_together_on_a_fresh_folder_share_one_journal(tmp_path: Path) -> None:
-    for attempt in range(4):
-        command = [sys.executable, "-c", OPENER, str(tmp_path / str(attempt))]
-        openers = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(4)
-        ]
-        for opener in openers:
-            assert opener.stdin is not None
-            opener.stdin.write("go\n")
-            opener.stdin.flush()
-        said = sorted(opener.communicate(timeout=30)[0].strip() for opener in openers)
-        assert said == ["True start", "True wait", "True wait", "True wait"]
 
 
 @dataclass
@@ -860,12 +497,15 @@ class Money(RuleBasedStateMachine):
     The rules do what workflows.py does with the journal; the API here is a set of used quotes and a list of runs.
     """
 
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+
     @initialize()
     def begin(self) -> None:
         self.clock = HandClock()
         self.folder = Path(tempfile.mkdtemp())
-        self.servers = [open_journal(self.folder, self.clock, API, key) for key in KEYS]
-        self.reader = sqlite3.connect(self.folder / FILE_NAME)
+        self.servers = [self.engine.open(self.folder, self.clock, key) for key in KEYS]
         self.quotes: list[tuple[str, Quote]] = []
         self.used: set[str] = set()
         self.truths: dict[int, Truth] = {}
@@ -873,9 +513,8 @@ class Money(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for server in self.servers:
-            break_writes(server, False)
+            self.engine.break_writes(server, False)
             at_once(server.close())
-        self.reader.close()
         shutil.rmtree(self.folder)
 
     @rule(server=SERVERS, number=st.integers(1, 2), rows=st.integers(1, 2), scope=SCOPES)
@@ -955,9 +594,9 @@ class Money(RuleBasedStateMachine):
             if works:
                 self.api_accepts(attempt.run)
         self.servers[server]._late._waiting.clear()
-        break_writes(self.servers[server], False)
+        self.engine.break_writes(self.servers[server], False)
         at_once(self.servers[server].close())
-        self.servers[server] = open_journal(self.folder, self.clock, API, KEYS[server])
+        self.servers[server] = self.engine.open(self.folder, self.clock, KEYS[server])
         assert at_once(self.servers[server].health()) == Usable()
 
     @precondition(lambda self: any(truth.accepted for truth in self.truths.values()))
@@ -975,7 +614,7 @@ class Money(RuleBasedStateMachine):
 
     @rule(server=SERVERS, broken=st.booleans())
     def disk_trouble(self, server: int, broken: bool) -> None:
-        break_writes(self.servers[server], broken)
+        self.engine.break_writes(self.servers[server], broken)
 
     @invariant()
     def what_is_written_is_true(self) -> None:
@@ -1018,15 +657,13 @@ class Money(RuleBasedStateMachine):
 
     def rows(self, work: tuple[str, ...] = ()) -> list[dict[str, Any]]:
         """All entries, or the unrefused ones of the same work, newest first."""
-        self.reader.row_factory = sqlite3.Row
-        found = self.reader.execute("SELECT * FROM runs ORDER BY run_id DESC")
-        rows = [dict(row) for row in found]
+        rows = self.engine.entries(self.folder)
         if not work:
             return rows
         return [row for row in rows if self.truths[row["run_id"]].work == work and row["state"] != "refused"]
 
 
-def play(examples: int, steps: int, **options: Any) -> None:
+def play(engine: Engine, examples: int, steps: int, **options: Any) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -1037,234 +674,37 @@ def play(examples: int, steps: int, **options: Any) -> None:
         suppress_health_check=checks,
         **options,
     )
-    run_state_machine_as_test(Money, settings=chosen)
+    machine: Any = lambda: Money(engine)  # noqa: E731 - hypothesis takes whatever makes a machine
+    run_state_machine_as_test(machine, settings=chosen)
 
 
-def test_no_interleaving_reserves_too_much_or_starts_anything_twice(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_interleaving_reserves_too_much_or_starts_anything_twice(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.CRITICAL)
-    play(examples=12, steps=50, derandomize=True)
+    play(engine, examples=12, steps=50, derandomize=True)
 
 
 @pytest.mark.long
-def test_no_interleaving_does_in_ten_thousand_operations(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_interleaving_does_in_ten_thousand_operations(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.CRITICAL)
-    play(examples=125, steps=80)
+    play(engine, examples=125, steps=80)
 
 
-async def test_a_folder_that_numbers_its_files_anew_stops_nothing(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+async def test_a_quote_that_is_not_as_it_was_written_is_unknown(
+    engine: Engine, journal: Journal, clock: HandClock
 ) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    number = 10**6
-    really = held.id_of
-
-    def renumbered(found: os.stat_result) -> tuple[int, int]:
-        device, inode = really(found)
-        return device, inode + number
-
-    for module in (held, file):
-        monkeypatch.setattr(module, "id_of", renumbered)
-    assert word(await claim(journal)) == "start"
-    await journal.close()
-
-
-async def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await open_journal(tmp_path, clock, API, KEY).close()
-
-    def busy(*args: object) -> None:
-        error = sqlite3.OperationalError("database is locked")
-        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
-        raise error
-
-    def gone(*args: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.0)
-    with monkeypatch.context() as patch:
-        patch.setattr(opening, "connect", only_for_files(busy))
-        journal = open_journal(tmp_path, clock, API, KEY)
-        patch.setattr(opening, "connect", only_for_files(gone))
-        clock.now += TRY_AGAIN_AFTER
-        assert error_in(await journal.health()) is not None
-    clock.now += TRY_AGAIN_AFTER
-
-    assert await journal.health() == Usable()
-    await journal.close()
-
-
-def only_for_files(fails: Callable[..., None]) -> Callable[..., sqlite3.Connection]:
-    """Open databases in memory as ever, and fail for those on disk."""
-    really = connection.connect
-
-    def connect(path: Path | str, *args: Any, **options: Any) -> sqlite3.Connection:
-        if path != ":memory:":
-            fails()
-        return really(path, *args, **options)
-
-    return connect
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-async def test_a_journal_that_loses_one_of_its_files_stops_spending_and_forgets_nobody(
-    tmp_path: Path, clock: HandClock, suffix: str
-) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await accept(journal, run_of(await claim(journal)))
-    (tmp_path / f"{FILE_NAME}{suffix}").rename(tmp_path / "elsewhere")
-
-    with pytest.raises(JournalUnusable, match="was removed or replaced") as caught:
-        await claim(journal, "grace")
-    assert (caught.value.code, caught.value.charged) == ("journal_unavailable", "no")
-    assert word(await claim(journal)) == "replay"
-    await journal.close()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
-@pytest.mark.parametrize("copy_is_older", [False, True])
-async def test_a_journal_that_was_replaced_by_a_copy_stops_spending(
-    tmp_path: Path, clock: HandClock, copy_is_older: bool
-) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    if copy_is_older:
-        wait_for_main_file(tmp_path)
-        shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
-    await accept(journal, run_of(await claim(journal)))
-    wait_for_main_file(tmp_path)
-    if not copy_is_older:
-        shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
-    (tmp_path / "copy").rename(tmp_path / FILE_NAME)
-
-    with pytest.raises(JournalUnusable, match="was removed or replaced"):
-        await claim(journal, "grace")
-    await journal.close()
-
-    after = open_journal(tmp_path, clock, API, KEY)
-    if copy_is_older:
-        with pytest.raises(JournalUnusable, match="lacks entries"):
-            await claim(after)
-    else:
-        assert word(await claim(after)) == "replay"
-    await after.close()
-
-
-def wait_for_main_file(folder: Path) -> None:
-    """Wait until nothing lies in the side file alone."""
-    side = folder / f"{FILE_NAME}-wal"
-    give_up_at = time.monotonic() + 10
-    while side.stat().st_size:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
-
-
-async def test_what_was_written_lies_in_the_main_file_soon_after(tmp_path: Path, clock: HandClock) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    await accept(journal, run_of(await claim(journal)))
-    wait_for_main_file(tmp_path)
-    (tmp_path / "copies").mkdir()
-    shutil.copy(tmp_path / FILE_NAME, tmp_path / "copies" / FILE_NAME)
-    await journal.close()
-
-    copy = open_journal(tmp_path / "copies", clock, API, KEY)
-    assert word(await claim(copy)) == "replay"
-    await copy.close()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-async def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, clock: HandClock) -> None:
-    target = tmp_path / "mine"
-    target.write_bytes(b"")
-    target.chmod(0o644)
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / FILE_NAME).symlink_to(target)
-
-    journal = open_journal(tmp_path / "state", clock, API, KEY)
-
-    with pytest.raises(JournalUnusable, match="a link or a folder"):
-        await claim(journal)
-    await journal.close()
-    assert target.read_bytes() == b""
-    assert stat.S_IMODE(target.stat().st_mode) == 0o644
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-async def test_a_folder_that_others_can_write_to_is_warned_about(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state").chmod(0o777)
-
-    await open_journal(tmp_path / "state", clock, API, KEY).close()
-
-    assert "Other users of this machine can write to the state folder" in caplog.text
-
-
-async def test_a_server_without_a_journal_stops_spending_once_another_has_made_one(
-    tmp_path: Path, clock: HandClock
-) -> None:
-    folder = tmp_path / "state"
-    folder.write_text("a file where the folder should be")
-    journal = open_journal(folder, clock, API, KEY)
-    assert word(await claim(journal)) == "start"
-    folder.unlink()
-    other = open_journal(folder, clock, API, KEY)
-
-    with pytest.raises(JournalUnusable, match="has appeared"):
-        await claim(journal, "grace")
-    await journal.close()
-    await other.close()
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("report", "{bad"),
-        ("started_at", "yesterday"),
-        ("reserved", -5),
-        ("state", "finishes"),
-        ("marks", "[1, 2]"),
-        ("label", "another"),
-        ("scope", "everything"),
-        ("charged", 0),
-    ],
-)
-async def test_a_row_that_is_not_as_it_was_written_is_an_uncertain_run(
-    journal: Journal, clock: HandClock, column: str, value: object
-) -> None:
-    await accept(journal, run_of(await claim(journal)))
-    await finish(journal, "enrich-1", charged=1)
-    database_of(journal).execute(f"UPDATE runs SET {column} = ?", (value,))  # noqa: S608 - the column is ours
-
-    decision = await claim(journal)
-    assert word(decision) == "unknown"
-    assert run_of(decision).state == "uncertain"
-    assert [run.state for run in await journal.recent(5)] == ["uncertain"]
-    clock.now += UNCERTAIN_HOLD
-    assert word(await claim(journal)) == "unknown"
-    assert word(await claim(journal, again=True)) == "start"
-
-
-async def test_a_quote_that_is_not_as_it_was_written_is_unknown(journal: Journal, clock: HandClock) -> None:
     await journal.remember_quote(quote_for(clock))
-    database_of(journal).execute("UPDATE quotes SET cost = 1")
+    engine.run_sql(journal, "UPDATE quotes SET cost = 1")
     assert await journal.quote("qte_1") is None
 
 
-async def test_the_key_of_the_digests_is_held_by_a_checksum(tmp_path: Path, clock: HandClock) -> None:
-    journal = open_journal(tmp_path, clock, API, KEY)
-    database_of(journal).execute("UPDATE secret SET value = zeroblob(32)")
-    await journal.close()
-
-    after = open_journal(tmp_path, clock, API, KEY)
-    with pytest.raises(JournalUnusable, match="is damaged"):
-        await claim(after)
-    await after.close()
-
-
-async def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clock: HandClock) -> None:
-    one, other = (open_journal(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+async def test_a_list_that_goes_on_under_another_key_is_busy(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    one, other = (engine.open(tmp_path, clock, f"clapi_{name}") for name in "ab")
     await claim_list(one, quote_for(clock))
 
     decision = await claim_list(other, quote_for(clock, 2))
@@ -1275,9 +715,9 @@ async def test_a_list_that_goes_on_under_another_key_is_busy(tmp_path: Path, clo
 
 
 async def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
-    tmp_path: Path, clock: HandClock
+    engine: Engine, tmp_path: Path, clock: HandClock
 ) -> None:
-    one, other = (open_journal(tmp_path, clock, API, f"clapi_{name}") for name in "ab")
+    one, other = (engine.open(tmp_path, clock, f"clapi_{name}") for name in "ab")
     firsts = [await claim(one), await claim(other), await claim(other, "grace")]
 
     assert [isinstance(first, Start) and first.first_of_key for first in firsts] == [False, True, False]
@@ -1307,34 +747,22 @@ async def test_what_a_repeat_gives_in_addition_is_remembered_with_the_run(journa
 
 
 async def test_a_repeat_that_says_more_than_can_be_written_is_refused(
-    journal: Journal, clock: HandClock
+    engine: Engine, journal: Journal, clock: HandClock
 ) -> None:
     await accept(journal, run_of(await claim_person(journal, Person(email="ada@fable.example"))))
-    break_writes(journal)
+    engine.break_writes(journal)
     with pytest.raises(JournalUnusable):
         await claim_person(
             journal, Person(email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
         )
     assert word(await claim_person(journal, Person(email="ada@fable.example"))) == "replay"
-    break_writes(journal, False)
+    engine.break_writes(journal, False)
     clock.now += TRY_AGAIN_AFTER
 
     both = await claim_person(
         journal, Person(email="ada@fable.example", linkedin_url="https://www.linkedin.com/in/ada-fable")
     )
     assert word(both) == "replay"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-async def test_a_journal_that_others_could_read_is_closed_to_them_again(
-    tmp_path: Path, clock: HandClock
-) -> None:
-    await open_journal(tmp_path, clock, API, KEY).close()
-    (tmp_path / FILE_NAME).chmod(0o644)
-
-    await open_journal(tmp_path, clock, API, KEY).close()
-
-    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
 
 
 async def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal: Journal) -> None:
@@ -1350,15 +778,3 @@ async def test_the_list_that_a_name_went_to_last_is_the_one_that_counts(journal:
         )
 
     assert await journal.list_named("MCP Results") == "list_2"
-
-
-@pytest.mark.parametrize("value", ["many", -5, 1e300, b"\xff"])
-@pytest.mark.parametrize("column", ["amount", "unsettled", "kind"])
-async def test_sums_that_are_damaged_are_still_whole_amounts(
-    journal: Journal, column: str, value: object
-) -> None:
-    await claim(journal)
-    database_of(journal).execute(f"UPDATE spending SET {column} = ?", (value,))  # noqa: S608 - the column is ours
-    spent = await journal.spent()
-
-    assert all(isinstance(amount, int) and amount >= 0 for amount in vars(spent).values())
