@@ -51,7 +51,8 @@ _ERROR = re.compile(
     r"getting_data|field|busy|unknown|ref|value|name)?[!?/]*"
 )
 _NOTHING = re.compile(
-    r"err:\d+|\u2026|\.{3,}|[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|error|no data|not found|"
+    r"err:\d+|\u2026|\.{3,}|"
+    r"[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|error|no data|not found|"
     r"(?:loading|lädt|cargando|chargement|caricamento|wird geladen|laden)[.\u2026]*)\s*[>)\]}#]*|"
     r"[<(\[](?:blank|empty|leer|vide|vacío|vuoto|leeg|unknown)[>)\]]"
 )
