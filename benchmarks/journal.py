@@ -34,7 +34,7 @@ from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
-from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.people.same_person import marks_of
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.services import Services

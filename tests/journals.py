@@ -20,7 +20,7 @@ from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
-from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.people.same_person import marks_of
 
 API, KEY = "api.example:443", "clapi_test_one"
 

@@ -22,7 +22,7 @@ from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
-from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.people.same_person import marks_of
 from tests.journals import HandClock, at_once, claim_list, database_of
 from tests.support import Edited, World, counted
 

@@ -26,7 +26,7 @@ from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.people.identity import Person
-from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.people.same_person import marks_of
 from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.services import Services
 from tests.support import World

@@ -8,9 +8,9 @@ from cleanlist_mcp.answers.shapes import Person
 from cleanlist_mcp.api.wire import PersonFound
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.people import identity
-from cleanlist_mcp.people.likeness import are_different, marks_of
 from cleanlist_mcp.people.mailboxes import is_provider
 from cleanlist_mcp.people.names import split_name
+from cleanlist_mcp.people.same_person import are_different, marks_of
 from cleanlist_mcp.people.spellings import company_spellings
 from cleanlist_mcp.text import clean, quoted
 

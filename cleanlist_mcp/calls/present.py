@@ -9,7 +9,7 @@ from cleanlist_mcp.errors import InsufficientScope, InvalidArguments
 from cleanlist_mcp.imports.preparing import OnePerson
 from cleanlist_mcp.people.grouping import groups
 from cleanlist_mcp.people.identity import Person, person_of
-from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.people.same_person import marks_of
 
 PAGES = 2
 """Requests that a call may take to see who is in its list."""

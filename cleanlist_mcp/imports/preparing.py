@@ -25,9 +25,9 @@ from cleanlist_mcp.people.identity import (
     person_of,
     why_nobody,
 )
-from cleanlist_mcp.people.likeness import Marks, Tokens, are_same_employer, marks_of, recognised, united
 from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.normal_forms import normal_name
+from cleanlist_mcp.people.same_person import Marks, Tokens, are_same_employer, marks_of, recognised, united
 from cleanlist_mcp.text import clean
 
 LeaveOut = Literal["", "with_email", "with_phone"]

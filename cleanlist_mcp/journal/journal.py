@@ -26,7 +26,7 @@ from cleanlist_mcp.money.picking import tried_rows
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.people.likeness import are_different
+from cleanlist_mcp.people.same_person import are_different
 
 Find = Callable[[Reader, Names], Awaitable[Row | None]]
 

@@ -5,7 +5,7 @@ import hmac
 import json
 
 from cleanlist_mcp.money.prices import Scope
-from cleanlist_mcp.people.likeness import Marks
+from cleanlist_mcp.people.same_person import Marks
 
 
 class Digester:

@@ -11,7 +11,7 @@ from cleanlist_mcp.journal.port import Store, Writer
 from cleanlist_mcp.journal.records import Row, kept_name, kept_report, kept_status, marks_in, run_of
 from cleanlist_mcp.money import limits
 from cleanlist_mcp.money.runs import Moment, Run
-from cleanlist_mcp.people.likeness import united
+from cleanlist_mcp.people.same_person import united
 
 RowChange = Callable[[Row, Moment], Row | None]
 """Returns a row as it is to be, or None to leave it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
-from cleanlist_mcp.people.likeness import (
+from cleanlist_mcp.people.same_person import (
     Basis,
     Marks,
     Tokens,

@@ -20,7 +20,7 @@ from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import within
-from cleanlist_mcp.people.likeness import marks_of
+from cleanlist_mcp.people.same_person import marks_of
 from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.server import dialog
 from cleanlist_mcp.server.arguments import LONGEST_ID, LONGEST_LIST, Cell

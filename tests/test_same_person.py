@@ -12,7 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cleanlist_mcp.people.identity import PLACEHOLDER, Person, person_of, why_nobody
-from cleanlist_mcp.people.likeness import (
+from cleanlist_mcp.people.normal_forms import normal_email
+from cleanlist_mcp.people.same_person import (
     Basis,
     Marks,
     are_different,
@@ -21,7 +22,6 @@ from cleanlist_mcp.people.likeness import (
     united,
     whose,
 )
-from cleanlist_mcp.people.normal_forms import normal_email
 from cleanlist_mcp.people.short_forms import forms_of
 from cleanlist_mcp.people.spellings import spellings
 from tests.people_written import full_width, records
