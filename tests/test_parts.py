@@ -289,9 +289,12 @@ async def test_what_a_whole_run_missed_is_known_and_what_it_found_is_not(world: 
     assert len(tried) == 1
 
 
-async def test_what_a_run_missed_is_known_though_nobody_watched_its_end(world: World, era: str) -> None:
+@pytest.mark.parametrize("toolsets", [{"core"}, {"core", "lists"}])
+async def test_what_a_run_missed_is_known_though_nobody_watched_its_end(
+    world: World, era: str, toolsets: set[str]
+) -> None:
     list_id = world.sandbox.add_list("Hard", [somebody(1), somebody(2, word="nobody"), somebody(3)])
-    async with world.connect(era) as session:
+    async with world.connect(era, toolsets=frozenset(toolsets)) as session:
         quote = await session.call("estimate", list_id=list_id)
         await session.call("enrich_list", **spends(quote), wait_seconds=0)
         await world.clock.sleep(60)

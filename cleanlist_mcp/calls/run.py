@@ -73,8 +73,14 @@ class RunFollower:
 
     async def count(self, run: Run) -> None:
         """Look at the list of a finished run, unless that was done: which of its rows it missed is known then."""
-        if run.state == "finished":
+        if run.state != "finished":
+            return
+        if self._call.settings.lists_on:
             await self._counted(run, remembered(run))
+        elif not run.is_part and await self._journal.leads_of_run(run.run_id) is None:
+            page = await self._first_page(run.list_id)
+            if page is not None:
+                await self._note_missed(run, remembered(run), page)
 
     async def newest(self, wait_seconds: int) -> WorkflowReport:
         """Report the newest run that was started from here, and in `recent` the ones before it.
