@@ -198,7 +198,7 @@ async def test_a_line_in_another_encoding_is_refused_under_its_own_id(line: byte
     async with connected() as connection:
         await connection.ask(1, "initialize", HANDSHAKE)
         answer = await connection.tell(await text_of_line(line))
-        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS, *PROSPECTING]
 
     assert (answer["id"], answer["error"]["code"]) == (7, INVALID_REQUEST)
     assert "not in UTF-8" in answer["error"]["message"]
@@ -225,7 +225,7 @@ async def test_a_batch_is_refused_as_a_whole(line: bytes) -> None:
     async with connected() as connection:
         await connection.ask(1, "initialize", HANDSHAKE | {"protocolVersion": "2025-03-26"})
         answer = await connection.tell(line)
-        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS]
+        assert tool_names(await connection.ask(2, "tools/list", {})) == [*CORE, *LISTS, *PROSPECTING]
 
     assert (answer["id"], answer["error"]["code"]) == (None, INVALID_REQUEST)
     assert "a line of its own" in answer["error"]["message"]

@@ -22,7 +22,7 @@ from benchmarks.pipe import resident_mib
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.stdio import PARENT_SECONDS
-from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING
+from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING, TOOLS
 from tests.support import text_of
 
 SERVER = (sys.executable, "-m", "cleanlist_mcp")
@@ -749,6 +749,6 @@ async def test_a_user_without_a_home_is_served_with_a_warning(tmp_path: Path) ->
         tools = (await wire.ask(1, "tools/list"))["result"]["tools"]
         status = await wire.end()
 
-    assert (len(tools), status) == (len(CORE) + len(LISTS), 0)
+    assert (len(tools), status) == (len(TOOLS), 0)
     assert b"WARNING: this user has no home folder" in wire.log
     assert b"Traceback" not in wire.log

@@ -71,7 +71,9 @@ def _employer(domain: str) -> str:
 
 def found_person(found: PersonFound | None) -> Person | None:
     """Return the person whom a finished single run found; None if it found nothing that can be used."""
-    if found is None or not found.lead_id or found.status.casefold() == "failed":
+    if found is None or found.status.casefold() == "failed":
+        return None
+    if not (found.lead_id or found.email or found.phone):  # an id that cannot be used takes no address away
         return None
     return Person(
         name=found.name or None,
@@ -81,7 +83,7 @@ def found_person(found: PersonFound | None) -> Person | None:
         email_status=found.email_status or None,
         phone=found.phone or None,
         linkedin_url=found.linkedin_url or None,
-        lead_id=found.lead_id,
+        lead_id=found.lead_id or None,
         provider=found.provider or None,
     )
 
