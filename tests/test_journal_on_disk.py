@@ -438,8 +438,11 @@ async def test_a_disk_that_fills_up_while_the_server_runs_lets_nobody_be_paid_tw
         async with in_process(folder, api) as caller:
             await pay(caller, 0)
             filler = fill(disk)
-            said = await ask_for_all(caller, *range(1, 80))
-            assert_refused(said[-1])
+            # Emptying the log of the database can make room for one more entry: not each of them is refused.
+            refused = [one for one in await ask_for_all(caller, *range(1, 80)) if one.code]
+            assert refused
+            for one in refused:
+                assert_refused(one)
             async with in_process(folder, api) as other:
                 await ask_for_all(other, *range(80))
             filler.unlink()
