@@ -44,6 +44,8 @@ ADDRESS = "mira@quillworks.example"
             "mira(at)quillworks.example",
         ),
         '<a href="mailto:mira@quillworks.example">write</a>',
+        *("\u2709mira@quillworks.example", "mira@quillworks.example 95%", "1. mira@quillworks.example"),
+        "mira@quillworks.example 2026-01-31",
         '=HYPERLINK("mailto:mira@quillworks.example";"Mira")',
     ],
 )
@@ -70,6 +72,7 @@ def test_an_address_is_found_among_what_stands_around_it(cell: str) -> None:
         " or ",
         " & ",
         " ::: ",
+        *(" bzw. ", " lub ", " eller ", " oppure ", " \u0438 ", "\\n", " \u2192 ", " <br> "),
     ],
 )
 def test_of_several_addresses_each_is_found(between: str) -> None:
@@ -135,7 +138,17 @@ def test_a_slip_makes_no_other_address(cell: str) -> None:
             "<NA>",
         ),
         *("n/a", "N.A.", "-", "--", "\u2014", "\u2026", "?", "", "  "),
-        *("#ЗНАЧ!", "#Н/Д", "#PUUTTUU!", "#ÉRTÉK!", "#YOK", "#HODNOTA!", "#N/B!", "Loading\u2026", "(blank)"),
+        *(
+            "#\u0417\u041d\u0410\u0427!",
+            "#\u041d/\u0414",
+            "#PUUTTUU!",
+            "#ÉRTÉK!",
+            "#YOK",
+            "#HODNOTA!",
+            "#N/B!",
+            "Loading\u2026",
+            "(blank)",
+        ),
         *("{{contact.company}}", "[object Object]", "(leer)", "\\N", "No data"),
     ],
 )
@@ -189,7 +202,25 @@ def test_a_company_is_an_employer(company: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["Mr", "Mr.", "Mrs", "Ms.", "Herr", "Frau", "Frau Dr.", "Mme", "M.", "Sr.", "Dr", "Prof. Dr."]
+    "cell",
+    [
+        "Mr",
+        "Mr.",
+        "Mrs",
+        "Ms.",
+        "Herr",
+        "Frau",
+        "Frau Dr.",
+        "Mme",
+        "M.",
+        "Sr.",
+        "Dr",
+        "Prof. Dr.",
+        "Mw.",
+        "Sig.ra",
+        "様",
+        "Mr & Mrs",
+    ],
 )
 def test_forms_of_address_are_no_jobs(cell: str) -> None:
     assert is_salutation(cell)
@@ -228,6 +259,17 @@ def test_jobs_are_no_forms_of_address(cell: str) -> None:
             "https://x.my.salesforce.com/1",
         ),
         *("https://x.lightning.force.com/1", "https://x.pipedrive.com/person/1", "https://app.apollo.io/#/1"),
+        *(
+            "https://www.tripadvisor.es/x",
+            "https://www.glassdoor.co.uk/x",
+            "https://amazon.it/x",
+            "quill.etsy.com",
+        ),
+        *(
+            "https://share.google/x",
+            "https://www.google.ie/maps",
+            "https://web.archive.org/web/1/quill.example",
+        ),
         *("https://crunchbase.com/organization/x", "https://linktr.ee/x", "https://www.facebook.com/x"),
     ],
 )

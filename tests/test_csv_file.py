@@ -218,9 +218,22 @@ def test_titles_without_rows_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_without_titles_is_refused_without_naming_anyone(tmp_path: Path) -> None:
     error = refusal_of(tmp_path, "Ada,Lovelace,ada@northwind.example\n")
-    assert "title row" in error.message
+    assert (
+        error.message == "The first row of the CSV file is somebody's data, and no row of titles was found."
+    )
     assert "Ada" not in error.message + error.next_step
     assert "First Name" in error.next_step
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "https://www.linkedin.com/in/ada\nhttps://www.linkedin.com/in/bo\n",
+        "ada@quill.example\nbo@quill.example\n",
+    ],
+)
+def test_the_first_person_of_a_file_without_titles_is_not_lost_as_one(tmp_path: Path, content: str) -> None:
+    assert "no row of titles" in refusal_of(tmp_path, content).message
 
 
 def test_titles_of_which_none_is_known_are_named(tmp_path: Path) -> None:

@@ -51,9 +51,8 @@ _ERROR = re.compile(
     r"getting_data|field|busy|unknown|ref|value|name)?[!?/]*"
 )
 _NOTHING = re.compile(
-    r"err:\d+|\u2026|\.{3,}|"
-    r"[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|error|no data|not found|"
-    r"(?:loading|lädt|cargando|chargement|caricamento|wird geladen|laden)[.\u2026]*)\s*[>)\]}#]*|"
+    r"err:\d+|\u2026|\.{3,}|[<(\[{#]*\s*(?:null|none|undefined|nan|nil|n/a|n\.a\.|n/d|n\.d\.|n/v|nat|error|"
+    r"no data|not found|(?:loading|lädt|cargando|chargement|caricamento|wird geladen|laden)[.\u2026]*)\s*[>)\]}#]*|"
     r"[<(\[](?:blank|empty|leer|vide|vacío|vuoto|leeg|unknown)[>)\]]"
 )
 
@@ -96,6 +95,8 @@ def is_salutation(cell: str) -> bool:
 _ADDRESS = re.compile(r"[^\s`„“”()<>\[\]{}:;,\\\"'@/|*=•·]+@[^\s`„“”()<>\[\]{}:;,\\\"'@/|*=•·?!]+")
 _AT_IN_BRACKETS = re.compile(r"\s*[\[({]\s*(?:at|@|ät)\s*[\])}]\s*", re.IGNORECASE)
 _DOT_IN_BRACKETS = re.compile(r"\s*[\[({]\s*(?:dot|punkt|\.)\s*[\])}]\s*", re.IGNORECASE)
+_PICTURES_AND_BREAKS = re.compile(r"[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]|\\[nrt]")
+_NUMBER = re.compile(r"\d{1,3}[.)%]|\d{4}-\d\d-\d\d")
 _LABELS = frozenset(
     [
         "work",
@@ -135,6 +136,23 @@ _LABELS = frozenset(
         "valid",
         "verified",
         "catch-all",
+        *(
+            "bzw",
+            "sowie",
+            "lub",
+            "oraz",
+            "eller",
+            "samt",
+            "oppure",
+            "és",
+            "vagy",
+            "tai",
+            "ja",
+            "ve",
+            "\u0438\u043b\u0438",
+            "\u0438",
+            "ili",
+        ),
     ]
 )
 
@@ -147,7 +165,9 @@ def addresses_in(cell: str) -> list[str]:
     link = link_in(cell)
     if link is not None:
         return addresses_in(link.address) or addresses_in(link.text)
-    text = _DOT_IN_BRACKETS.sub(".", _AT_IN_BRACKETS.sub("@", plain_cell(cell)))
+    text = _DOT_IN_BRACKETS.sub(
+        ".", _AT_IN_BRACKETS.sub("@", _PICTURES_AND_BREAKS.sub(" ", plain_cell(cell)))
+    )
     whole = normal_email(text)
     found = list(_ADDRESS.finditer(text))
     if whole is not None and len(found) < 2:
@@ -194,7 +214,7 @@ def _may_stand_behind(text: str) -> bool:
 
 
 def _is_label(word: str) -> bool:
-    return word.casefold().strip(":.,;()") in _LABELS
+    return word.casefold().strip(":.,;()") in _LABELS or _NUMBER.fullmatch(word) is not None
 
 
 def worth(address: str) -> int:

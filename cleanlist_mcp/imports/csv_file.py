@@ -294,7 +294,9 @@ class _Reader:
             yield f"Rows above the titles, not read: {above}."
         at = self.columns.at
         doubled = [
-            name for name, columns in at.items() if len(columns) > 1 and name not in ("email", "infix")
+            name
+            for name, columns in at.items()
+            if len(columns) > 1 and name not in ("email", "infix", "suffix")
         ]
         if doubled:
             yield f"More than one column is {', '.join(doubled)}: in each row the first one that can be used counts."
@@ -324,7 +326,9 @@ def _first_usable(name: str, cells: Sequence[str]) -> str:
 
 
 _MACHINE = re.compile(
-    r'\{\s*"?ImportId"?.*|(?:open-?ended )?response|other \(please specify\)', re.IGNORECASE | re.DOTALL
+    r'\{\s*"?ImportId"?.*|(?:open-?ended )?response|other \(please specify\)|'
+    r"\(?(?:required|optional|pflichtfeld|obligatoire|text|string|varchar(?:\(\d+\))?|single line text|email|url)\)?",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -91,6 +91,11 @@ def columns_of(titles: Sequence[str], rows: Rows = (), groups: Sequence[str] = (
             "Keep only the columns that say who the people are.",
         )
     found = _Sorting(titles, rows, groups).sorted()
+    if not found.at and any(map(looks_like_data, titles)):
+        raise InvalidArguments(
+            "The first row of the CSV file is somebody's data, and no row of titles was found.",
+            "Put a first row above it with titles such as Email, LinkedIn URL, First Name, Last Name and Company.",
+        )
     # Where the first row holds an address or a number, it may well be a person and not titles.
     may_show = found.at or not any(map(looks_like_data, titles))
     _require_identifying(found.at, [shown_title(titles[index], index) for index in found.unclear if may_show])
@@ -127,6 +132,8 @@ class _Sorting:
     def _field(self, index: int) -> str | None:
         """Return the field of a column whose title does not depend on the others'."""
         title, key = self.titles[index], title_key(self.titles[index])
+        if looks_like_data(title):
+            return None
         if key == "url" and self._has_title(_ONLY_LINKEDIN):
             return "linkedin_url"
         if self._lists_businesses():
@@ -155,7 +162,9 @@ class _Sorting:
         if title_words.OF_OTHERS.intersection(words):
             return None
         text = " ".join(words)
-        if re.search(r"mail|courriel|correo|e.?post|mejl|メール", text) and self._mostly(index, is_address):
+        if text in title_words.CONTACTS and self._mostly(index, _is_whole_name):
+            return "full_name"
+        if re.search(_MAIL, text) and self._mostly(index, is_address):
             return "email"
         if re.search(r"phone|tel|mobil|handy|cell|fon\b|gsm|電話", text) and not {
             "fax",
@@ -190,15 +199,18 @@ class _Sorting:
             return True
         if "last_name" not in self.at or "company_name" in self.at:
             return False
-        lasts = self.at["last_name"]
-        pairs = [
-            (row[index].casefold(), [row[last].casefold() for last in lasts if last < len(row)])
-            for row in self.rows
-            if index < len(row) and row[index].strip()
-        ]
-        return bool(pairs) and not any(
-            last and last in name.split() for name, found in pairs for last in found
-        )
+        filled = [row for row in self.rows if index < len(row) and row[index].strip()]
+        whole = sum(self._holds_both_names(row, row[index]) for row in filled)
+        return bool(filled) and 2 * whole < len(filled)
+
+    def _holds_both_names(self, row: Sequence[str], cell: str) -> bool:
+        """Return whether a cell has the words of the row's first and last name, and not those of a company."""
+        words = set(cell.casefold().split())
+        for name in ("first_name", "last_name"):
+            given = [row[at].casefold().split()[:1] for at in self.at.get(name, ()) if at < len(row)]
+            if any(given) and not any(one and words.issuperset(one) for one in given):
+                return False
+        return True
 
     def _group(self, index: int) -> str | None:
         if index >= len(self.groups):
@@ -221,6 +233,14 @@ def mostly(rows: Rows, index: int, test: Callable[[str], bool], *, least: float 
     """Return whether most filled cells of a column pass a test; False where none is filled."""
     filled = [plain_cell(row[index]) for row in rows if index < len(row) and row[index].strip()]
     return bool(filled) and sum(map(test, filled)) >= least * len(filled)
+
+
+_MAIL = "mail|courriel|correo|e.?post|mejl|sähköposti|почт|メール|邮箱|邮件|郵箱|郵件|信箱|이메일|메일"
+
+
+def _is_whole_name(cell: str) -> bool:
+    words = cell.split()
+    return 1 < len(words) < 6 and not re.search(r"[\d@/]", cell) and not ends_in_legal_form(cell)
 
 
 def is_address(cell: str) -> bool:
@@ -286,7 +306,7 @@ def _shown_columns(titles: Sequence[str], fields: Mapping[int, str]) -> Iterator
         shown.add(title)
 
 
-_SHOWN = {"infix": "last_name"}
+_SHOWN = {"infix": "last_name", "suffix": "last_name"}
 
 
 def looks_like_data(title: str) -> bool:

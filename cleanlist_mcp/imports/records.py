@@ -24,6 +24,8 @@ from cleanlist_mcp.people.names import (
     clean_last_name,
     is_company,
     is_listed,
+    is_of_several,
+    is_suffix,
     read_full_name,
 )
 from cleanlist_mcp.people.normal_forms import has_letter, normal_linkedin, normal_name
@@ -167,6 +169,7 @@ class _Reading:
         self._cells |= {"city": parts[0], "state": parts[-2], "country": parts[-1]}
 
     def _read_names(self) -> None:
+        self._read_suffix()
         infix = normal_name(self._cells.pop("infix", "")) or ""
         if infix and self._cells.get("last_name"):
             self._cells["last_name"] = f"{infix} {self._cells['last_name']}"
@@ -177,13 +180,20 @@ class _Reading:
         elif first and last:
             self._clean(first, last)
         full = self._cells.get("full_name", "")
-        if full and re.search(r"\s(?:&|\+|and|und|et)\s", full) and not is_company(full):
+        if full and is_of_several(full) and not is_company(full):
             self._drop("full_name")
             self._problems.append("full_name holds more than one person, or a company")
         elif full and is_company(full):
             self._add("company_name", full)
             self._drop("full_name")
         self._complete()
+
+    def _read_suffix(self) -> None:
+        """Put what tells a father from a son behind the name; degrees in its column are none."""
+        suffix = normal_name(self._cells.pop("suffix", "")) or ""
+        whole = next((name for name in ("last_name", "full_name") if self._cells.get(name)), None)
+        if whole and is_suffix(suffix) and not self._cells[whole].casefold().endswith(suffix.casefold()):
+            self._cells[whole] = f"{self._cells[whole]} {suffix}"
 
     def _drop(self, *names: str) -> None:
         for name in names:

@@ -1,4 +1,5 @@
-"""Titles of columns as people and the common tools write them, in thirteen languages: data alone.
+# ruff: noqa: RUF001
+"""Titles of columns as people and the common tools write them, in many languages: data alone.
 
 Case, accents, spaces and punctuation do not matter.
 """
@@ -7,6 +8,10 @@ from collections.abc import Mapping
 
 TITLES: Mapping[str, tuple[str, ...]] = {
     "email": (
+        "электронная почта", "почта", "эл. почта", "адрес электронной почты", "邮箱", "电子邮箱", "电子邮件",
+        "邮件", "電子郵件", "이메일", "이메일 주소", "sähköposti", "sähköpostiosoite", "e-posta", "eposta",
+        "e-posta adresi", "e-mail cím", "email cím", "adresă de email", "ηλεκτρονικό ταχυδρομείο",
+        "البريد الإلكتروني",
         "email", "email address", "mail", "work email", "work email address", "business email", "email business",
         "professional email", "contact email", "primary email", "personal email", "email 1 value", "emails",
         "person email", "person email work", "person email home", "person email other", "mail address", "email id",
@@ -35,18 +40,26 @@ TITLES: Mapping[str, tuple[str, ...]] = {
     ),
     "person_id": ("cleanlist person id",),
     "first_name": (
+        "имя", "이름", "etunimi", "ad", "adı", "keresztnév", "utónév", "prenume", "όνομα", "ime",
+        "krstné meno", "nama depan", "الاسم الأول",
         "first name", "first", "given name", "given names", "forename", "christian name", "fname", "name first",
         "vorname", "vornamen", "rufname", "prénom", "prénoms", "nombre de pila", "nombres", "primer nombre",
         "nome di battesimo", "voornaam", "roepnaam", "nome próprio", "primeiro nome", "imię", "imiona", "förnamn",
         "fornavn", "jméno křestní", "křestní jméno", "名", "名前 名", "ファーストネーム",
     ),
     "last_name": (
+        "фамилия", "성", "sukunimi", "soyad", "soyadı", "vezetéknév", "családnév", "nume de familie",
+        "επώνυμο", "prezime", "priezvisko", "nama belakang", "اسم العائلة",
         "last name", "last", "surname", "family name", "lname", "name last", "second name", "nachname",
         "familienname", "zuname", "nom de famille", "apellido", "apellidos", "primer apellido", "cognome",
         "achternaam", "familienaam", "sobrenome", "apelido", "último nome", "nazwisko", "efternamn", "efternavn",
         "etternavn", "příjmení", "姓", "名前 姓", "苗字", "名字",
     ),
     "full_name": (
+        "фио", "ф.и.о.", "полное имя", "контактное лицо", "姓名", "联系人", "聯絡人", "성명", "담당자", "koko nimi",
+        "yhteyshenkilö", "ad soyad", "adı soyadı", "isim soyisim", "teljes név", "kapcsolattartó",
+        "nume complet", "nume și prenume", "persoană de contact", "ονοματεπώνυμο", "ime i prezime",
+        "meno a priezvisko", "kontaktná osoba", "nama lengkap", "الاسم الكامل",
         "full name", "contact name", "person name", "lead name", "contact person", "name of contact",
         "primary contact", "main contact", "contact full name", "attendee", "attendee name", "display name",
         "vollständiger name", "vor- und nachname", "name vorname", "nachname vorname", "vor-/nachname",
@@ -60,6 +73,10 @@ TITLES: Mapping[str, tuple[str, ...]] = {
         "氏名", "名前", "お名前", "担当者", "担当者名",
     ),
     "company_name": (
+        "компания", "организация", "название компании", "место работы", "公司", "公司名称", "企业", "企业名称",
+        "회사", "회사명", "yritys", "yrityksen nimi", "şirket", "firma adı", "şirket adı", "cég", "cégnév",
+        "vállalat", "companie", "firmă", "nume companie", "εταιρεία", "tvrtka", "podjetje",
+        "spoločnosť", "perusahaan", "الشركة",
         "company", "company name", "organization", "organization name", "organisation", "organisation name",
         "person organization", "organization 1 name", "account", "account name", "company / account",
         "associated company", "employer", "current company", "business name", "business", "company name for emails",
@@ -75,6 +92,8 @@ TITLES: Mapping[str, tuple[str, ...]] = {
         "název firmy", "název společnosti", "zaměstnavatel", "会社", "会社名", "企業名", "法人名", "勤務先",
     ),
     "domain": (
+        "сайт", "веб-сайт", "网站", "网址", "官网", "웹사이트", "홈페이지", "verkkosivu", "kotisivu", "verkkosivusto",
+        "web sitesi", "internet sitesi", "weboldal", "honlap", "ιστοσελίδα",
         "domain", "domain name", "company domain", "company domain name", "email domain", "website", "website url",
         "web site", "web page", "site", "url website", "company website", "company url", "company website url",
         "company website domain", "homepage", "website 1 value", "person website", "organization website",
@@ -85,6 +104,8 @@ TITLES: Mapping[str, tuple[str, ...]] = {
         "ホームページ", "ドメイン", "サイト",
     ),
     "title": (
+        "должность", "职位", "職稱", "职务", "직함", "직책", "직위", "titteli", "tehtävänimike", "unvan", "görev",
+        "pozisyon", "beosztás", "munkakör", "funcție", "funcția", "θέση", "jabatan", "pozícia",
         "title", "job title", "job", "position", "role", "designation", "job position", "occupation", "headline",
         "current title", "current position", "job role", "organization title", "organization 1 title", "person title",
         "titel", "jobtitel", "funktion", "berufsbezeichnung", "stellenbezeichnung", "stelle", "beruf", "poste",
@@ -95,6 +116,9 @@ TITLES: Mapping[str, tuple[str, ...]] = {
         "tittel", "rolle", "pozice", "pracovní pozice", "funkce", "役職", "肩書き", "肩書", "職種",
     ),
     "phone": (
+        "телефон", "мобильный телефон", "номер телефона", "电话", "手机", "手机号", "電話號碼", "전화", "전화번호",
+        "휴대폰", "puhelin", "puhelinnumero", "matkapuhelin", "telefonszám", "mobilszám", "cep telefonu",
+        "telefon numarası", "τηλέφωνο",
         "phone", "phone number", "telephone", "telephone number", "tel", "mobile", "mobile phone", "mobile number",
         "cell", "cell phone", "cellphone", "direct phone", "direct phone number", "direct dial", "work phone",
         "work direct phone", "work phone number", "business phone", "person phone work", "person phone mobile",
@@ -109,6 +133,7 @@ TITLES: Mapping[str, tuple[str, ...]] = {
         "mobilnr", "tlf", "telefonní číslo", "電話", "電話番号", "携帯電話", "携帯",
     ),
     "city": (
+        "город", "城市", "도시", "kaupunki", "şehir", "város", "település", "oraș", "πόλη",
         "city", "town", "person city", "contact city", "mailing city", "business city", "work city", "home city",
         "stadt", "ort", "wohnort", "ville", "ciudad", "localidad", "città", "comune", "plaats", "woonplaats", "stad",
         "cidade", "miasto", "miejscowość", "postort", "by", "sted", "poststed", "město", "obec", "市区町村", "市",
@@ -119,6 +144,7 @@ TITLES: Mapping[str, tuple[str, ...]] = {
         "województwo", "län", "fylke", "kraj a region", "都道府県",
     ),
     "country": (
+        "страна", "国家", "국가", "maa", "ülke", "ország", "țară", "χώρα",
         "country", "country/region", "person country", "contact country", "mailing country",
         "business country/region",
         "business country", "land", "staat", "pays", "país", "paese", "nazione", "kraj", "země", "stát", "国",
@@ -126,8 +152,14 @@ TITLES: Mapping[str, tuple[str, ...]] = {
     ),
     "location": ("location", "person location", "contact location", "standort", "localisation", "ubicación"),
     "infix": ("tussenvoegsel", "tussenvoegsels", "voorvoegsel", "name prefix particle", "adelstitel"),
+    "suffix": ("suffix", "name suffix", "suffixe", "namenszusatz", "generational suffix"),
 }  # fmt: skip
-AMBIGUOUS_NAMES = frozenset({"name", "nom", "nombre", "nome", "naam", "navn", "namn", "jmeno", "meno", "nev"})
+CONTACTS = frozenset({"contact", "kontakt", "contacto", "contatto", "contato"})
+"""Titles that are people's names only if the cells are."""
+
+AMBIGUOUS_NAMES = frozenset(
+    {"name", "nom", "nume", "nombre", "nome", "naam", "navn", "namn", "jmeno", "meno", "nev"}
+)
 """Titles, as keys, that are one of the two names beside the other one, and the full name alone."""
 
 FIRST_BESIDE_LAST = frozenset({"nombre", "nome", "jmeno", "meno"})

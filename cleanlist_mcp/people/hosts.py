@@ -1,6 +1,36 @@
 """Sites on which a company or a person has a page: the page says nothing of the company's own domain. Pure."""
 
+import re
+
 from cleanlist_mcp.people.data import words_in
+
+# Some have a site in each country.
+_FAMILIES = frozenset(
+    [
+        "amazon",
+        "booking",
+        "cylex",
+        "deliveroo",
+        "ebay",
+        "eventbrite",
+        "europages",
+        "foursquare",
+        "glassdoor",
+        "google",
+        "groupon",
+        "hotfrog",
+        "indeed",
+        "justeat",
+        "kompass",
+        "thefork",
+        "tripadvisor",
+        "trustpilot",
+        "yelp",
+        "yellowpages",
+        "zoho",
+    ]
+)
+_COUNTRY = re.compile(r"(?:(?:co|com)\.)?[a-z]{2}|com|eu")
 
 
 def is_page_of_others(domain: str, path: str) -> bool:
@@ -12,9 +42,14 @@ def is_page_of_others(domain: str, path: str) -> bool:
     for host in _with_parents(domain):
         if host in words_in("site_builders.txt"):
             return bool(path) or host != domain or domain.count(".") > 1
-        if host in words_in("page_hosts.txt"):
+        if host in words_in("page_hosts.txt") or _is_of_a_family(host):
             return bool(path) or (host == domain and domain.count(".") > 1 and not _is_country_site(domain))
     return False
+
+
+def _is_of_a_family(host: str) -> bool:
+    label, _, rest = host.partition(".")
+    return label in _FAMILIES and _COUNTRY.fullmatch(rest) is not None
 
 
 def _with_parents(domain: str) -> list[str]:

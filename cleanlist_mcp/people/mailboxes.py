@@ -37,6 +37,11 @@ allgemein firma company empresa group gruppe everyone everybody all alle kunden 
 restaurant logistics logistik logistica dispatch shipping versand warehouse lager production produktion quality
 qualitaet research rathaus gemeinde stadt school schule university dekanat board vorstand management direktion
 direction direccion direzione geschaeftsfuehrung geschaeftsleitung directie
+postmottak firmapost post postkasse salg salgs salgsavdeling ordre kundeservice kundtjanst kundservice kundesenter
+forsaljning orderkontor kontor kontoret biuro sekretariat sprzedaz handlowy zamowienia obsluga ksiegowosc kadry
+obchod prodej objednavky fakturace recepce podpora kancelar ufficiovendite vendite iletisim bilgi satis destek muhasebe
+myynti asiakaspalvelu toimisto laskutus ertekesites ugyfelszolgalat iroda vanzari comenzi secretariat prodaja
+pisarna info1 servicio servicios atendimento vendas faleconosco secretaria geral
 инфо почта офис продажи отдел поддержка
 """
 _QUALIFIERS = """
@@ -54,6 +59,13 @@ foo foobar foobaz asdf asdfasdf asd qwerty qwertz azerty abc abcd xyz user usern
 myemail myname firstname lastname firstnamelastname firstlast vornamenachname vorname nachname nombreapellido
 prenomnom nomprenom nomecognome naamachternaam namesurname name someone somebody someemail anyone placeholder todo
 tbd tba temp tmp
+"""
+_NONE = """
+kein keine ohne sin no pas sans aucun geen zonder non nessuna senza brak bez ej ingen inget ikke uten nincs fara yok
+"""
+_ADDRESS = """
+email mail mails emails maila emaila correo courriel adresse mailadresse emailadresse adres indirizzo endereco angivet
+oppgitt disponible disponibile disponivel dispo renseigne angegeben bekannt vorhanden
 """
 _NO_ADDRESS = re.compile(
     "^(?:noe?mail|noreply|donot(?:e?mail|reply|contact)|x{2,}$)|notunlocked|notavailable|notprovided"
@@ -73,7 +85,7 @@ def readers(address: str) -> Readers:
     """
     parts = _parts(address)
     local = _joined(parts)
-    if local in _known(_PLACEHOLDERS) or _NO_ADDRESS.search(local):
+    if local in _known(_PLACEHOLDERS) or _NO_ADDRESS.search(local) or _says_none(parts, address):
         return "nobody"
     return "several" if _is_mailbox(parts) else "one"
 
@@ -84,6 +96,16 @@ def is_provider(domain: str) -> bool:
         return True
     label, _, rest = domain.partition(".")
     return label in _PROVIDER_FAMILIES and _COUNTRY.fullmatch(rest) is not None
+
+
+def _says_none(parts: tuple[str, ...], address: str) -> bool:
+    """Return whether an address says that there is none: "keine-email@…", "sin@correo.es", "a@a.a"."""
+    local, _, host = address.rpartition("@")
+    label = host.partition(".")[0]
+    none, there = _known(_NONE), _known(_ADDRESS)
+    if parts and parts[0] in none and not there.isdisjoint(parts[1:] or (label,)):
+        return True
+    return local == label and (len(local) == 1 or local.isdigit() or local in none)
 
 
 def _parts(address: str) -> tuple[str, ...]:

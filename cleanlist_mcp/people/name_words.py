@@ -18,16 +18,26 @@ BEFORE_NAMES = FORMS_OF_ADDRESS | _set(
     miss mx sir madam dame lord lady rev reverend hon capt captain col colonel lt sgt maj doctor professor doktor
     professorin ing dipling drs ir mag monsieur madame mademoiselle mlle mssr maitre
     senor senora senorita sr sra srta don dona dott dottssa dottor dottoressa signor signora signorina sig avv
-    dhr mevr mevrouw meneer heer pan pani inz mgr frk fru hr herrn eng arq lic adv
+    dhr mw mevr mevrouw meneer heer pan pani inz mgr frk fru hr herrn eng arq lic adv
     """
 )
 """Forms of address, without dots and accents; some are names too, so a name has to be left."""
 
 SALUTATIONS = BEFORE_NAMES | _set(
     "m mm mlles messrs mr/mrs mr/ms ms/mrs herr/frau frau/herr herrdr fraudr herrprof fraudrmed drmed drphil profdr "
-    "profdring dring srasr pane pani san sama kun"
+    "profdring dring srasr pane pani san sama kun sigra herra rouva \u0433-\u043d \u0433-\u0436\u0430 様 さん 先生 "
+    "女士 小姐 bay bayan ur dna dl d sehr geehrte geehrter dear lieber liebe & mister missus"
 )
 """What a column of forms of address holds; none of it is a job."""
+
+AFTER_A_DOCTOR = _set("med rer nat phil jur iur ing oec pol habil hc dent vet theol mult h c")
+"""What a doctor's degree is in, written with its dot between "Dr." and the name."""
+
+JOBS_BEHIND_NAMES = _set(
+    "ceo cto cfo coo cmo cio founder cofounder co-founder director manager consultant analyst developer inhaber "
+    "inhaberin geschäftsführer geschäftsführerin directeur directrice gérant gérante direttore titolare gerente"
+)
+"""Jobs that are hardly ever family names, so that they end a name even without a comma."""
 
 OFFICES = frozenset({"ceo", "cto", "cfo", "coo", "cmo", "cio", "cpo", "vp", "svp", "evp", "md"})
 

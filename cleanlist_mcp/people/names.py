@@ -6,10 +6,12 @@ from itertools import chain
 from typing import NamedTuple
 
 from cleanlist_mcp.people.name_words import (
+    AFTER_A_DOCTOR,
     BEFORE_NAMES,
     DEGREES,
     FORMS_OF_ADDRESS,
     JOB_WORDS,
+    JOBS_BEHIND_NAMES,
     NEVER_NAMES,
     OFFICES,
     PARTICLES,
@@ -54,11 +56,19 @@ def read_full_name(full: str) -> FullName:
     parts = _without_what_stands_behind(parts)
     if len(parts) == 2:
         return FullName(" ".join(parts[1]), " ".join((*parts[0], *suffix)), True)
-    words = list(chain(*parts))
+    words = _without_job(list(chain(*parts)))
     if len(words) > 2 and (_is_title(words[-1], words[:-1]) or _is_office(words)):
         words.pop()
     name = _cut(words, is_addressed=is_addressed)
     return name._replace(last=" ".join((name.last, *suffix)).strip()) if name.last else name
+
+
+def _without_job(words: list[str]) -> list[str]:
+    """Return a name without an office in front of it, and without the job behind it ("Ada Fable Founder & CEO")."""
+    if len(words) > 2 and words[0].isupper() and not words[1].isupper() and words[0].casefold() in OFFICES:
+        words = words[1:]
+    jobs = (i for i, word in enumerate(words) if i > 1 and _plain(word) in JOBS_BEHIND_NAMES)
+    return words[: next(jobs, len(words))]
 
 
 def _cut(words: list[str], *, is_addressed: bool) -> FullName:
@@ -128,6 +138,22 @@ def _is_first(word: str) -> bool:
     return bool(re.fullmatch(r"\w\.?", word)) or is_listed(word)
 
 
+_AND = frozenset({"&", "+", "and", "und", "et", "og", "och", "oraz"})
+
+
+def is_of_several(full: str) -> bool:
+    """Return whether a name is that of several people ("Ada & Bo Fable"); a job behind it may have an "and" in it."""
+    parts = [part.split() for part in without_remarks(full).split(",")]
+    parts = _without_what_stands_behind([words for words in parts if words])
+    words = _without_job(list(chain(*parts)))
+    return not _AND.isdisjoint(words[1:-1])
+
+
+def is_suffix(word: str) -> bool:
+    """Return whether a word tells a father from a son ("Jr.", "III")."""
+    return _plain(word) in SUFFIXES
+
+
 def is_listed(word: str) -> bool:
     """Return whether a word stands in the list of first names."""
     return any(forms_of(folded(word)))
@@ -135,7 +161,20 @@ def is_listed(word: str) -> bool:
 
 _IN_BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _NICKNAME = re.compile(r"""["“”„«»][^"“”„«»]*["“”„«»]""")
-_BARRED = re.compile(r"\s+(?:[|/\u2022\u00b7\u2013\u2014~@-]|at|bei|chez)\s+|\s*[|\u2022]\s*")
+_BARRED = re.compile(r"\s+(?:[|/\u2022\u00b7\u2013\u2014~@-]|at|bei|chez)\s+|\s+@(?=\w)|\s*[|\u2022]\s*")
+
+
+_PRONOUNS = re.compile(
+    r"\b(?:she|her|he|him|they|them|sie|er|elle|il|ella|él|lei|lui|hon|han)\s?/\s?(?:her|hers|him|his|them|they|she|he|ihr|ihm|"
+    r"iel|ella|elle|ellos|lei|lui|henne|honom)(?:\s?/\s?\w+)?\b",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"^(?:(?:attn|attention|fao|contact|kontakt|name|att|ansprechpartner(?:in)?)\s*[.:]\s*|"
+    r"z\.\s?hd\.?(?:\s?v\.)?\s+|c/o\s+|t\.a\.v\.\s+|"
+    r"à l['\u2019]attention de\s+)(?=\S+\s+\S)",
+    re.IGNORECASE,
+)
 
 
 def is_company(full: str) -> bool:
@@ -150,6 +189,7 @@ def without_remarks(full: str) -> str:
     """Return a name without brackets, nicknames, pictures and what stands behind a bar."""
     text = normal_name(_plain_signs(_NICKNAME.sub(" ", _IN_BRACKETS.sub(_kept_suffix, full)))) or ""
     # In the place of brackets alone there may be the name: "(Ada Fable)".
+    text = _LABEL.sub("", _PRONOUNS.sub(" ", text)).strip(" ,;")
     text = text or normal_name(re.sub(r"""[()\[\]{}"“”„«»]""", " ", full)) or ""
     text = re.sub(r":\s", " | ", text.replace(";", ","))
     name, _, _ = _BARRED.sub(" | ", text).partition(" | ")
@@ -160,9 +200,13 @@ def _kept_suffix(found: re.Match[str]) -> str:
     return f" {found[1]} " if _plain(found[1].strip()) in SUFFIXES else " "
 
 
+_STYLED = re.compile("[\U0001d400-\U0001d7ff]")
+
+
 def _plain_signs(text: str) -> str:
-    """Return a text with a space for each picture in it."""
-    return "".join(" " if unicodedata.category(char) in ("So", "Sk") else char for char in text)
+    """Return a text with a space for each picture in it, and plain letters for those that only look otherwise."""
+    plain = _STYLED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    return "".join(" " if unicodedata.category(char) in ("So", "Sk") else char for char in plain)
 
 
 def _words(text: str) -> list[str]:
@@ -173,8 +217,20 @@ def _without_address(words: list[str]) -> list[str]:
     while len(words) > 1 and (
         _is_any(words[:1], FORMS_OF_ADDRESS) or words[0] == "M." or _is_form(words[0], words[1:])
     ):
+        is_doctor = _plain(words[0]) == "dr"
         words = words[1:]
+        while (
+            is_doctor
+            and len(words) > 1
+            and words[0].endswith(".")
+            and _bare_letters(words[0]) in AFTER_A_DOCTOR
+        ):
+            words = words[1:]
     return words
+
+
+def _bare_letters(word: str) -> str:
+    return word.casefold().replace(".", "")
 
 
 def _is_form(word: str, others: list[str]) -> bool:
@@ -270,7 +326,9 @@ def _plain(word: str) -> str:
 
 def clean_first_name(text: str) -> str:
     """Return a first name without forms of address, pictures, nicknames, degrees and remarks around it."""
-    words = _without_address(_signs_off(_before_remarks(text)))
+    name, *behind = [_signs_off(part) for part in _before_remarks(text).split(",")]
+    words = name + ([] if behind and _is_remark(list(chain(*behind)), name) else list(chain(*behind)))
+    words = _without_address(words)
     while len(words) > 1 and _is_any(words[-1:], frozenset({"phd", "mba", "cpa", "esq", "msc", "bsc"})):
         words.pop()
     return " ".join(words) or text
@@ -315,6 +373,7 @@ def _is_degree(words: list[str]) -> bool:
 def _before_remarks(text: str) -> str:
     """Return the text without brackets, nicknames and pictures, up to a bar; all of it where nothing is left."""
     kept = normal_name(_plain_signs(_NICKNAME.sub(" ", _IN_BRACKETS.sub(_kept_suffix, text)))) or ""
+    kept = _PRONOUNS.sub(" ", kept).strip(" ,;")
     kept = re.split(r"\s*[|\u2022]\s*|\s+/\s+", kept)[0]
     name, _, remark = re.sub(r"\s+[\u2013\u2014-]\s+", " | ", kept).partition(" | ")
     if remark and any(word.casefold() in JOB_WORDS for word in remark.split()):
