@@ -66,6 +66,18 @@ def test_a_table_excludes_by_every_column_and_takes_no_persons_name_for_a_compan
     assert not found.covers(company_name="Ada") and not found.covers(company_name="Fable")
 
 
+def test_a_table_needs_no_titles_if_every_line_has_its_delimiter(tmp_path: Path) -> None:
+    found = read(tmp_path / "file.csv", "ada@fable.example;saga.example\nkim@tale.example;legend.example\n")
+
+    assert found.covers(email="kim@tale.example") and found.covers(domain="saga.example")
+
+
+def test_a_delimiter_in_one_line_alone_makes_no_table(tmp_path: Path) -> None:
+    found = read(tmp_path / "file.txt", "Fable; Tale & Co. KG\nkim@tale.example\n")
+
+    assert found.covers(company_name="Fable; Tale & Co.") and found.covers(email="kim@tale.example")
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("kim@fable.example\n\n12345\n", "line 3"), ("# people\nkim@fable\n", "line 2")]
 )

@@ -210,6 +210,7 @@ def test_every_cell_comes_through_and_none_begins_a_formula(rows: list[list[str]
         (b" \r\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
         (b"<!DOCTYPE html><p>Sign in", "is no CSV file"),
+        (b"\n" * 100 + b"<!DOCTYPE html><p>Sign in", "is no CSV file"),
         (b'{"error": {}}', "is no CSV file"),
         (b"Email\nf\xfcr@fable.example\n", "is not in UTF-8"),
     ],
@@ -223,6 +224,13 @@ async def test_what_is_no_csv_file_is_not_saved(world: World, files: Path, conte
     assert error["code"] == "bad_response"
     assert said in error["message"]
     assert names(files) == []
+
+
+def test_blank_lines_before_the_titles_are_no_empty_file() -> None:
+    saved = io.StringIO(newline="")
+
+    assert rewrite(b"\n" * 100 + b"Email\nada@fable.example\n", saved) == 1
+    assert saved.getvalue() == "Email\r\nada@fable.example\r\n"
 
 
 def test_a_cell_that_is_longer_than_any_should_be_is_no_csv_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,10 +98,10 @@ def _found(cells: Sequence[str], titles: Sequence[str]) -> list[Exclusions]:
 def _delimiter(lines: Sequence[str]) -> str:
     """Return what separates cells, if the file is a table; a comma in a company's name makes none."""
     used = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    for delimiter in _DELIMITERS:
-        counts = {line.count(delimiter) for line in used}
-        titled = bool(used) and delimiter in used[0] and any(map(is_known_title, used[0].split(delimiter)))
-        if titled or (len(counts) == 1 and counts != {0} and delimiter != ","):
+    for delimiter in (one for one in _DELIMITERS if used and one in used[0]):
+        is_titled = any(map(is_known_title, used[0].split(delimiter)))
+        is_in_all = all(line.count(delimiter) == used[0].count(delimiter) for line in used)
+        if is_titled or (is_in_all and delimiter != ","):
             return delimiter
     return ""
 

@@ -32,7 +32,7 @@ def rewrite(content: bytes, into: TextIO) -> int:
         BadResponse: if it is no CSV file in UTF-8.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # only ever raised
-    start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start or start.startswith((b"<", b"{")):
         raise _no_csv("is empty" if not start else "is no CSV file")
     writer = csv.writer(into)
