@@ -519,15 +519,18 @@ async def test_a_link_in_place_of_the_journal_is_not_followed(tmp_path: Path, cl
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-async def test_a_folder_that_others_can_write_to_is_warned_about(
-    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("mode", "warns"), [(0o777, True), (0o720, True), (0o702, True), (0o755, False), (0o700, False)]
+)
+async def test_a_folder_that_others_can_write_to_is_warned_about_and_no_other(
+    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture, mode: int, warns: bool
 ) -> None:
     (tmp_path / "state").mkdir()
-    (tmp_path / "state").chmod(0o777)
+    (tmp_path / "state").chmod(mode)
 
     await SQLITE.open(tmp_path / "state", clock).close()
 
-    assert "Other users of this machine can write to the state folder" in caplog.text
+    assert ("Other users of this machine can write to the state folder" in caplog.text) == warns
 
 
 async def test_a_server_without_a_journal_stops_spending_once_another_has_made_one(

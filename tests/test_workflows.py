@@ -762,6 +762,24 @@ async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Jo
     assert world.posts(PERSON_PATH) == world.posts(LIST_PATH) == 0
 
 
+async def test_while_runs_cannot_be_read_the_balance_and_the_price_of_people_are_still_told(
+    world: World, journals: list[Journal]
+) -> None:
+    async with world.connect() as session:
+        before = await session.call("credits_balance")
+        database_of(journals[0]).execute("ALTER TABLE spending RENAME TO gone")
+        balance = await session.call("credits_balance")
+        price = await session.call("estimate", people_count=2)
+        database_of(journals[0]).execute("ALTER TABLE gone RENAME TO spending")
+        later = await session.call("credits_balance")
+
+    assert before == later
+    assert balance["credits"] == later["credits"]
+    assert "its journal cannot be used just now" in balance["summary"]
+    assert "journal" not in later["summary"]
+    assert price["estimated_cost"] == 2
+
+
 @pytest.mark.parametrize(
     ("tool", "step"),
     [("enrich_person", "server.tools.enrichment.label"), ("enrich_list", "calls.quotes.Quotes.known")],
