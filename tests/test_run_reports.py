@@ -121,6 +121,14 @@ async def test_somebody_else_than_was_asked_for_is_seen_at_once_and_later(
         assert what in answer["summary"]
 
 
+async def test_an_equal_domain_is_the_same_company_whatever_it_is_called(world: World) -> None:
+    finding(world, company="Parent Holding")
+    async with world.connect() as session:
+        same = await session.call("enrich_person", **FABLE, domain="fable.example", wait_seconds=40)
+
+    assert "differ" not in same["summary"]
+
+
 async def test_names_from_outside_cannot_speak_in_the_summary(world: World, era: str) -> None:
     finding(
         world,

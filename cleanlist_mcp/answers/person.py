@@ -161,18 +161,15 @@ def _named(name: str) -> identity.Person:
 
 
 def _companies_differ(person: Person, asked: Asked) -> bool:
-    """Return whether the company is another one by its name, or by the domain of the e-mail address that was found."""
+    """Return whether the company is another one. An equal domain says no, whatever the name; then the name decides."""
     host = (person.email or "").rpartition("@")[2].casefold()
-    if asked.domain and host and not is_provider(host):
-        by_domain = not _is_within(host, asked.domain) and not _is_within(asked.domain, host)
-        if by_domain or not asked.company:
-            return by_domain
-    if not person.company:
+    has_domains = bool(asked.domain and host) and not is_provider(host)
+    if has_domains and (_is_within(host, asked.domain) or _is_within(asked.domain, host)):
         return False
-    found = company_spellings(person.company)
-    if asked.company:
+    found = company_spellings(person.company) if person.company else ()
+    if asked.company and found:
         return not set(found) & set(company_spellings(asked.company))
-    return bool(asked.domain) and not _may_be_named(asked.domain, found)
+    return has_domains or (bool(asked.domain and found) and not _may_be_named(asked.domain, found))
 
 
 def _is_within(host: str, domain: str) -> bool:

@@ -186,7 +186,7 @@ class CompanyResult(Result):
     linkedin_url: str | None = None
     ticker: str | None = None
     credits: Credits
-    replayed: bool = Field(description="true: known from an earlier call, nothing was sent")
+    replayed: bool
 
 
 class RunReport(Result):
@@ -370,7 +370,7 @@ class SearchResult(Result):
     total: int | None = None
     rows_cut: int | None = None
     """Rows of this page that did not fit."""
-    truncation_warning: str | None = Field(default=None, description="the API's words: data")
+    truncation_warning: str | None = None
     cursor: str | None = None
 
 

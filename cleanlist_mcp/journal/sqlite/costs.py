@@ -1,9 +1,10 @@
-"""What runs cost, summed up in SQL: each sum reads the runs of its own time or list alone, by an index.
+"""What runs cost, summed up in SQL: each sum reads the runs of its own time alone, by an index.
 
 As in `spending`, the age of a run is what the seconds since the machine started give, if it has not been started again
 since, and else what the clock gives.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from cleanlist_mcp.journal.port import PlaceCosts
@@ -49,11 +50,21 @@ CASE WHEN NOT {_ENDED} THEN 0 WHEN kind = 'list' THEN MIN({_figure("completed")}
 """
 _SEARCHED = f"({_ENDED} AND NOT {_STOPPED} AND (kind <> 'list' OR {_figure('total')} > 0))"
 _SCOPE = "CASE WHEN kind = 'company' THEN '' ELSE scope END"
+_FIGURES = (
+    f"CASE WHEN charged IS NULL THEN 0 ELSE {AMOUNT} END",
+    _whole("refunded"),
+    f"CASE WHEN charged IS NULL AND NOT {_LOST} THEN {AMOUNT} ELSE 0 END",
+    f"CASE WHEN charged IS NULL AND {_LOST} THEN {AMOUNT} ELSE 0 END",
+    "1",
+    _ROWS,
+    _FOUND,
+    f"CASE WHEN {_SEARCHED} THEN {_ROWS} - {_FOUND} ELSE 0 END",
+)
+"""The figures of one run, in the order of `Costs`."""
+
+_EACH = f"{', '.join(_FIGURES)}, {_SCOPE}"
 _SUMS = f"""
-SUM(CASE WHEN charged IS NULL THEN 0 ELSE {AMOUNT} END), SUM({_whole("refunded")}),
-SUM(CASE WHEN charged IS NULL AND NOT {_LOST} THEN {AMOUNT} ELSE 0 END),
-SUM(CASE WHEN charged IS NULL AND {_LOST} THEN {AMOUNT} ELSE 0 END),
-COUNT(*), SUM({_ROWS}), SUM({_FOUND}), SUM(CASE WHEN {_SEARCHED} THEN {_ROWS} - {_FOUND} ELSE 0 END),
+{", ".join(f"SUM({figure})" for figure in _FIGURES)},
 CASE WHEN MIN({_SCOPE}) = MAX({_SCOPE}) THEN MIN({_SCOPE}) END
 """
 
@@ -64,14 +75,6 @@ AND state <> 'refused'
 _TIMES = """
 runs INDEXED BY runs_by_start WHERE boot <> :boot AND started_at >= :since AND started_at < :until
 AND state <> 'refused'
-"""
-_PLACE = """
-runs INDEXED BY runs_by_place WHERE api = :api AND list_id = :list_id AND kind = :kind AND state <> 'refused'
-AND CASE WHEN boot = :boot THEN ticks >= :since_ticks ELSE started_at >= :since END
-"""
-_NEXT_PLACE = """
-SELECT api, list_id, kind FROM runs INDEXED BY runs_by_place
-WHERE (api, list_id, kind) > (?, ?, ?) AND state <> 'refused' ORDER BY api, list_id, kind LIMIT 1
 """
 _COLUMNS = ", ".join(COLUMNS)
 _NO_END = 1e300
@@ -84,15 +87,18 @@ class CostRows(Look):
         return added_up([self._sums(source, self._window(since, until)) for source in (_TICKS, _TIMES)])
 
     async def costs_by_place(self, since: float) -> list[PlaceCosts]:
-        found = []
-        api = list_id = kind = ""
-        while place := self._database.execute(_NEXT_PLACE, (api, list_id, kind)).fetchone():
-            api, list_id, kind = place
-            values = self._window(since) | {"api": api, "list_id": list_id, "kind": kind}
-            costs = self._sums(_PLACE, values)
-            if costs.runs:
-                found.append(PlaceCosts(api, list_id, kind, self._name_of(values), costs))
-        return found
+        parts: dict[tuple[str, str, str], list[Costs]] = {}
+        names: dict[tuple[str, str, str], str] = {}
+        for source, clock in ((_TIMES, "started_at"), (_TICKS, "ticks")):
+            # Grouped here: SQL would sort all of them first.
+            for api, list_id, kind, name, *figures in self._database.execute(
+                f"SELECT api, list_id, kind, list_name, {_EACH} FROM {source} ORDER BY {clock}",  # noqa: S608 - ours
+                self._window(since),
+            ):
+                place = (str(api), str(list_id), str(kind))
+                parts.setdefault(place, []).append(_costs(figures))
+                names[place] = str(name)  # the newest one stays
+        return [PlaceCosts(*place, names[place], added_up(costs)) for place, costs in parts.items()]
 
     async def newest_since(self, since: float, limit: int) -> list[Row]:
         ticks, times = (
@@ -117,20 +123,7 @@ class CostRows(Look):
         return min([*since_start, *(float(row[0]) for row in (times,) if row)], default=None)
 
     def _sums(self, source: str, values: dict[str, Any]) -> Costs:
-        row = self._database.execute(f"SELECT {_SUMS} FROM {source}", values).fetchone()  # noqa: S608 - ours
-        known = next((known for known in PRICES if known == row[-1]), None)
-        charged, refunded, reserved, unknown, runs, rows, found, missed = (
-            int(sum_ or 0) for sum_ in row[:-1]
-        )
-        return Costs(charged, refunded, reserved, unknown, runs, rows, found, missed, known)
-
-    def _name_of(self, place: dict[str, Any]) -> str:
-        """Return the name by which a list was last known here."""
-        row = self._database.execute(
-            f"SELECT list_name FROM {_PLACE} ORDER BY run_id DESC LIMIT 1",  # noqa: S608 - ours
-            place,
-        ).fetchone()
-        return str(row[0]) if row else ""
+        return _costs(self._database.execute(f"SELECT {_SUMS} FROM {source}", values).fetchone())  # noqa: S608 - ours
 
     def _window(self, since: float, until: float | None = None) -> dict[str, Any]:
         """Return the edges of a time by both clocks."""
@@ -144,3 +137,12 @@ class CostRows(Look):
             "since_ticks": since + set_apart,
             "until_ticks": _NO_END if until is None else until + set_apart,
         }
+
+
+def _costs(figures: Sequence[Any]) -> Costs:
+    """Return the costs in a row of figures, whose last one is the scope."""
+    charged, refunded, reserved, unknown, runs, rows, found, missed = (
+        int(sum_ or 0) for sum_ in figures[:-1]
+    )
+    scope = next((known for known in PRICES if known == figures[-1]), None)
+    return Costs(charged, refunded, reserved, unknown, runs, rows, found, missed, scope)

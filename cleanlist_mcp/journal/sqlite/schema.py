@@ -7,7 +7,7 @@ table: each has an index in its order, and names it.
 
 from cleanlist_mcp.journal.sqlite import companies, searches
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 SLOT = 900
 """Seconds of a slot of `spending`."""
@@ -75,7 +75,6 @@ _INDEXES = (
     "CREATE INDEX runs_by_work ON runs (api, list_id, scope) WHERE kind = 'list' AND state <> 'refused'",
     "CREATE INDEX work_going_on ON runs (api, list_id, scope) "
     "WHERE kind = 'list' AND state IN ('starting', 'running')",
-    "CREATE INDEX runs_by_place ON runs (api, list_id, kind) WHERE state <> 'refused'",
     "CREATE INDEX runs_by_account ON runs (account) WHERE state <> 'refused'",
     "CREATE INDEX runs_by_list_name ON runs (account, list_name) "
     "WHERE kind = 'person' AND list_id <> '' AND state <> 'refused'",
