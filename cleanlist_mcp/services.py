@@ -1,4 +1,4 @@
-"""What a tool works with, made once for the server's life; each part on first use."""
+"""The parts that tools work with, made once for the server's life, each on first use."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

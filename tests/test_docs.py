@@ -1,5 +1,6 @@
 """Documents for the people who work here, held against the code: names of files, layers, scripts, decisions, pins."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -15,6 +16,13 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.stem != "config"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ROOMS_IN_WORK = ("imports/", "people/", "answers/imports.py", "calls/importing.py")
+"""Modules whose docstrings still have to be read by rule 1."""
+MODULES = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if not path.relative_to(PACKAGE).as_posix().startswith(ROOMS_IN_WORK)
+]
 NO_FILES = {"server/discover", "enrich.py"}
 """A method of the protocol, and a program that readers of the integrations save."""
 
@@ -91,6 +99,36 @@ def test_contributing_has_ten_rules_for_how_we_write() -> None:
     section = CONTRIBUTING.split("\n## How we write\n", 1)[1].split("\n## ", 1)[0]
 
     assert re.findall(r"^(\d+)\. \*\*", section, re.MULTILINE) == [str(number) for number in range(1, 11)]
+
+
+def docstrings(code: str) -> list[str]:
+    """Every docstring of a module, those of constants and fields included: all strings that stand by themselves."""
+    return [
+        node.value.value
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+
+
+def asks(docstring: str) -> bool:
+    """True for a docstring that begins like a question: rule 1 wants a noun phrase or a command."""
+    return (
+        re.match(r"\s*(what|whether|who|whom|whose|which|how|where|when|why)\b", docstring, re.IGNORECASE)
+        is not None
+    )
+
+
+def test_a_docstring_that_begins_like_a_question_is_noticed_wherever_it_stands() -> None:
+    code = '"""Who."""\nA = 1\n"""What A is."""\ndef f():\n    """Return whether."""\nclass C:\n    """\n    How."""\n'
+
+    assert [text.strip() for text in docstrings(code) if asks(text)] == ["Who.", "What A is.", "How."]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_every_docstring_names_its_thing_or_commands(module: Path) -> None:
+    assert [text for text in docstrings(module.read_text("utf-8")) if asks(text)] == []
 
 
 def test_every_decision_is_in_the_index_and_has_the_same_four_parts() -> None:

@@ -1,1 +1,1 @@
-"""What the tools answer, pure: facts in, sentences out."""
+"""The answers of the tools, pure: facts in, sentences out."""

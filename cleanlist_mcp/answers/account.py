@@ -18,7 +18,7 @@ CANNOT_DO = (
     "cancel a run that has started",
     "buy credits",
 )
-"""What people expect from here, and no tool of this server does."""
+"""Jobs that people expect of this server and that none of its tools does."""
 
 
 def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], remembers: Memory) -> WhoamiResult:

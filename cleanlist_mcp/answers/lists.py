@@ -37,7 +37,7 @@ _ONLY_TEXT = {
 
 @dataclass(frozen=True)
 class RowsSeen:
-    """What one answer shows of a list of `total` rows.
+    """The part of a list of `total` rows that one answer shows.
 
     `left` rows have not been looked at by this answer and those before it. `counts` are those of the whole list,
     None if not all of it was seen.
@@ -53,9 +53,9 @@ class RowsSeen:
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of a removal: `rows` went, `unknown` ids were sent and not confirmed, `missing` are in no row.
+    """The outcome of a removal: `rows` went, `unknown` ids were sent and not confirmed, `missing` are in no row.
 
-    `removed` is how many went, which is more than `rows` if some were not seen before; None if that is not known.
+    `removed` is the number that went. It is more than `rows` if some were not seen before, and None if not known.
     """
 
     rows: Sequence[Lead]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Offers:
-    """What the user can do from here. `lists` and `spending` mean the tools for them, `key` a usable API key."""
+    """The means of the user here: `lists` and `spending` stand for the tools, `key` for a usable API key."""
 
     lists: bool = True
     spending: bool = True

@@ -36,7 +36,7 @@ def scope_of(run: Run) -> Scope | None:
 
 
 def credits_of(status: WorkflowStatus, run: Run | None) -> Credits:
-    """What a run reserved, was charged and got back, as far as it is settled."""
+    """Return what a run reserved, was charged and got back, as far as it is settled."""
     settled = status.finished and not status.under_review
     return Credits(
         reserved=None if run is None else run.reserved,
@@ -85,7 +85,7 @@ def progress_sentence(status: WorkflowStatus) -> str:
 
 
 def _list_sentence(run: Run | None) -> list[str]:
-    """What the list holds since the run, if it was counted."""
+    """Return a sentence about what the list holds since the run, if that was counted."""
     counts = run.list_now if run is not None else None
     if not counts:
         return []
@@ -138,7 +138,7 @@ def unstarted(run: Run, now: float) -> WorkflowReport:
 def _from_journal(
     run: Run, *, summary: str, next_step: str, status: RunStatus, finished: bool
 ) -> WorkflowReport:
-    """What is known of a run of which the API tells nothing."""
+    """Return what the journal knows about a run that the API does not show."""
     return WorkflowReport(
         summary=summary,
         next_step=next_step,
@@ -155,10 +155,10 @@ def _from_journal(
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about one run, from the journal (`run`) and the API (`state`) together.
+    """The facts about one run, from the journal (`run`) and the API (`state`) together.
 
-    `started` is the run as this call started or found it, `asked` whom it asked for, and `problem` why the last check
-    failed; `now` is in epoch seconds.
+    `started` is the run as this call started or found it, `asked` the person it asked for. `problem` is the error of
+    the last check, if it failed. `now` is in epoch seconds.
     """
 
     run: Run | None
@@ -187,12 +187,12 @@ class Facts:
 
     @property
     def person(self) -> Person | None:
-        """Whom a finished single run found; None if it found nothing."""
+        """The person whom a finished single run found; None if it found nobody."""
         return found_person(self.state.result) if self.kind != "list" and self.state.finished else None
 
     @property
     def whom(self) -> Asked:
-        """Whom the run was started for, as far as it is known."""
+        """The person whom the run was started for, as far as known."""
         if self.asked is not None:
             return self.asked
         return asked_in(self.run.label) if self.run is not None and self.run.kind == "person" else Asked()
@@ -203,12 +203,12 @@ class Facts:
 
     @property
     def counted(self) -> bool:
-        """Whether rows were counted."""
+        """True if the API counted rows."""
         return self.kind == "list" and self.state.total > 0
 
     @property
     def found(self) -> int | None:
-        """How many rows brought something; None if that is not known, or nobody searched to the end."""
+        """The number of rows that brought something; None if not known, or if the search did not end."""
         if not self.state.finished or self.ended_badly:
             return None
         if self.counted:
@@ -219,7 +219,7 @@ class Facts:
 
     @property
     def missed(self) -> int | None:
-        """How many rows were searched in vain; None as for `found`."""
+        """The number of rows that were searched in vain; None as for `found`."""
         return None if self.found is None else max((self.state.total if self.counted else 1) - self.found, 0)
 
     @property
@@ -262,7 +262,7 @@ def report(facts: Facts, offers: Offers) -> WorkflowReport:
 
 
 def remembered(run: Run | None) -> WorkflowStatus:
-    """What the journal alone knows of a run."""
+    """Return the state of a run from the journal alone."""
     if run is None:
         return WorkflowStatus(status="unknown")
     if run.report is not None:
@@ -411,7 +411,7 @@ def _first_step(offers: Offers) -> str | None:
 
 
 def _kind_of(workflow_id: str, state: WorkflowStatus) -> Kind | None:
-    """What a run that was started elsewhere is, by its handle and what it shows (api/v2 schema)."""
+    """Return the kind of a run that was started elsewhere, by its handle and by what it shows (api/v2 schema)."""
     if state.result is not None:
         return "person"
     if workflow_id.startswith("bulk-") or state.total > 1:

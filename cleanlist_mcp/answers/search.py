@@ -33,7 +33,7 @@ _BROADER: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """What one answer of a search shows.
+    """The part of a search that one answer shows.
 
     `count` rows here, `passed` over all answers so far, of `total` (None: not said). `cut` rows of the API's page did
     not fit, `unusable` have no id. `search_id` is None if the search could not be kept, `cursor` at the end.
@@ -147,7 +147,7 @@ def companies_step(offers: Offers, shown: Shown) -> str | None:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of the rows or leads that were to be put into a list.
+    """The fate of the rows or leads that were to be put into a list.
 
     `wanted` were chosen, of `shown` (None: not rows of a search). `unknown` were sent and not confirmed, `not_sent` not
     sent after a `problem`.

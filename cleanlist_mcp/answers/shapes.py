@@ -1,4 +1,4 @@
-"""What tools answer: one shape each, plain words first, nothing that is not there."""
+"""The shapes of the answers, one for each tool: plain words first, and no field without a value."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -27,7 +27,7 @@ def compact(data: dict[str, Any]) -> str:
 
 
 Memory = Literal["on_disk", "in_database", "until_restart"]
-"""How long the runs that were started from here are remembered."""
+"""The memory for runs that were started from here, by how long it lasts."""
 
 
 class WhoamiResult(Result):
@@ -56,7 +56,7 @@ RunStatus = Literal[
     "not_confirmed",
     "awaiting_approval",
 ]
-"""Where a run stands. From `unknown` on, the words are ours."""
+"""The state of a run. From `unknown` on, the words are ours."""
 
 _WORD = WithJsonSchema({"type": "string"})
 """A word of a closed list, published without the list: it would stand in the schemas of five answers."""
@@ -67,7 +67,7 @@ RunScope = Annotated[Scope, _WORD]
 
 
 class CostRow(Part):
-    """What one day, list or run cost, or all of them; a row of a run has its id and time."""
+    """The cost of one day, list or run, or of all of them; the row of a run has its id and time."""
 
     label: str
     scope: RunScope | None = None
@@ -168,7 +168,7 @@ class Credits(Part):
 
 
 class CompanyResult(Result):
-    """What is known of one company."""
+    """The facts about one company."""
 
     found: bool
     company_id: str | None = None
@@ -190,7 +190,7 @@ class CompanyResult(Result):
 
 
 class RunReport(Result):
-    """Where one run stands, what it found and what it cost.
+    """The state of one run, its result and its cost.
 
     If it is `replayed`, this call started nothing new; the `vendor_note` is in the API's words.
     """
@@ -263,7 +263,7 @@ class SampleRow(Part):
 
 
 class AddLeadsAnswer(Result):
-    """What became of people, or of rows and leads that exist at the API, that were to be added to a list."""
+    """The fate of people, rows of a search or leads by id that were to be added to a list."""
 
     list_id: str
     list_name: str | None = None
@@ -291,7 +291,7 @@ class AddLeadsAnswer(Result):
 
 
 class AddLeadsResult(AddLeadsAnswer):
-    """What became of people who were imported."""
+    """The fate of people who were to be imported."""
 
     imported: int
     merged: int = 0

@@ -174,14 +174,14 @@ class CompaniesPage(_SearchPage):
 
 
 class AddedToList(Received):
-    """How many leads a list took, and how many it had already."""
+    """The number of leads that a list took, and of those that it had already."""
 
     added: int = Field(ge=0)
     skipped_duplicates: Count = 0
 
 
 class Company(Received):
-    """What the API knows of a company; whatever it does not know is empty."""
+    """The API's facts about a company; a fact that it does not know is empty."""
 
     company_id: Identifier = ""
     name: Text = ""
@@ -221,7 +221,7 @@ def _record(value: Any) -> Any:
 
 
 class CompanyAnswer(Received):
-    """What was found, and what it cost; an empty company is one that the API does not know."""
+    """The result of a lookup and its charge; the company is empty if the API does not know it."""
 
     company: Annotated[Company, BeforeValidator(_record)]
     credits_charged: MaybeCount = None

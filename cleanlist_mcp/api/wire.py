@@ -315,7 +315,7 @@ class LeadsPage(Received):
 
 
 class Removed(Received):
-    """How many rows were taken out of a list; None if the answer does not say."""
+    """The number of rows that were taken out of a list; None if the answer has none."""
 
     removed: MaybeCount = None
 

@@ -1,1 +1,1 @@
-"""What one call does; nothing here knows MCP."""
+"""The work of one call; nothing here knows MCP."""

@@ -8,7 +8,7 @@ from cleanlist_mcp.settings import Settings
 
 
 class Call:
-    """What one call works with: the services, the time by which it answers, and where its progress is shown."""
+    """The surroundings of one call: the services, the time by which it answers, and the place to show progress."""
 
     def __init__(self, services: Services, seconds: float) -> None:
         """`seconds` is how long the call may take in all."""

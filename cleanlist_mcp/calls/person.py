@@ -70,7 +70,7 @@ async def into(call: Call, target: Target) -> str:
 
 
 def label(person: identity.Person) -> str:
-    """What the run is called in `recent`: never an address, a phone number or a profile link."""
+    """Return the name of the run in `recent`: never an address, a phone number or a profile link."""
     name = " ".join(part for part in (person.first_name, person.last_name) if part)
     domain = person.domain or (person.email or "").rpartition("@")[2]
     place = person.company_name or domain

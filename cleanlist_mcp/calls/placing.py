@@ -41,7 +41,7 @@ class _Choice:
 
 @dataclass
 class _Tally:
-    """What became of the rows so far."""
+    """The fate of the rows so far."""
 
     added: int = 0
     skipped: int = 0

@@ -1,4 +1,4 @@
-"""Who stands in a list already, as far as the API shows it: looked at before anybody new is sent."""
+"""The people in a list already, as far as the API shows them: looked at before anybody new is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Present:
 
     @property
     def remark(self) -> str | None:
-        """What has to be said of a comparison that could not cover the whole list."""
+        """A remark about a comparison that could not cover the whole list."""
         if not self.may_read:
             return "nobody was compared with who is in the list, because the key may not read it"
         if self.total > len(self.people):

@@ -29,7 +29,7 @@ class CommitLost(Exception):
 
 @dataclass(frozen=True)
 class Sent:
-    """When an import was first and last sent; it may be under way for `settle` seconds after the last time."""
+    """The first and last time that an import was sent; it may be under way for `settle` seconds after the last."""
 
     first: Moment
     last: Moment
@@ -66,7 +66,7 @@ class Member:
 
 @dataclass(frozen=True)
 class PlaceCosts:
-    """What the runs of one `kind` cost whose rows went into one list; `list_id` is empty if that is not known.
+    """The cost of all runs of one `kind` for one list; `list_id` is empty if the list is not known.
 
     `list_name` is the newest name under which the list is known here.
     """
@@ -126,7 +126,7 @@ class RunReader(Protocol):
 
 
 class CostReader(Protocol):
-    """What runs cost, over all accounts; refused runs cost nothing.
+    """The costs of runs, over all accounts; refused runs cost nothing.
 
     Moments are epoch seconds by `Reader.now`. A run counts whole when it started; `since` is the first moment.
     """
@@ -173,7 +173,7 @@ class SearchReader(Protocol):
 
 
 class CompanyReader(Protocol):
-    """What companies were found to be."""
+    """The results of company lookups."""
 
     async def company(self, run_id: int) -> str | None:
         """Return what a run found of a company, as text; None if that is gone or is not as it was written."""

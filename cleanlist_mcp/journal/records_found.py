@@ -15,7 +15,7 @@ DIGEST_LENGTH = 16
 
 @dataclass(frozen=True)
 class ShownPage:
-    """What one answer showed of a search.
+    """The part of a search that one answer showed.
 
     `task_id` is the handle of the API's page, which was asked for with `cursor` and `limit`; `rows` are `(id, digest)`
     of what was shown of it. `total` hits were there then, None if that was not said.

@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass
 class Tally:
-    """How many rows were seen, and how many of them have an e-mail address and a phone number."""
+    """The number of rows seen, and of those with an e-mail address and with a phone number."""
 
     rows: int = 0
     with_email: int = 0

@@ -15,7 +15,7 @@ from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.runs import STOPPED_STATUSES, Run, state_at
 
 By = Literal["total", "day", "list", "run"]
-"""What the rows of a statement stand for."""
+"""The unit of a statement's rows."""
 
 MOST_LINES = 50
 """Lines of a statement; what is beyond them is added up in the last one."""
@@ -23,7 +23,7 @@ MOST_LINES = 50
 
 @dataclass(frozen=True)
 class Costs:
-    """What some runs cost together.
+    """The cost of some runs together.
 
     `reserved` is held by runs that go on or whose refund is not decided yet, `unknown` by those of which nobody here
     can know. Of `rows` (a single person or company is one), `found` brought something; `missed` were searched in vain.
@@ -58,10 +58,10 @@ class CostLine:
 
 @dataclass(frozen=True)
 class Statement:
-    """What was spent from here in the last `days` times 24 hours, over all keys, in `lines` as `by` says.
+    """The credits spent from here in the last `days` times 24 hours, over all keys; `lines` split them by `by`.
 
-    `spent` is what counts against the limits, and `frees_at` (epoch seconds) when the first of that no longer counts in
-    the limit for a day; None if nothing does.
+    `spent` counts against the limits. At `frees_at` (epoch seconds) the first of it leaves the limit for a day; None
+    if nothing counts.
     """
 
     days: int

@@ -21,7 +21,7 @@ LIST_ROUTE = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What the user allows, in credits: `hourly_unquoted` for runs without a quote, `daily` (None: no limit) for all.
+    """The user's limits in credits: `hourly_unquoted` for runs without a quote, `daily` (None: no limit) for all.
 
     `lists_on` says if lists can be made here.
     """
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Spent:
-    """What counts against the limits now: settled runs with their charge, others with their reservation."""
+    """The credits that count against the limits now: the charge of settled runs, the reservation of others."""
 
     people_last_hour: int
     last_day: int

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 Scope = Literal["partial", "phone_only", "full"]
-"""What to find: an e-mail address, a phone number, or both."""
+"""The contacts to find: an e-mail address, a phone number, or both."""
 
 PRICES: dict[Scope, int] = {"partial": 1, "phone_only": 10, "full": 11}
 """Credits reserved per person or row (vendor's quickstart, step 4)."""
@@ -13,7 +13,7 @@ COMPANY_PRICE = 1
 """Credits for one company (vendor's documentation)."""
 
 COMPANY_SCOPE: Scope = "partial"
-"""What stands in place of a scope in the entry of a company, which has none: the one of the same price."""
+"""The scope in the journal's entry of a company, which has none: the one with the same price."""
 
 Contact = Literal["email", "phone"]
 """A way to reach a person, which a scope may look for."""
@@ -32,4 +32,4 @@ def overlapping(scope: Scope) -> tuple[Scope, ...]:
 
 
 Kind = Literal["person", "list", "company"]
-"""What a run is for: one person, a whole list, or one company, which is answered at once."""
+"""The subject of a run: one person, a whole list, or one company, which is answered at once."""

@@ -55,7 +55,7 @@ class Quote:
 
 
 def local_expiry(expires_at: float, now: float) -> float:
-    """When a quote received at `now` expires by this machine's clock.
+    """Return when a quote received at `now` expires, by this machine's clock.
 
     A quote lives about five minutes. One that arrives expired, or good for over an hour, shows that the two
     clocks differ; then its usual lifetime counts from its arrival.
@@ -110,7 +110,7 @@ def outdated(quote: Quote) -> QuoteExpired:
 
 
 def within(cost: int, max_credits: int | None) -> bool:
-    """Whether the caller's own ceiling allows `cost`."""
+    """Return whether the caller's own ceiling allows `cost`."""
     return max_credits is None or cost <= max_credits
 
 
@@ -130,5 +130,5 @@ def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: S
 
 
 def cheaper(scope: Scope, count: int, available: int) -> str:
-    """What to offer before fewer rows where credits are short: `partial`, where they are enough for that."""
+    """Return an offer of scope `partial`, to go before one of fewer rows, if the credits are enough for it."""
     return "scope partial or " if scope != "partial" and count <= available else ""

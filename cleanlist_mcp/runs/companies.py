@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """What is known of a company, by this call or (`replayed`) by an earlier one."""
+    """A company as this call or (`replayed`) an earlier one found it."""
 
     company: Company
     run: Run

@@ -18,7 +18,7 @@ from cleanlist_mcp.money.runs import Run, state_at
 from cleanlist_mcp.text import quoted
 
 DEFAULT_LIST = "MCP Results"
-"""Where single results go unless the user names another list (vendor's quickstart, step 4)."""
+"""The list for single results, unless the user names another (vendor's quickstart, step 4)."""
 
 
 def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:

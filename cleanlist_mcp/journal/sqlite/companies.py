@@ -1,4 +1,4 @@
-"""What companies were found to be, in SQL."""
+"""The results of company lookups, in SQL."""
 
 from cleanlist_mcp.journal.sqlite.look import Look
 from cleanlist_mcp.journal.sqlite.rows import checksum
@@ -12,7 +12,7 @@ STATEMENTS = (
 
 
 class CompanyRows(Look):
-    """What companies were found to be, read and written inside what the store has begun."""
+    """The results of company lookups, read and written inside what the store has begun."""
 
     async def company(self, run_id: int) -> str | None:
         row = self._database.execute(

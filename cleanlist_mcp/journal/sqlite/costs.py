@@ -1,4 +1,4 @@
-"""What runs cost, summed up in SQL: each sum reads the runs of its own time alone, by an index.
+"""The costs of runs, summed up in SQL: each sum reads the runs of its own time alone, by an index.
 
 As in `spending`, the age of a run is what the seconds since the machine started give, if it has not been started again
 since, and else what the clock gives.

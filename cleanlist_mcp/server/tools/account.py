@@ -1,4 +1,4 @@
-"""Who we are, what is left and what it cost: free, read-only."""
+"""The tools about the account: whose key it is, what is left and what was spent. Free, read-only."""
 
 from typing import Annotated, Any
 
