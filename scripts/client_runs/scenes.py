@@ -51,9 +51,9 @@ def tool_of(read: Read) -> str:
 
 
 def object_in(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that `text` ends in, or None: clients put words before it, or answer in their own."""
+    """Return the first JSON object in `text`, or None: clients put words around it, or answer in their own."""
     try:
-        found = json.loads(text[max(text.find("{"), 0) :])
+        found, _ = json.JSONDecoder().raw_decode(text[max(text.find("{"), 0) :])
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -1,7 +1,8 @@
-"""A model endpoint on loopback that plays a script, in the three dialects that agents speak.
+"""A model endpoint on loopback that plays a script, in the four dialects that agents speak.
 
-It answers OpenAI's Responses and Chat Completions and Gemini's generateContent, streamed where the request asks for
-that. What the model would have read of its tools is kept in `read`, as text.
+It answers OpenAI's Responses and Chat Completions, Gemini's generateContent and Anthropic's Messages, streamed where the
+request asks for that. What the model would have read of its tools is kept in `read`, as text, and all text of the last
+request that offered tools in `told`.
 """
 
 import json
@@ -37,6 +38,7 @@ class ScriptedModel:
 
     def __init__(self, script: Script) -> None:
         self.script, self.read = script, list[Read]()
+        self.told = ""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.address = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -69,7 +71,11 @@ def _handler(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", "0"))) or "{}")
-            if "/responses" in self.path:
+            if body.get("tools"):
+                model.told = "\n".join(strings(body))
+            if "/v1/messages" in self.path:
+                self.reply(*messages(model, body))
+            elif "/responses" in self.path:
                 self.reply(*responses(model, body))
             elif "/chat/completions" in self.path:
                 self.reply(*completions(model, body))
@@ -95,9 +101,19 @@ def plain(content: Any) -> str:
         return content
     if isinstance(content, list):
         return "".join(plain(part) for part in content)
-    if isinstance(content, dict) and isinstance(content.get("text"), str):
-        return str(content["text"])
+    if isinstance(content, dict):
+        for name in ("text", "output"):
+            if isinstance(content.get(name), str):
+                return str(content[name])
     return json.dumps(content, ensure_ascii=False)
+
+
+def strings(value: Any) -> list[str]:
+    """Return every string in a JSON value, at whatever depth."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in inner for text in strings(one)]
 
 
 def streamed_events(events: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:
@@ -253,3 +269,60 @@ def gemini(model: ScriptedModel, body: Mapping[str, Any], *, streamed: bool) -> 
         "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
     }
     return streamed_events([answer]) if streamed else ("application/json", json.dumps(answer).encode())
+
+
+# Anthropic's Messages: Claude Code
+
+
+def messages(model: ScriptedModel, body: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Answer a request for a message; one without tools is the client's own housekeeping."""
+    blocks = [
+        block
+        for message in body["messages"]
+        if isinstance(message["content"], list)
+        for block in message["content"]
+    ]
+    tools = {block["id"]: block["name"] for block in blocks if block["type"] == "tool_use"}
+    read = [
+        Read(tools.get(block["tool_use_id"], "?"), plain(block.get("content", "")))
+        for block in blocks
+        if block["type"] == "tool_result"
+    ]
+    offered = [tool["name"] for tool in body.get("tools", [])]
+    answer = _message(model.next(read, offered) if offered else "{}", len(read), body)
+    if not body.get("stream"):
+        return "application/json", json.dumps(answer).encode()
+    return streamed_events(_message_events(answer))
+
+
+def _message(step: Call | str, turn: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": step}
+    if isinstance(step, Call):
+        block = {"type": "tool_use", "id": f"toolu_{turn}", "name": step.tool, "input": dict(step.arguments)}
+    return {
+        "id": f"msg_{turn}",
+        "type": "message",
+        "role": "assistant",
+        "model": body.get("model", "scripted"),
+        "content": [block],
+        "stop_reason": "tool_use" if isinstance(step, Call) else "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+
+
+def _message_events(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of a message of one block, which comes empty and is then filled."""
+    (block,) = answer["content"]
+    empty, delta = {"text": ""}, {"type": "text_delta", "text": block.get("text", "")}
+    if block["type"] == "tool_use":
+        empty, delta = {"input": {}}, {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+    ending = {name: answer[name] for name in ("stop_reason", "stop_sequence")}
+    return [
+        {"type": "message_start", "message": {**answer, "content": [], "stop_reason": None}},
+        {"type": "content_block_start", "index": 0, "content_block": {**block, **empty}},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": ending, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
