@@ -135,6 +135,26 @@ DIALECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             ]
         },
     ),
+    "messages": (
+        "/v1/messages?beta=true",
+        {"messages": [{"role": "user", "content": "Hello"}], "tools": [FUNCTION], "stream": True},
+        {
+            "messages": [
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": FUNCTION["name"]}]},
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "t",
+                            "content": [{"type": "text", "text": "It is gone."}],
+                        }
+                    ],
+                },
+            ],
+            "tools": [FUNCTION],
+        },
+    ),
     "gemini": (
         "/v1beta/models/any:streamGenerateContent",
         {"contents": [{"parts": [{"text": "Hello"}]}], "tools": [{"functionDeclarations": [FUNCTION]}]},
@@ -168,3 +188,4 @@ def test_the_model_calls_a_tool_by_its_offered_name_and_keeps_what_it_read(diale
     assert "A list that nobody made" in called
     assert "I read the answer." in closing
     assert model.read == [Read("mcp_cleanlist_estimate", "It is gone.")]
+    assert ("It is gone." in model.told) == ("tools" in second)

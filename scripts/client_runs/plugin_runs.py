@@ -1,8 +1,8 @@
 """The plugin in Claude Code and the extension in Gemini CLI: installed by the hosts' own commands, then played.
 
-Each host gets a home of its own, and finds `cleanlist-mcp` on its PATH. That is our server, live, but at the made-up API
-of a sandbox in a process of its own, so that lists and credits last from one command to the next. The sandbox's key goes
-the way of a user's key: into the host's own settings, or the environment.
+Each host gets a home of its own, and finds `cleanlist-mcp` on its PATH. That is our server, live, but at the made-up
+API of a sandbox in a process of its own, so that lists and credits last from one command to the next. The sandbox's key
+goes the way of a user's key: into the host's own settings, or the environment.
 """
 
 import contextlib
@@ -18,10 +18,23 @@ from typing import IO, Any, cast
 
 from client_runs import environments, plugin_scenes
 from client_runs.pins import HOSTS
-from client_runs.plugin_texts import CLAUDE, COMMAND, GEMINI, INTEGRATIONS, MARKETPLACE, NAME, TEXTS, Command, commands
+from client_runs.plugin_texts import (
+    CLAUDE,
+    COMMAND,
+    GEMINI,
+    INTEGRATIONS,
+    MARKETPLACE,
+    NAME,
+    TEXTS,
+    WHEN,
+    Command,
+    commands,
+)
 from client_runs.scripted_model import ScriptedModel
 
 PATIENCE = 120.0
+DAILY_LIMIT = 500
+"""A setting that is exported where the host starts; it has to reach the server."""
 TRIES = 3
 """Gemini CLI's own check gives up after a few seconds, and a busy machine starts more slowly than that."""
 
@@ -68,6 +81,7 @@ class Place:
     def variables(self) -> dict[str, str]:
         return {
             "PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "CLEANLIST_DAILY_LIMIT": str(DAILY_LIMIT),
             "GEMINI_CLI_TRUST_WORKSPACE": "true",  # untrusted folders get no servers at all
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "ENABLE_TOOL_SEARCH": "false",  # the script names tools without looking for them first,
@@ -81,7 +95,12 @@ class Place:
             "CLEANLIST_STATE_DIR": str(self.home / "state"),
             "CLEANLIST_CONFIRM": "never",
         }
-        words = [*(f"{name}={value}" for name, value in settings.items()), sys.executable, "-m", "cleanlist_mcp"]
+        words = [
+            *(f"{name}={value}" for name, value in settings.items()),
+            sys.executable,
+            "-m",
+            "cleanlist_mcp",
+        ]
         program = self.home / "bin" / COMMAND
         program.parent.mkdir(parents=True)
         program.write_text(f'#!/bin/sh\nexec env {shlex.join(words)} "$@"\n', "utf-8")
@@ -92,8 +111,9 @@ def claude_installed(place: Place) -> None:
     """Validate, add the marketplace, install with the key, and look at what Claude Code lists."""
     place.run("claude", "plugin", "validate", "--strict", str(INTEGRATIONS / CLAUDE))
     place.run("claude", "plugin", "marketplace", "add", str(INTEGRATIONS))
-    options = ["--config", f"api_key={place.sandbox.key}", "--config", "daily_limit=500"]
-    place.run("claude", "plugin", "install", f"{NAME}@{MARKETPLACE}", *options)
+    place.run(
+        "claude", "plugin", "install", f"{NAME}@{MARKETPLACE}", "--config", f"api_key={place.sandbox.key}"
+    )
     details = place.run("claude", "plugin", "details", NAME)
     for part in (NAME, *(one.name for one in commands())):
         expect(part in details, details)
@@ -140,20 +160,14 @@ class Way:
 
     install: Callable[[Place], None]
     play: Callable[[Place, str, str], None]
-    knows: Callable[[], str]
-
-
-def _skill_in_claude() -> str:
-    return f"{NAME}:{NAME}"  # the skill's name in the list of skills; its text is read when it is used
-
-
-def _way_in_gemini() -> str:
-    return (TEXTS / "way.md").read_text("utf-8").splitlines()[0]
+    knows: str
 
 
 WAYS = {
-    "Claude Code": Way(claude_installed, claude_played, _skill_in_claude),
-    "Gemini CLI": Way(gemini_installed, gemini_played, _way_in_gemini),
+    "Claude Code": Way(
+        claude_installed, claude_played, WHEN
+    ),  # it reads the rest of the skill when it uses it
+    "Gemini CLI": Way(gemini_installed, gemini_played, (TEXTS / "way.md").read_text("utf-8").strip()),
 }
 
 
@@ -176,7 +190,7 @@ def played(name: str, place: Place, command: Command) -> dict[str, dict[str, Any
     """Play a command with its example, and return the answers that the model read, by tool."""
     with ScriptedModel(plugin_scenes.script(command.name)) as model:
         WAYS[name].play(place, f"/{NAME}:{command.name} {command.example}", model.address)
-    for part in (command.prompt_with(command.example).strip(), WAYS[name].knows()):
+    for part in (command.prompt_with(command.example).strip(), WAYS[name].knows):
         expect(part in model.told, f"{command.name}: the model was not given {part!r}")
     answers = plugin_scenes.answered(command.name, model.read)
     expect(len(answers) == len(plugin_scenes.PLAYS[command.name]), f"{command.name}: {model.read}")
@@ -188,7 +202,7 @@ def judged(answers: dict[str, dict[str, dict[str, Any]]]) -> str:
     run, bill = answers["enrich"]["workflow_status"], answers["costs"]["credits_balance"]
     charged, quoted = run["credits"]["charged"], answers["enrich"]["estimate"]["estimated_cost"]
     expect(run["finished"] and 0 < charged <= quoted <= plugin_scenes.BUDGET, str(run))
-    expect(bill["charged"] == charged, str(bill))
+    expect(bill["charged"] == charged and bill["daily_limit"] == DAILY_LIMIT, str(bill))
     file = answers["export"]["export_list"]["summary"]
     return f"{len(answers)} commands played; {charged} of {quoted} quoted credits charged. {file}"
 

@@ -20,14 +20,12 @@ WAY = ("prospect", "quote", "enrich", "costs", "export")
 AUTHOR = {"name": "The cleanlist-mcp authors"}
 DESCRIPTION = "From a search to a file: find people, quote the list, enrich it within a budget, hand it over."
 WHEN = (
-    "Finds business contacts and their verified e-mail addresses and phone numbers with Cleanlist. Use it when somebody "
-    "wants to find people or companies, build or complete a lead list, know a price or what was spent, or have a list "
-    "as a file."
+    "Finds business contacts and their verified e-mail addresses and phone numbers with Cleanlist. Use it when "
+    "somebody wants to find people or companies, build or complete a lead list, know a price or what was spent, or "
+    "have a list as a file."
 )
 KEY_TITLE = "Cleanlist API key"
 KEY_HELP = "Starts with clapi_ and is shown once, at portal.cleanlist.ai, Settings, API Keys."
-LIMIT_TITLE = "Daily limit"
-LIMIT_HELP = "The most credits that may be spent from this computer in 24 hours, as a whole number; blank: no limit."
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Host:
     guide: str
     install: str
     key: str
-    settings: str
+    update: str
 
 
 READMES = {
@@ -62,19 +60,19 @@ READMES = {
         host="Claude Code",
         thing="The plugin",
         guide="a skill that knows the way from a search to a file",
-        install="claude plugin marketplace add ./integrations\n"
+        install=f"claude plugin marketplace add ./integrations\n"
         f"claude plugin install {NAME}@{MARKETPLACE} --config api_key=YOUR_CLEANLIST_API_KEY",
-        key="the second line stores it in Claude Code's own place for secrets. Without `--config`, `/plugin` asks for it.",
-        settings="export them where you start Claude Code. `--config daily_limit=200` sets that limit for good.",
+        key="the second line gives\n   it to Claude Code, which keeps it among its own secrets.",
+        update=f"`git pull`, then `claude plugin update {NAME}@{MARKETPLACE}`.",
     ),
     GEMINI: Host(
         host="Gemini CLI",
         thing="The extension",
         guide="a `GEMINI.md` that knows the way from a search to a file",
-        install="gemini extensions install ./integrations/gemini-extension",
-        key="the installation asks for it and keeps it in the system's keychain. Later: `gemini extensions config "
-        f"{NAME}`.",
-        settings="export them where you start Gemini CLI; the installation asks for that limit too.",
+        install=f"gemini extensions install ./integrations/{GEMINI}",
+        key="Gemini CLI asks\n   for it, and keeps it among its own secrets; "
+        f"`gemini extensions config {NAME}` asks again.",
+        update=f"`git pull`, then `gemini extensions update {NAME}`.",
     ),
 }
 
@@ -142,15 +140,11 @@ def marketplace() -> dict[str, Any]:
 
 
 def claude_manifest() -> dict[str, Any]:
-    """Return plugin.json; the key is an option of the plugin, which Claude Code keeps."""
-    options = {
-        "api_key": {"type": "string", "title": KEY_TITLE, "description": KEY_HELP, "sensitive": True},
-        "daily_limit": {"type": "string", "title": LIMIT_TITLE, "description": LIMIT_HELP, "default": ""},
-    }
-    environment = {
-        "CLEANLIST_API_KEY": "${user_config.api_key}",
-        "CLEANLIST_DAILY_LIMIT": "${user_config.daily_limit}",
-    }
+    """Return plugin.json; the key is an option of the plugin, which Claude Code keeps.
+
+    Nothing else is one: an option that is left blank would hide the exported variable, and with it a limit.
+    """
+    options = {"api_key": {"type": "string", "title": KEY_TITLE, "description": KEY_HELP, "sensitive": True}}
     return {
         "name": NAME,
         "version": __version__,
@@ -158,24 +152,20 @@ def claude_manifest() -> dict[str, Any]:
         "author": AUTHOR,
         "license": "MIT",
         "userConfig": options,
-        "mcpServers": {NAME: {"command": COMMAND, "env": environment}},
+        "mcpServers": {NAME: {"command": COMMAND, "env": {"CLEANLIST_API_KEY": "${user_config.api_key}"}}},
     }
 
 
 def gemini_manifest() -> dict[str, Any]:
-    """Return gemini-extension.json; Gemini CLI asks for the settings and keeps the key in the keychain."""
-    settings = [
-        {"name": KEY_TITLE, "description": KEY_HELP, "envVar": "CLEANLIST_API_KEY", "sensitive": True},
-        {"name": LIMIT_TITLE, "description": LIMIT_HELP, "envVar": "CLEANLIST_DAILY_LIMIT"},
-    ]
-    environment = {name: f"${{{name}}}" for name in ("CLEANLIST_API_KEY", "CLEANLIST_DAILY_LIMIT")}
+    """Return gemini-extension.json; Gemini CLI asks for the key and keeps it, or takes the exported one."""
+    key = {"name": KEY_TITLE, "description": KEY_HELP, "envVar": "CLEANLIST_API_KEY", "sensitive": True}
     return {
         "name": NAME,
         "version": __version__,
         "description": DESCRIPTION,
         "contextFileName": "GEMINI.md",
-        "settings": settings,
-        "mcpServers": {NAME: {"command": COMMAND, "env": environment}},
+        "settings": [key],
+        "mcpServers": {NAME: {"command": COMMAND, "env": {"CLEANLIST_API_KEY": "${CLEANLIST_API_KEY}"}}},
     }
 
 

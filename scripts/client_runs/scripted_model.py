@@ -1,8 +1,8 @@
 """A model endpoint on loopback that plays a script, in the four dialects that agents speak.
 
-It answers OpenAI's Responses and Chat Completions, Gemini's generateContent and Anthropic's Messages, streamed where the
-request asks for that. What the model would have read of its tools is kept in `read`, as text, and all text of the last
-request that offered tools in `told`.
+It answers OpenAI's Responses and Chat Completions, Gemini's generateContent and Anthropic's Messages, streamed where
+the request asks for that. What the model would have read of its tools is kept in `read`, as text; all text of the last
+request that offered tools, in `told`.
 """
 
 import json
