@@ -33,7 +33,7 @@ _LABEL_LENGTH = 60
 
 @dataclass(frozen=True)
 class Asked:
-    """Whom a call asked for, as far as it named them: each may be empty."""
+    """The person that a call asked for, as far as it named them: each field may be empty."""
 
     name: str = ""
     company: str = ""

@@ -15,7 +15,7 @@ _LABEL_LENGTH = 60
 
 @dataclass(frozen=True)
 class Target:
-    """Whom to enrich, and into which list: its id and name, both empty for the default one."""
+    """The person to enrich and the list for the result: its id and name, both empty for the default one."""
 
     person: identity.Person
     request: PersonRequest

@@ -1,4 +1,4 @@
-"""What is meant by the cell of a file or record: gaps, links and decoration around a value. Pure."""
+"""The meaning of a cell in a file or record: gaps, links and decoration around a value. Pure."""
 
 import re
 from typing import NamedTuple

@@ -45,7 +45,7 @@ Numbered = tuple[int, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class CsvPeople:
-    """What a CSV file holds: `rows` go to `prepare`, numbered as a spreadsheet shows them.
+    """The content of a CSV file: `rows` go to `prepare`, numbered as a spreadsheet shows them.
 
     `skipped` rows are nobody's or could not be read. `columns` says which field each title was taken for, `unclear`
     names the columns that were not used, `telling` those of them that hold addresses, profiles or numbers, and

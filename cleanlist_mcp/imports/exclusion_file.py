@@ -45,7 +45,7 @@ class ExclusionFile:
 
     @property
     def changed_at(self) -> float:
-        """When the file was changed last, as far as it was read, in epoch seconds."""
+        """The time of the file's last change, as far as it was read, in epoch seconds."""
         return 0.0 if self._seen is None else self._seen[0] / 1e9
 
     def _read(self) -> Exclusions:

@@ -31,7 +31,7 @@ from cleanlist_mcp.people.same_person import Marks, Tokens, are_same_employer, m
 from cleanlist_mcp.text import clean
 
 LeaveOut = Literal["", "with_email", "with_phone"]
-"""Whom a call leaves out: nobody, or those who have an e-mail address or a phone number already."""
+"""The people whom a call leaves out: nobody, or those who have an e-mail address or a phone number already."""
 
 NAME_LENGTH = 60
 """Characters of a name that an answer shows of a row."""

@@ -37,7 +37,7 @@ OTHER_EMAILS = "other_emails"
 
 @dataclass(frozen=True, slots=True)
 class RowNote:
-    """What there is to say about one row, in a few words that start in lower case; `name` is whose row it is."""
+    """A remark about one row, in a few words that start in lower case; `name` is whose row it is."""
 
     row: int
     reason: str

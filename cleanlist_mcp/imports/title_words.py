@@ -327,7 +327,7 @@ GROUPS: Mapping[str, str] = {
         ("contact", "person", "people", "kontakt", "ansprechpartner", "contacto", "contatto"), "person"
     ),
 }
-"""What a row above the titles may call a group of columns."""
+"""Names that a row above the titles may give to a group of columns."""
 
 SCRAPERS = frozenset(
     [

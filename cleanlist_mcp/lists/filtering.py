@@ -1,4 +1,4 @@
-"""Which rows of a list are asked for. Pure."""
+"""The rows of a list that are asked for. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

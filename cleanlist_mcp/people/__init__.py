@@ -1,1 +1,1 @@
-"""Who is meant: names, addresses and profiles in normal form, and when two of them are one person. Pure."""
+"""The people who are meant: names, addresses and profiles in normal form, and when two of them are one person. Pure."""

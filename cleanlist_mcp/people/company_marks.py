@@ -13,7 +13,7 @@ from cleanlist_mcp.people.spellings import company_spellings
 Tokens = frozenset[str]
 
 KINDS = ("ids", "domains", "tickers", "names")
-"""What a company is recognised by, the strongest first."""
+"""The marks by which a company is recognised, the strongest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from cleanlist_mcp.people.spellings import company_spellings
 
 @dataclass(frozen=True)
 class Exclusions:
-    """What the user's file names, each in normal form. An empty one covers nobody."""
+    """The entries of the user's file, each in normal form. Without entries nobody is covered."""
 
     emails: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Who is meant: one person's fields, what identifies somebody, and when two are the same. Pure.
+"""One person: their fields, what identifies somebody, and when two are the same. Pure.
 
 Reasons and messages name fields, never what stands in one: they are shown, logged and passed on.
 """
@@ -47,7 +47,7 @@ those without a standard are generous guesses."""
 
 
 WAYS = "email, linkedin_url or person_id, or first_name and last_name with company_name or domain"
-"""What identifies a person, in words."""
+"""The ways to identify a person, in words."""
 
 IMPORT_WAYS = "email or linkedin_url, or first_name and last_name with company_name or domain"
 """The same for a person who is imported into a list: an import holds no ids."""
@@ -58,7 +58,7 @@ NOT_IMPORTED = "person_id cannot be imported; enrich_person takes it"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is meant. `person_of` and `prepare` make it with every field in its normal form.
+    """One person. `person_of` and `prepare` make it with every field in its normal form.
 
     `full_name` stands where a name cannot be split with confidence, and only in imports.
     """

@@ -4,7 +4,7 @@ NEVER_NAMES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "mba", "cpa", "es
 TITLES = NEVER_NAMES | {"md", "cfa", "msc", "bsc", "llm", "jd", "dds", "pmp"}
 DEGREES = TITLES | {"ma", "ba", "bs", "rn", "pe", "do", "mpa", "mph"}
 SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "2nd", "3rd"})
-"""What tells a father from a son; it stays with the name."""
+"""Suffixes that distinguish a father from a son; they stay with the name."""
 
 FORMS_OF_ADDRESS = frozenset({"dr", "prof", "mr", "mrs", "ms", "mme", "herr", "frau"})
 
@@ -28,10 +28,10 @@ SALUTATIONS = BEFORE_NAMES | _set(
     "profdring dring srasr pane pani san sama kun sigra herra rouva \u0433-\u043d \u0433-\u0436\u0430 様 さん 先生 "
     "女士 小姐 bay bayan ur dna dl d sehr geehrte geehrter dear lieber liebe & mister missus"
 )
-"""What a column of forms of address holds; none of it is a job."""
+"""Words in a column of forms of address; none of them is a job."""
 
 AFTER_A_DOCTOR = _set("med rer nat phil jur iur ing oec pol habil hc dent vet theol mult h c")
-"""What a doctor's degree is in, written with its dot between "Dr." and the name."""
+"""Subjects of a doctor's degree, written with its dot between "Dr." and the name."""
 
 JOBS_BEHIND_NAMES = _set(
     "ceo cto cfo coo cmo cio founder cofounder co-founder director manager consultant analyst developer inhaber "

@@ -77,7 +77,7 @@ def ascii_domain(domain: str) -> str:
 
 
 def is_profile_page(value: str) -> bool:
-    """Whether a web address is a page on a site of profiles, such as a company's page on LinkedIn."""
+    """Return whether a web address is a page on a site of profiles, such as a company's page on LinkedIn."""
     domain, path = _domain_and_path(value)
     return domain is not None and is_page_of_others(domain, path)
 
@@ -109,7 +109,7 @@ _NO_SLUGS = frozenset(
         "edit",
     }
 )
-"""What stands where a program had no profile, or only the reader's own."""
+"""Words in place of a profile: a program had none, or only the reader's own."""
 
 
 def _is_cut(slug: str, rest: str) -> bool:
