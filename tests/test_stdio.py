@@ -234,6 +234,32 @@ async def test_a_batch_is_refused_and_the_next_line_answered(tmp_path: Path) -> 
     assert refused["error"]["code"] == INVALID_REQUEST
 
 
+@pytest.mark.parametrize("wrong_id", [7.0, None, {}])
+async def test_a_request_whose_id_is_none_is_refused_and_not_silence(tmp_path: Path, wrong_id: Any) -> None:
+    bought = call(wrong_id, "enrich_person", email="ada@fable.example")
+
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.shake_hands()
+        await wire.send(bought)
+        status = await wire.ask("status", "tools/call", name="workflow_status", arguments={})
+        assert await wire.end() == 0
+
+    (refused,) = [message for message in wire.heard if message.get("id", 0) is None]
+    assert refused["error"]["code"] == INVALID_REQUEST
+    assert "needs an id" in refused["error"]["message"]
+    assert status["result"]["structuredContent"]["status"] == "none"
+
+
+@pytest.mark.parametrize("params", [{}, {"name": 5}, {"arguments": {"email": "ada@fable.example"}}])
+async def test_a_call_that_names_no_tool_learns_so(tmp_path: Path, params: dict[str, Any]) -> None:
+    async with started(tmp_path, "--sandbox") as wire:
+        await wire.shake_hands()
+        refused = await wire.ask("nameless", "tools/call", **params)
+        assert await wire.end() == 0
+
+    assert refused["error"]["message"] == "params has no name that is a text; nothing was done."
+
+
 async def test_it_serves_where_docstrings_are_dropped(tmp_path: Path) -> None:
     async with started(tmp_path, "--sandbox", changes={"PYTHONOPTIMIZE": "2"}) as wire:
         await wire.shake_hands()

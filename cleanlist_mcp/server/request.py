@@ -21,6 +21,8 @@ def understood(method: str, params: Mapping[str, Any] | None) -> dict[str, Any] 
     Raises:
         MCPError: naming what cannot be understood.
     """
+    if method in _TAKE_ARGUMENTS and not isinstance((params or {}).get("name"), str):
+        raise MCPError(code=INVALID_PARAMS, message="params has no name that is a text; nothing was done.")
     if params is None:
         return None
     plain = dict(params)

@@ -5,6 +5,7 @@ once the SDK answers them: https://github.com/modelcontextprotocol/python-sdk/is
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ from mcp.types import (
     INVALID_REQUEST,
     ErrorData,
     JSONRPCError,
+    JSONRPCMessage,
     JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
@@ -114,6 +116,11 @@ class Requests:
             if isinstance(item, Exception) and (refusal := _refusal(item)) is not None:
                 await self._answers.send(refusal)
                 continue
+            if isinstance(item, SessionMessage) and _lacks_id(item.message):
+                await self._answers.send(
+                    _refused(None, "A request needs an id, a text or a whole number; nothing was done.")
+                )
+                continue
             if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCRequest):
                 self._forget_cancelled(item)
                 return item
@@ -159,6 +166,15 @@ class Requests:
 
     async def __aexit__(self, *args: object) -> None:
         await self.aclose()
+
+
+_REQUESTS = re.compile(r"(?:tools|prompts|resources|completion|server)/.*|initialize|ping")
+
+
+def _lacks_id(message: JSONRPCMessage) -> bool:
+    """Return whether a message is a request in all but its id, such as null or 7.0: it came as a notification, which
+    nobody answers."""
+    return isinstance(message, JSONRPCNotification) and _REQUESTS.fullmatch(message.method) is not None
 
 
 def _refusal(unreadable: Exception) -> SessionMessage | None:
