@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.support import Answering, World, counted
+from tests.support import Answering, World, counted, error_of
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
 
@@ -509,3 +509,21 @@ async def test_only_a_cohorts_handle_may_be_answered_with_the_id_of_a_run(
         else:
             error = await session.error("workflow_status", workflow_id=asked, wait_seconds=0)
             assert error["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("scope", "max_credits", "fits"),
+    [("partial", 0, False), ("partial", 1, True), ("phone_only", 9, False), ("full", 11, True)],
+)
+async def test_a_single_person_costs_no_more_than_the_caller_allows(
+    world: World, era: str, scope: str, max_credits: int, fits: bool
+) -> None:
+    async with world.connect(era) as session:
+        result = await session.result("enrich_person", **ADA, scope=scope, max_credits=max_credits)
+
+    assert result.is_error is not fits
+    assert len(world.sandbox.runs) == (1 if fits else 0)
+    if not fits:
+        error = error_of(result)
+        assert (error["code"], error["charged"]) == ("over_max_credits", "no")
+        assert error["max_credits"] == max_credits

@@ -129,6 +129,22 @@ def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: S
         )
 
 
+def check_ceiling(price: int, max_credits: int | None, scope: Scope) -> None:
+    """Raise if the most that a single person can cost is above the caller's own ceiling.
+
+    Raises:
+        OverMaxCredits: with both figures.
+    """
+    if not within(price, max_credits):
+        raise OverMaxCredits(
+            f"One person costs up to {credits_text(price)} in the scope {scope}, and max_credits allows {max_credits}. "
+            "Nothing was sent.",
+            f"Ask the user; if they agree to {price}, make the same call with max_credits={price}."
+            + (" Scope partial costs 1 credit at most." if scope != "partial" else ""),
+            figures={"cost": price, "max_credits": max_credits, "scope": scope},
+        )
+
+
 def cheaper(scope: Scope, count: int, available: int) -> str:
     """Return an offer of scope `partial`, to go before one of fewer rows, if the credits are enough for it."""
     return "scope partial or " if scope != "partial" and count <= available else ""

@@ -18,8 +18,8 @@ from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.picking import Wishes
-from cleanlist_mcp.money.prices import Scope
-from cleanlist_mcp.money.quotes import within
+from cleanlist_mcp.money.prices import PRICES, Scope
+from cleanlist_mcp.money.quotes import check_ceiling, within
 from cleanlist_mcp.people.same_person import marks_of
 from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.server import dialog
@@ -108,13 +108,13 @@ async def _of_people(call: Call, count: int, scope: Scope) -> EstimateResult:
 
 async def enrich_person(
     ctx: Context[Any, Any],
-    email: Annotated[str, Cell, Field(description="E-mail address; enough alone.")] = "",
-    linkedin_url: Annotated[str, Cell, Field(description="LinkedIn profile address; enough alone.")] = "",
-    person_id: Annotated[str, Cell, Field(description="Cleanlist's id of the person; enough alone.")] = "",
+    email: Annotated[str, Cell, Field(description="Enough alone.")] = "",
+    linkedin_url: Annotated[str, Cell, Field(description="Profile address; enough alone.")] = "",
+    person_id: Annotated[str, Cell, Field(description="Cleanlist's id; enough alone.")] = "",
     first_name: Annotated[str, Cell, Field(description="With last_name and company_name or domain.")] = "",
     last_name: Annotated[str, Cell, Field(description="With first_name and company_name or domain.")] = "",
-    company_name: Annotated[str, Cell, Field(description="The employer's name.")] = "",
-    domain: Annotated[str, Cell, Field(description="The employer's web domain; better than its name.")] = "",
+    company_name: Annotated[str, Cell, Field(description="Employer.")] = "",
+    domain: Annotated[str, Cell, Field(description="Employer's web domain; better than its name.")] = "",
     scope: ScopeArgument = "partial",
     list_id: Annotated[
         str,
@@ -123,6 +123,10 @@ async def enrich_person(
             description='List for the result: id or exact name. Default: "MCP Results".',
         ),
     ] = "",
+    max_credits: Annotated[
+        Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
+        Field(description="The most that this call may spend."),
+    ] = None,
     wait_seconds: WaitArgument = 20,
     again: Annotated[
         bool,
@@ -141,6 +145,7 @@ async def enrich_person(
         domain=domain,
     )
     await require_allowed(call, person)
+    check_ceiling(PRICES[scope], max_credits, scope)
     await Quotes(call).require_usable_journal()
     target = await aim(call, person, scope, list_id)
     started = await call.services.workflows.start_person(
