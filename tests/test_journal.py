@@ -348,6 +348,26 @@ async def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
     await journal.close()
 
 
+async def test_a_look_at_a_clock_that_was_ahead_does_not_hold_up_forgetting(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    journal = engine.open(tmp_path, clock)
+    await accept(journal, run_of(await claim(journal)))
+    await journal.close()
+    set_clock(clock, 1000 * DAY)
+    await engine.open(tmp_path, clock).close()
+    set_clock(clock, -1000 * DAY)
+
+    clock.now += 91 * DAY
+    for _ in range(3):
+        await engine.open(tmp_path, clock).close()
+        clock.now += DAY
+
+    journal = engine.open(tmp_path, clock)
+    assert await journal.by_workflow("enrich-1") is None
+    await journal.close()
+
+
 @pytest.mark.parametrize("jump", [UNCERTAIN_HOLD + 61, 2 * DAY, 100 * DAY, -2 * DAY])
 async def test_a_hold_survives_a_clock_that_is_set(journal: Journal, clock: HandClock, jump: float) -> None:
     quote = quote_for(clock)
