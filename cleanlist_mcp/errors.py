@@ -46,8 +46,8 @@ Charged = Literal["no", "unknown"]
 Fate = Literal["not_sent", "turned_away", "refused", "unknown"]
 """The fate of a request.
 
-`not_sent`: it did not leave this machine. `turned_away`: the API did not look at it (429, or a 503 that says so).
-`refused`: an answer proves that nothing was started. `unknown`: it may have been carried out.
+`not_sent`: it did not leave this machine. `turned_away`: the API did not look at it (429, or a 503 that
+calls itself retryable). `refused`: an answer proves that nothing was started. `unknown`: it may have been carried out.
 """
 
 _NO_FIGURES: Mapping[str, JsonValue] = MappingProxyType({})
@@ -118,7 +118,7 @@ class CleanlistError(Exception):
     """A failure with its code, its cost, and the next step that works.
 
     `message` and `next_step` are plain sentences; a `next_step` that is `Advice` is addressed to the user, any other
-    to an assistant. `charged` says if credits left the account. `retry_after` is in seconds. `field_errors` are
+    to an assistant. `charged` shows if credits left the account. `retry_after` is in seconds. `field_errors` are
     `{"field", "problem"}` pairs. `figures` are numbers and ids that the reader needs (such as `shortfall_credits`);
     they are published beside the fixed members.
     """
@@ -273,7 +273,7 @@ class Answered:
 class ApiError(CleanlistError):
     """The API refused or failed, or did not answer.
 
-    `fate` says what became of the request, `answered` what came back. `retryable`: the same call may work later.
+    `fate` is what became of the request, `answered` what came back. `retryable`: the same call may work later.
     """
 
     code = "api_error"
@@ -370,14 +370,14 @@ class ApiRefusal(ApiError):
 
 
 class RateLimited(ApiError):
-    """Too many requests; `retry_after` says when to come back, in seconds."""
+    """Too many requests; `retry_after` is the seconds to wait."""
 
     code = "rate_limited"
     retryable = True
 
 
 class ApiUnavailable(ApiError):
-    """The API could not be reached or says that it is down."""
+    """The API could not be reached, or reports that it is down."""
 
     code = "api_unavailable"
     retryable = True

@@ -25,7 +25,7 @@ PIECE = 16
 """A piece of a secret of so many characters counts as the secret; of one that is shorter, the whole."""
 
 SHORTEST = 8
-"""A secret of fewer characters is none that can be told from ordinary text."""
+"""Characters of the shortest secret: a shorter one looks like ordinary text."""
 
 KEPT = 256
 """Secrets that are known at once; of more, the older half is forgotten."""

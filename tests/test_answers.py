@@ -314,8 +314,8 @@ def test_a_field_is_named_by_the_details_alone(details: dict[str, Any]) -> None:
     ("status", "advice"),
     [
         (400, "Correct the arguments"),
-        (409, "See what the API objects to"),
-        (413, "See what the API objects to"),
+        (409, "Change what the API objects to"),
+        (413, "Change what the API objects to"),
     ],
 )
 def test_what_no_argument_can_correct_is_for_the_user(status: int, advice: str) -> None:

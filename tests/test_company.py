@@ -288,7 +288,7 @@ async def test_a_charge_that_is_not_told_counts_as_the_price(world: World) -> No
         found = await session.call("enrich_company", domain=LEGEND.domain)
         balance = await session.call("credits_balance")
 
-    assert "charged" not in found["credits"] and "did not say" in found["summary"]
+    assert "charged" not in found["credits"] and "named no charge" in found["summary"]
     assert counted(balance) == 1
 
 
@@ -301,7 +301,7 @@ async def test_a_company_that_was_not_asked_for_is_seen(world: World) -> None:
         found = await session.call("enrich_company", domain=LEGEND.domain)
         by_name = await session.call("enrich_company", company_name=LEGEND.name)
 
-    assert "not what was asked for" in found["summary"] and '"Elsewhere"' in found["summary"]
+    assert "differs from what was asked for" in found["summary"] and '"Elsewhere"' in found["summary"]
     assert not by_name["replayed"]
 
 

@@ -202,7 +202,7 @@ async def test_a_connection_that_broke_is_not_told_as_unreachable(world: World) 
     assert "cannot be reached" not in problem.text
     assert "broke the connection off" in problem.text
     assert problem.text.endswith(": RemoteProtocolError.")
-    assert problem.remedy.startswith("Wait a minute, then run doctor again; if it stays, ")
+    assert problem.remedy.startswith("Wait a minute, then run doctor again; if it happens again, ")
 
 
 async def test_proxy_settings_that_cannot_be_used_are_named(
@@ -226,7 +226,7 @@ async def test_proxy_settings_that_cannot_be_used_are_named(
         (
             403,
             {"code": "account_suspended"},
-            "See what the API objects to; the same call does not succeed before that has changed.",
+            "Change what the API objects to; the same call fails until then.",
         ),
         (409, {"code": "busy", "retryable": True}, "Wait a minute, then run doctor again."),
     ],

@@ -472,7 +472,7 @@ async def test_reservations_that_were_not_seen_to_settle_lead_to_a_look(world: W
         balance = await session.call("credits_balance")
 
     assert balance["reserved_now"] == 1
-    assert "not seen to settle" in balance["summary"]
+    assert "may not have settled" in balance["summary"]
     assert "workflow_status" in balance["next_step"]
 
 

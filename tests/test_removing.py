@@ -58,7 +58,7 @@ async def test_rows_go_and_the_answer_names_them_and_the_way_back(world: World, 
         '2 rows were taken out of "Fair": "Ada1 Fable", "Ada3 Fable". The people themselves stay at Cleanlist.'
     )
     assert answer["next_step"].startswith(
-        f'To undo it call add_leads(list_id="{list_id}", lead_ids=[…]) with the same lead_ids;'
+        f'To undo it call add_leads(list_id="{list_id}", lead_ids=[…]) with the same lead_ids,'
     )
     assert "unknown" not in answer and "not_in_list" not in answer
     assert [row["name"] for row in left["leads"]] == ["Ada0 Fable", "Ada2 Fable", "Ada4 Fable"]

@@ -50,7 +50,7 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], remember
 
 
 def balance_result(answer: Balance, limits: Limits, statement: Statement | None) -> BalanceResult:
-    """Return what is left and what was spent from here; without a `statement` that is not known just now."""
+    """Return the credits left and what was spent from here; without a `statement` the latter is not known."""
     left = BalanceResult(
         summary=_left(answer),
         credits=answer.credits,
@@ -114,12 +114,12 @@ def _open(statement: Statement) -> list[str]:
     sentences = []
     if held:
         sentences.append(
-            f"Up to {held} more are reserved by runs that were not seen to settle: they are charged, or come back and "
+            f"Up to {held} more are reserved by runs that may not have settled: they are charged, or come back and "
             "may be in the balance already."
         )
     if whole.unknown:
         sentences.append(
-            f"Up to {credits_text(whole.unknown)} are unknown: no answer says what became of those runs."
+            f"Up to {credits_text(whole.unknown)} are unknown: the answers about those runs were lost."
         )
     return sentences
 
@@ -145,7 +145,7 @@ def _day(statement: Statement, limits: Limits) -> list[str]:
     left, frees_at = daily_left(statement.spent, limits), _frees_at(statement, limits)
     if left is None:
         return []
-    grows = f"; the first used ones are free again at {frees_at}" if frees_at else ""
+    grows = f"; the oldest used ones come free at {frees_at}" if frees_at else ""
     return [f"Of the daily limit of {limits.daily} (any 24 hours), {left} are left{grows}."]
 
 

@@ -1,4 +1,4 @@
-"""Sentences about one company: what is known of it, and what that cost."""
+"""Sentences about one company: its facts, and what they cost."""
 
 from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.answers.shapes import CompanyResult, Credits, WorkflowReport
@@ -17,7 +17,7 @@ NAMED_TECHNOLOGIES = 40
 
 
 def company_result(known: LookedUp, *, asked: CompanyMarks, offers: Offers) -> CompanyResult:
-    """Return what is known of a company; `asked` is what the call named."""
+    """Return the facts about a company; `asked` is what the call named."""
     company = known.company
     texts = {
         name: clean(getattr(company, name), CELL) or None
@@ -54,7 +54,7 @@ def _sentences(known: LookedUp, asked: CompanyMarks) -> list[str]:
         said.append(f"Known from {iso(known.run.finished_at or known.run.started_at)}; nothing was sent.")
     said.append(_portrait(known.company) if known.company.is_found else "Cleanlist knows no such company.")
     if known.company.is_found and _differs(known.company, asked):
-        said.append("It is not what was asked for: domain, id or ticker differ; tell the user.")
+        said.append("Its domain, id or ticker differs from what was asked for; tell the user.")
     said.append(_bill(known.run, replayed=known.replayed))
     return said
 
@@ -76,8 +76,8 @@ def _portrait(company: Company) -> str:
 
 def _differs(company: Company, asked: CompanyMarks) -> bool:
     """Return whether the company has another domain, id or ticker than the call named."""
-    told = company_marks(company_id=company.company_id, domain=company.domain, ticker=company.ticker)
-    pairs = ((asked.ids, told.ids), (asked.domains, told.domains), (asked.tickers, told.tickers))
+    theirs = company_marks(company_id=company.company_id, domain=company.domain, ticker=company.ticker)
+    pairs = ((asked.ids, theirs.ids), (asked.domains, theirs.domains), (asked.tickers, theirs.tickers))
     return any(one and other and one.isdisjoint(other) for one, other in pairs)
 
 
@@ -86,7 +86,7 @@ def _bill(run: Run, *, replayed: bool) -> str:
         then = "" if run.charged is None else f" {credits_text(run.charged)} then,"
         return f"Charged:{then} nothing now."
     if run.charged is None:
-        return f"The API did not say what it charged; {credits_text(run.reserved)} at most."
+        return f"The answer named no charge; it is {credits_text(run.reserved)} at most."
     if run.charged > COMPANY_PRICE:
         return (
             f"Warning: Cleanlist charged {credits_text(run.charged)}, more than the price "
@@ -99,13 +99,13 @@ def _next_step(known: LookedUp, offers: Offers) -> str | None:
     if known.company.is_found or not known.replayed:
         return None
     return (
-        "Another domain or name may find it. Only if the user wants the same search again, which may cost, call "
-        "enrich_company with again=true."
+        "Another domain or name may find it. The same search again may cost credits: call enrich_company with "
+        "again=true only if the user wants that."
     )
 
 
 def company_report(run: Run, now: float) -> WorkflowReport:
-    """Return the report of a company that was looked up: it has no run that could be followed."""
+    """Return the report about a company that was looked up: no run of it can be followed."""
     charged = "what it cost is not known" if run.charged is None else f"{credits_text(run.charged)} charged"
     return WorkflowReport(
         summary=f"A company was looked up ({quoted(run.label)}); {charged}.",

@@ -180,7 +180,7 @@ def _reasons(seen: RowsSeen, scope: Scope) -> list[str]:
 
 
 def _taken_again(seen: RowsSeen, scope: Scope) -> list[str]:
-    """Say it if a quote pays for what is there, or for what was looked for in vain."""
+    """Return a warning if a quote pays for what is there, or for what was looked for in vain."""
     sentences = []
     if seen.picked_complete:
         have = _have(seen.picked_complete)
@@ -200,7 +200,7 @@ def _wanted(scope: Scope) -> str:
 
 
 def _half_there(quote: Quote, seen: RowsSeen) -> list[str]:
-    """Say it if a full run pays for one of two contacts that is there."""
+    """Return a warning if a full run pays for one of two contacts that is there."""
     if quote.scope != "full":
         return []
     halves = []
@@ -252,9 +252,7 @@ def _what_fits(quote: Quote, room: Room) -> list[str]:
     if room.fits is not False:
         return []
     left = max(room.daily_left or 0, 0)
-    sentences = [
-        f"This is over the daily limit, of which {credits_text(left)} are left, so there is no quote to spend."
-    ]
+    sentences = [f"This is over the daily limit ({credits_text(left)} left), so there is no quote to spend."]
     rows = min(left, max(quote.available, 0)) // PRICES[quote.scope]
     if rows:
         sentences.append(f"{rows_text(rows)} would fit (max_rows={rows}).")
@@ -307,7 +305,7 @@ def people_estimate(
         summary += f" {limit.message}"
         next_step = limit.next_step
     elif count > LISTS_FOR_PEOPLE:
-        next_step = f"For so many people a list is better. {LIST_ROUTE[limits.lists_on]}"
+        next_step = f"A list is better for so many people. {LIST_ROUTE[limits.lists_on]}"
     else:
         next_step = f'Call enrich_person for each person, with scope="{scope}"; no quote is needed.'
     if not sufficient:

@@ -162,13 +162,13 @@ def _removal_summary(removal: Removal, count: int, name: str) -> str:
 def _removal_step(removal: Removal, count: int, list_id: str, offers: Offers) -> str | None:
     if removal.unknown:
         return (
-            "Call remove_leads again with the same arguments: rows that have gone already are passed over, and "
-            "nothing else is removed."
+            "Call remove_leads again with the same arguments: it skips rows that have gone already, and removes "
+            "nothing else."
         )
     if count and offers.lists:
         which = " without those in not_in_list" if removal.missing else ""
         undo = f'add_leads(list_id="{list_id}", lead_ids=[…])'
-        return f"To undo it call {undo} with the same lead_ids{which}; fewer of them put back only those."
+        return f"To undo it call {undo} with the same lead_ids{which}, or with some of them."
     if removal.missing and offers.lists:
         return f'Call get_leads(list_id="{list_id}", details=true) to see the lead_id of each row.'
     return None

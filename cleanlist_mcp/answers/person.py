@@ -1,4 +1,4 @@
-"""Sentences about the person whom a run found: who it is, what was found of them, and if it is somebody else."""
+"""Sentences about the person whom a run found: who it is, what was found, and if it may be somebody else."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _MEANINGS = {
     "disposable": "an address to be thrown away",
     "role": "a mailbox that several people read",
 }
-"""By the API's word for an e-mail address, of both of its vocabularies: what it means for whoever wants to write."""
+"""By the API's word for an e-mail address, of both of its vocabularies: its meaning for whoever wants to write."""
 
 _LABEL_LENGTH = 60
 """A label of so many characters may have been cut."""
@@ -45,7 +45,7 @@ class Asked:
 
 
 def asked_of(person: identity.Person) -> Asked:
-    """Return what a call said of a person; a company's domain also by the e-mail address."""
+    """Return what a call named of a person; the company's domain may come from the e-mail address."""
     host = (person.email or "").rpartition("@")[2]
     return Asked(
         name=" ".join(part for part in (person.first_name, person.last_name) if part),
@@ -55,7 +55,7 @@ def asked_of(person: identity.Person) -> Asked:
 
 
 def asked_in(label: str) -> Asked:
-    """Return what the label of a run keeps of whom was asked for: name and company, or its domain."""
+    """Return the person that the label of a run names: name and company, or its domain."""
     name, _, place = label.partition(" at ")
     name = "" if name == "a person" else name
     if len(label) >= _LABEL_LENGTH:
@@ -131,7 +131,7 @@ def _meaning(status: str | None) -> str:
 
 
 def _difference(person: Person, asked: Asked) -> list[str]:
-    """Say so if the name or company that was found is not the one that was asked for."""
+    """Return a warning if the name or company found differs from what was asked for."""
     what = [
         word
         for word, differs in (

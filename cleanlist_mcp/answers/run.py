@@ -51,16 +51,16 @@ def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> Wor
     if word == "declined":
         summary = (
             "The spend was declined in the client's dialog; nothing was sent and nothing is charged. If nobody was "
-            "asked, the host answered by itself; docs/clients.md says what its operator can do."
+            "asked, the host answered by itself; docs/clients.md shows what its operator can do."
         )
         next_step = (
-            "Respect that. Ask the user what they want instead; estimate quotes another scope or list."
+            "Do not spend. Ask the user what they want instead; estimate quotes another scope or list."
         )
     else:
         summary = "The client's dialog brought no answer; nothing was sent and nothing is charged."
         next_step = (
             "Ask the user to try again and answer the dialog. If this client never shows one, only the user can "
-            "set CLEANLIST_CONFIRM=never in its configuration, so that the quote is the gate."
+            "set CLEANLIST_CONFIRM=never in its configuration; then the quote alone decides."
         )
     return WorkflowReport(
         summary=summary,
@@ -96,7 +96,7 @@ def _list_sentence(run: Run | None) -> list[str]:
 
 
 def _grown(counts: dict[str, Any]) -> list[str]:
-    """Say it if a run over a part of a list changed how many rows that has: it was to fill rows, and to add none."""
+    """Return a warning if a run over a part of a list changed its number of rows: it must only fill rows."""
     before, after = counts.get("rows_before"), counts.get("rows_after")
     if before is None or before == after:
         return []
@@ -107,7 +107,7 @@ def _grown(counts: dict[str, Any]) -> list[str]:
 
 
 def forgotten(run: Run, *, replayed: bool | None = None) -> WorkflowReport:
-    """A run that was never seen to end and that the API does not know any more."""
+    """Return the report about a run that was never seen to end and that the API does not know any more."""
     report = _from_journal(
         run,
         summary="Cleanlist does not know this run any more: it ended long ago, and what it charged is not known here.",
@@ -119,7 +119,7 @@ def forgotten(run: Run, *, replayed: bool | None = None) -> WorkflowReport:
 
 
 def unstarted(run: Run, now: float) -> WorkflowReport:
-    """A run without an id: its request is still under way, or its answer was lost."""
+    """Return the report about a run without an id: its request is still under way, or its answer was lost."""
     lost = state_at(run, now) == "uncertain"
     if lost:
         summary = (
@@ -224,7 +224,7 @@ class Facts:
 
     @property
     def note(self) -> str | None:
-        """The API's remark, if it says more than the figures."""
+        """The API's remark, if it adds something to the figures."""
         state, bill = self.state, self.credits
         counts = {state.total, state.processed, state.completed, self.missed}
         return vendor_note(state, counts | {bill.charged, bill.refunded, bill.reserved, bill.quoted})
@@ -296,7 +296,7 @@ def _replay_sentence(facts: Facts) -> str:
 
 
 def _beyond(facts: Facts) -> list[str]:
-    """Say so if more was reserved or charged than the price that was shown."""
+    """Return a warning if more was reserved or charged than the price that was shown."""
     run, figures = facts.run, facts.credits
     if run is None:
         return []
@@ -364,7 +364,7 @@ def _bill(facts: Facts) -> str:
         )
     bill = facts.credits
     if bill.charged is None:
-        return "The API has not said yet what was charged; workflow_status asks again."
+        return "The charge is not known yet; workflow_status asks again."
     refund = "" if bill.refunded is None else f", {bill.refunded} refunded"
     return f"{credits_text(bill.charged)} charged{refund}."
 
@@ -404,7 +404,7 @@ def nothing_yet(offers: Offers) -> WorkflowReport:
 
 def _first_step(offers: Offers) -> str | None:
     if not offers.key:
-        return "Call whoami: it says which setting keeps the key from being used."
+        return "Call whoami: it names the setting that keeps the key from being used."
     if not offers.spending:
         return "This server is read-only; runs started elsewhere can be looked up by their workflow_id."
     return None

@@ -28,7 +28,7 @@ _BROADER: Mapping[str, str] = {
     "company_industries": "a more general company_industries",
     "industries": "a more general industry",
 }
-"""By argument: what finds more than it."""
+"""By argument: a wish that finds more."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def search_summary(noun: str, shown: Shown, asked: Mapping[str, Sequence[str]]) 
     """Return how many match and are shown; `noun` is "people" or "companies", `asked` the filters."""
     parts = [_count(noun, shown)]
     if shown.cut:
-        parts.append(
-            f"{shown.cut} more of this page did not fit into the answer; the cursor goes on with them."
-        )
+        parts.append(f"{shown.cut} more of this page did not fit into the answer; the cursor brings them.")
     if shown.unusable:
         parts.append(f"{shown.unusable} without an id are left out.")
     if shown.truncated:
@@ -92,7 +90,7 @@ def search_summary(noun: str, shown: Shown, asked: Mapping[str, Sequence[str]]) 
     if _are_few(shown):
         parts.append(_words(asked))
     if shown.count and shown.search_id is None:
-        parts.append("The search could not be kept, so its rows cannot be added to a list by its id.")
+        parts.append("The search could not be saved, so its rows cannot be added to a list by its id.")
     return " ".join(parts)
 
 
@@ -183,7 +181,7 @@ def _added_summary(name: str, done: Added) -> str:
     if done.total is not None and done.total > done.wanted:
         parts.append(f"These are {done.wanted} of {done.total}: the rows that were shown so far.")
     if done.unknown:
-        parts.append(f"Of {done.unknown} it is not known: the answer was lost twice.")
+        parts.append(f"{done.unknown} may be in it or not: the answer was lost twice.")
     if done.not_sent:
         parts.append(f"{done.not_sent} were not sent: {done.problem}")
     parts.append("Nothing is charged.")
@@ -192,5 +190,5 @@ def _added_summary(name: str, done: Added) -> str:
 
 def _added_step(list_id: str, done: Added) -> str:
     if done.unknown or done.not_sent:
-        return "Make the same call again: who is in the list already is skipped."
-    return f'Call estimate(list_id="{list_id}") for what their e-mail addresses cost, if the user wants them.'
+        return "Make the same call again: it skips people who are in the list already."
+    return f'If the user wants their e-mail addresses, call estimate(list_id="{list_id}") for the price.'

@@ -31,14 +31,14 @@ _KNOWN_WORDS = frozenset(_FIGURES.split())
 
 
 def state_word(word: str) -> RunStatus:
-    """Return the contract's word for the API's; one that nobody knows is of a run that goes on."""
+    """Return the contract's word for the API's; an unknown word counts as that of a run that goes on."""
     return _STATES.get(word.casefold(), "running")
 
 
 def vendor_note(status: WorkflowStatus, figures: Collection[int | None]) -> str | None:
     """Return the API's own remark, cleaned and cut, unless it only repeats `figures`.
 
-    What it says about a refund under review is meant for the user as it is.
+    A remark about a refund under review is meant for the user as it is.
     """
     if status.under_review and status.refund_message:
         return clean(status.refund_message, NOTE_LIMIT) or None

@@ -254,7 +254,7 @@ class CleanlistClient:
         )
         if not may_be_handed_on(export.download_url, self._settings.base_url):
             raise BadResponse(
-                "The API gave a link that leads nowhere safe, so it is not handed on.",
+                "The API gave a link that is not safe to open, so it is not handed on.",
                 "Tell the user; the list can be exported at portal.cleanlist.ai.",
                 retryable=False,
             )
@@ -311,7 +311,7 @@ class CleanlistClient:
         now = self._clock.monotonic()
         refused_for = self._budget.interactive_wait(now)
         if refused_for > 0:
-            # The API said so a moment ago; asking again would only prolong it.
+            # The API refused a moment ago; asking again would only prolong that.
             raise held_back(refused_for)
         self._budget.record(now, request.polled_run, starts=request.spends)
         answer = await self._connections.exchange(request, headers)
@@ -330,7 +330,7 @@ class CleanlistClient:
             if not is_meant(found):
                 thing = "run" if request.what == "workflow" else request.what
                 raise BadResponse(
-                    f"The API answered about another {thing} than the one that was asked for.",
+                    f"The API's answer is about another {thing} than the call.",
                     "Try again in a minute.",
                     fate="unknown",
                 )

@@ -264,7 +264,7 @@ def _timeout(seconds: float) -> httpx.Timeout:
 def _not_read(exc: BodyRefused, answer: Answer) -> BadResponse:
     return BadResponse(
         f"The API's answer {exc}, and was not read.",
-        "Try again; if it stays, tell the user that the API misbehaves.",
+        "Try again; if it happens again, tell the user that the API misbehaves.",
         fate="unknown",
         answered=Answered(status=answer.status, workflow_id=workflow_id_in(answer.body.content)),
     )
@@ -287,7 +287,7 @@ def _lost(exc: Exception, seconds: float, answer: Answer) -> ApiUnavailable:
 def _unreachable(exc: Exception) -> ApiUnavailable:
     if any(_is_about_a_certificate(cause) for cause in _causes(exc)):
         return CertificateRefused(
-            "The API's TLS certificate is not trusted by this machine, so nothing was sent.",
+            "This machine does not trust the API's TLS certificate, so nothing was sent.",
             Advice(
                 "Check the machine's clock. A proxy or virus scanner that inspects TLS needs its own certificate in "
                 "the system's trust store."

@@ -19,8 +19,8 @@ PROBLEM_LIMIT = 200
 """Longest piece of the API's own wording that is passed on, in characters."""
 
 MAX_RETRY_AFTER = 120.0
-"""Longest wait that is believed, in seconds: two of the API's windows. For all of it nothing is asked, so more,
-which can only be a mistake, must not cost more."""
+"""Longest wait that is believed, in seconds: two of the API's windows. Nothing is sent meanwhile, so a longer
+wait, which can only be a mistake, must not count."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

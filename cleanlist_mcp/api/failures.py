@@ -26,7 +26,7 @@ from cleanlist_mcp.errors import (
 )
 
 REFUSED = "The API refused the request."
-"""Beginning of the message of a refusal that has no words of ours."""
+"""Beginning of the message about a refusal for which there are no words of our own."""
 
 What = Literal["workflow", "list", "person", "company", "row", "address"]
 """The thing that a request asks for, and that a 404 therefore misses; `address` if it names no thing of the user's."""
@@ -39,7 +39,7 @@ _NOT_FOUND: Mapping[What, tuple[str, str]] = {
     ),
     "list": (
         "The API knows no such list for this key.",
-        "Check the list's id; ids are not guessed but taken from an earlier answer.",
+        "Check the list's id; take ids from an earlier answer, and do not guess them.",
     ),
     "person": (
         "The API knows no such person.",
@@ -90,9 +90,8 @@ def failure(
 ) -> ApiError:
     """Return the error that an answer with a status of 300 or more means.
 
-    `what` names the thing that was asked for, for a 404; `spends` says that the request would have started paid
-    work. Credits were charged in none of these cases as far as the answer goes; the `fate` of the result says
-    if it proves that.
+    `what` names the thing that was asked for, for a 404; `spends` is true if the request would have started paid
+    work. No such answer reports a charge; the `fate` of the result shows if that is proved.
     """
     body = read_body(content)
     code = body.code or _BY_STATUS.get(status, "")
@@ -117,7 +116,7 @@ def failure(
 
 
 def _fate(status: int, code: str, content: bytes, body: ErrorBody, *, spends: bool) -> Fate:
-    """Return what became of the request. Of the failures of a server, only a 503 that says so did nothing."""
+    """Return what became of the request. Of a server's failures, only a 503 that calls itself retryable did nothing."""
     if status == 429 or (status == 503 and body.retryable is True):
         return "turned_away"
     if status >= 500:
@@ -181,7 +180,7 @@ def _unavailable(status: int, body: ErrorBody, common: _Common) -> ApiError:
     retryable = status in (502, 503, 504) or body.retryable is True
     return ApiUnavailable(
         _with_problem(f"The API failed with HTTP status {status}.", body),
-        "Try again in a minute." if retryable else Advice("Write to Cleanlist's support if it stays."),
+        "Try again in a minute." if retryable else Advice("If it persists, write to Cleanlist's support."),
         retryable=retryable,
         **common,
     )
@@ -190,7 +189,7 @@ def _unavailable(status: int, body: ErrorBody, common: _Common) -> ApiError:
 def _unexplained(status: int, common: _Common) -> ApiError:
     return BadResponse(
         f"The API answered with HTTP status {status} and no readable explanation.",
-        "Try again in a minute; if it stays, check the network (a proxy may have answered).",
+        "Try again in a minute; if it happens again, check the network (a proxy may have answered).",
         **common,
     )
 
@@ -236,9 +235,9 @@ def _after_refusal(status: int, body: ErrorBody) -> str:
     if body.retryable:
         return "Wait a moment, then repeat the same call."
     if status in (400, 422):
-        said = "field_errors says" if body.fields else "the message says"
-        return f"Correct the arguments as {said}, then call again."
-    return Advice("See what the API objects to; the same call does not succeed before that has changed.")
+        where = "field_errors" if body.fields else "the message"
+        return f"Correct the arguments by {where}, then call again."
+    return Advice("Change what the API objects to; the same call fails until then.")
 
 
 def _with_problem(sentence: str, body: ErrorBody) -> str:

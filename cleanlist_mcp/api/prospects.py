@@ -21,7 +21,7 @@ IDEMPOTENCY_KEY = 128
 """Characters of the longest idempotency key (vendor's schema)."""
 
 Filters = dict[str, list[str]]
-"""By the API's name of a filter the values of which one has to match."""
+"""The values of each filter, by the API's name; one of them has to match."""
 
 
 class SearchRequest(Sent):
@@ -51,7 +51,7 @@ class CompanyRequest(Sent):
 
 
 def _first(row: Mapping[str, Any], *names: str) -> Any:
-    """Return the first of these members that says something."""
+    """Return the first of these members that is not empty."""
     return next((row[name] for name in names if row.get(name) not in (None, "", [], {})), "")
 
 
@@ -61,7 +61,7 @@ def _words_of(value: Any) -> Any:
 
 
 def _place(row: Mapping[str, Any]) -> Any:
-    """Return where somebody is: as one text, or put together from its parts."""
+    """Return the place of somebody: as one text, or put together from its parts."""
     whole = _first(row, "location", "hq_location")
     if isinstance(whole, str) and whole:
         return whole
@@ -75,7 +75,7 @@ def _place(row: Mapping[str, Any]) -> Any:
 
 
 def _company_in(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a person's row says of the company, which may stand in a record of its own."""
+    """Return the company of a person's row, which may be in a record of its own."""
     inside = row.get("company")
     own = inside if isinstance(inside, dict) else {}
     named = _first(row, "company_name") or ("" if own else row.get("company"))
@@ -212,7 +212,7 @@ class Company(Received):
 
     @property
     def is_found(self) -> bool:
-        """True if the answer says anything of a company."""
+        """True if the answer holds any fact about a company."""
         return any(value for value in self.model_dump().values())
 
 

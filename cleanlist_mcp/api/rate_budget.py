@@ -101,8 +101,8 @@ class RateBudget:
             raise KeyError(run)
         reserved = self._reserved(now)
         own = [at for at, name in reserved if name == run]
-        # Of a run that many calls wait for, the first and the last of their looks are kept free and not each:
-        # those between would use up the minute, and all would wait in the dark.
+        # If many calls wait for a run, only the first and the last of their looks are kept free: those between
+        # would use up the minute, and all calls would wait without news.
         kept_free = sorted([*(at for at, name in reserved if name != run), *{*own[:1], *own[-1:]}])
         ordinary = self._ordinary(run, wanted, now, kept_free)
         return max(min([*own, ordinary]), self._blocked_until)

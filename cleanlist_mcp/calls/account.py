@@ -9,7 +9,7 @@ from cleanlist_mcp.toolset import switched_on
 
 
 async def describe(services: Services) -> WhoamiResult:
-    """Return what the API says of the key, and what it lacks for the tools that are on."""
+    """Return the API's facts about the key, and the permissions it lacks for the tools that are on."""
     answer = await services.client.whoami()
     settings = services.settings
     on = switched_on(settings.toolsets, read_only=settings.read_only)

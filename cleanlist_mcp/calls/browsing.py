@@ -110,7 +110,7 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted
 
 
 def _missed(lead: Lead, scopes: Collection[Scope]) -> list[Contact]:
-    """Return what runs from here looked for in a row, did not find, and the row still lacks."""
+    """Return the contacts that runs from here looked for in a row in vain, and that it still lacks."""
     looked_for = {contact for scope in scopes for contact in LOOKS_FOR[scope]}
     has = {"email": bool(lead.email), "phone": bool(lead.phone)}
     return sorted(contact for contact in looked_for if not has[contact])

@@ -19,7 +19,7 @@ class Call:
 
     @property
     def may_have_charged(self) -> bool:
-        """True once a run that this call is about may have cost something: a failure then says `unknown`."""
+        """True once a run that this call is about may have cost something: a failure then has `charged: "unknown"`."""
         return self._may_have_charged
 
     def may_charge(self) -> None:

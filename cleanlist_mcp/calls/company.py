@@ -20,7 +20,7 @@ _WAYS = "Give one of domain, company_name, company_ticker and company_id."
 
 
 async def enrich_company(call: Call, request: CompanyRequest, *, again: bool) -> CompanyResult:
-    """Look a company up for 1 credit, or answer from memory what was found in the last day.
+    """Look a company up for 1 credit, or return what was found in the last day.
 
     Raises:
         HourlyUnquotedLimit, DailyLimit: if a limit would be passed.
@@ -96,6 +96,6 @@ def _marks(request: CompanyRequest) -> CompanyMarks:
 
 
 def _label(request: CompanyRequest) -> str:
-    """Return what the run is called in `recent`."""
+    """Return the name of the run in `recent`."""
     text = request.company_name or request.domain or request.company_ticker or ""
     return "a company" if not text or has_contact_data(text) else text[:_LABEL_LENGTH]

@@ -20,7 +20,7 @@ EXCLUDED_ROW = "is in your file of people who must not be contacted"
 
 
 async def exclusions_of(call: Call) -> Exclusions:
-    """Return whom the user's file excludes now; nobody if there is no such file.
+    """Return the people whom the user's file excludes now; nobody if there is no such file.
 
     Raises:
         Excluded: if the file cannot be used.
@@ -38,12 +38,12 @@ async def require_allowed(call: Call, person: Person) -> None:
     if covers(await exclusions_of(call), person):
         raise Excluded(
             "This person is in the user's file of people who must not be contacted. Nothing was sent.",
-            Advice("Take them out of the file that CLEANLIST_EXCLUDE_FILE names, if they may be contacted."),
+            Advice("If they may be contacted, take them out of the file that CLEANLIST_EXCLUDE_FILE names."),
         )
 
 
 async def excluded_rows(call: Call) -> IsExcluded:
-    """Return the rule by which rows of a list are left out of quotes; without a file, the rule that leaves out nobody.
+    """Return the rule that leaves rows of a list out of quotes; without a file it leaves out nobody.
 
     Raises:
         Excluded: if the file cannot be used.

@@ -41,8 +41,8 @@ def read_person(**fields: str) -> identity.Person:
     missing = identity.why_nobody(person)
     if missing is not None:
         nothing = missing == identity.NOTHING
-        fault = "No person is named." if nothing else f"This identifies nobody: {missing}."
-        raise InvalidArguments(fault, f"Give {identity.WAYS}.")
+        problem = "No person is named." if nothing else f"This identifies nobody: {missing}."
+        raise InvalidArguments(problem, f"Give {identity.WAYS}.")
     return person
 
 
@@ -79,5 +79,5 @@ def label(person: identity.Person) -> str:
 
 
 def _field_error(problem: str) -> dict[str, str]:
-    field, _, fault = problem.partition(" ")
-    return {"field": field, "problem": fault}
+    field, _, what = problem.partition(" ")
+    return {"field": field, "problem": what}

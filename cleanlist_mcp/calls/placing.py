@@ -179,7 +179,7 @@ class _Placing:
         if await self._placed(waiting[0]):
             return waiting[1:]
         if not self._may_search_again:
-            raise _changed("The rows of this search are not kept at Cleanlist any more.")
+            raise _changed("Cleanlist does not keep the rows of this search any more.")
         self._may_search_again = False
         return [await self._found_again(one) for one in waiting]
 
@@ -216,7 +216,7 @@ class _Placing:
         before = dict(page.rows)
         changed = [one for one in choice.entity_ids if now.get(one) != before[one]]
         if changed or not fresh.task_id:
-            raise _changed("The search brings other rows than it did.", changed)
+            raise _changed("The search returns other rows now.", changed)
         same = tuple(row for row in page.rows if now.get(row[0]) == row[1])
         renewed = replace(page, task_id=fresh.task_id, rows=same)
         await services.journal.searches.keep(self._search, renewed)
@@ -229,7 +229,7 @@ def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _is_expired(error: ApiError, task_id: str) -> bool:
-    """Return whether a refusal is about the handle: documented is nothing, so one that names it is."""
+    """Return whether a refusal is about the handle. No code is documented, so one that names the handle counts."""
     fields = " ".join(item["field"] for item in error.field_errors or [])
     named = task_id in error.message or "task" in f"{error.message} {fields}".casefold()
     return error.nothing_started and error.status in (400, 404, 410) and named

@@ -59,7 +59,7 @@ def _reason(person: Person, there: Sequence[Person]) -> str:
 
 
 async def present_in(client: CleanlistClient, list_id: str) -> Present:
-    """Return whom the list shows on its first pages.
+    """Return the people whom the list shows on its first pages.
 
     Raises:
         ApiError: if the API cannot be asked.

@@ -140,15 +140,15 @@ class Quotes:
         except ApiError as exc:
             if names_rows(exc):
                 raise exc.replaced(
-                    message="Cleanlist does not know the rows any more that it has just shown; nothing was quoted.",
+                    message="Cleanlist has just shown these rows and does not know them any more; nothing was quoted.",
                     next_step="Call estimate again with the same arguments, which is free.",
                 ) from exc
             raise
         if answer.row_count != len(part.lead_ids):
             raise BadResponse(
-                f"Cleanlist quoted {rows_text(answer.row_count)} where {rows_text(len(part.lead_ids))} were picked; "
+                f"Cleanlist quoted {rows_text(answer.row_count)}, but {rows_text(len(part.lead_ids))} were picked; "
                 "that quote was thrown away.",
-                "Call estimate again; if it stays, only the whole list can be quoted (only_missing=false).",
+                "Call estimate again; if that happens again, only the whole list can be quoted (only_missing=false).",
             )
         return answer
 
@@ -194,8 +194,8 @@ class Quotes:
         return Room(left, limit is None), limit
 
     async def _next_step(self, quote: Quote, limit: CleanlistError | None) -> str:
-        """Return what to do with a quote: the whole call, because the person who approves sees only its arguments; or
-        what would make that call fail."""
+        """Return the next step for a quote: the whole call, because the person who approves sees only its arguments, or
+        the obstacle that would make that call fail."""
         offers = self._call.offers
         if not offers.spending:
             return "Tell the user; this server is read-only and cannot spend."
@@ -272,7 +272,7 @@ class Quotes:
         if self._services.limits.daily is None or is_durable(health) or self._call.settings.sandbox:
             return None
         return DailyLimit(
-            "CLEANLIST_DAILY_LIMIT is set, but the journal cannot be kept on disk, and with it the limit; nothing was "
+            "CLEANLIST_DAILY_LIMIT is set, but the journal that keeps the limit cannot be kept on disk; nothing was "
             "sent.",
             "Ask the user to run `cleanlist-mcp doctor`, which names the problem and how to fix it.",
         )
@@ -280,7 +280,7 @@ class Quotes:
 
 def _unknown(list_id: str, scope: Scope) -> QuoteUnknown:
     return QuoteUnknown(
-        "This quote was not issued here, or it is long forgotten; nothing was sent.",
+        "This quote was not issued here, or was forgotten long ago; nothing was sent.",
         f'Call estimate(list_id="{list_id}", scope="{scope}") for a quote, which is free, and show it to the user.',
     )
 
@@ -304,7 +304,7 @@ def _require_within(quote: Quote, wishes: Wishes) -> None:
         raise OverMaxCredits(
             f"Cleanlist quotes up to {credits_text(quote.cost)} for {rows_text(quote.row_count)}, more than the usual "
             f"price and than max_credits allows ({wishes.max_credits}); that quote was thrown away.",
-            "Tell the user; estimate with a lower max_rows may fit.",
+            "Tell the user; an estimate with a lower max_rows may fit.",
             figures={"quoted_cost": quote.cost, "max_credits": wishes.max_credits, "scope": quote.scope},
         )
 

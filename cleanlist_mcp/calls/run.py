@@ -44,7 +44,7 @@ class RunFollower:
     """Waits for the runs that one call is about, and reports them."""
 
     def __init__(self, call: Call, asked: Asked | None = None) -> None:
-        """`asked` is whom the call asks for, so that its report shows if somebody else was found."""
+        """`asked` is the person the call asks for, so that its report shows if somebody else was found."""
         self._call = call
         self._asked = asked
         self._journal = call.services.journal
@@ -52,7 +52,7 @@ class RunFollower:
     async def follow(self, started: Started, wait_seconds: int) -> WorkflowReport:
         """Report a run that this call started or found, after waiting for its end as long as it may.
 
-        A check that fails changes nothing about the run: the report then says what is known.
+        A check that fails changes nothing about the run: the report then has what is known.
         """
         run = started.run
         kept = _kept(run)
@@ -72,7 +72,7 @@ class RunFollower:
         return self._report(run, watched.status, started=started, problem=watched.error)
 
     async def count(self, run: Run) -> None:
-        """Look at the list of a finished run, unless that was done: which of its rows it missed is known then."""
+        """Look at the list of a finished run, unless that was done, to know which of its rows it missed."""
         if run.state != "finished":
             return
         if self._call.settings.lists_on:
@@ -168,8 +168,8 @@ class RunFollower:
         )
 
     async def _checked(self, runs: list[Run]) -> list[Run]:
-        """Return the runs after checking the newest unsettled ones once, as far as there is time: their credits are
-        settled only when that is seen."""
+        """Return the runs after checking the newest unsettled ones once, as far as time allows: its credits count as
+        settled only once a check has shown it."""
         with anyio.move_on_after(self._call.deadline.room()):
             for run in [run for run in runs if _is_open(run)][:CHECKED]:
                 await self._call.services.watcher.watch(run.workflow_id or "", run.started_at, 0)
@@ -178,7 +178,7 @@ class RunFollower:
     async def _counted(self, run: Run, seen: WorkflowStatus | None) -> Run:
         """Return the run, with its list counted if this is the first time that its end is seen.
 
-        It is tried once: what the list holds later says less and less about this run.
+        It is tried once: the list later shows less and less about this run.
         """
         if run.kind != "list" or seen is None or not seen.finished or not self._call.settings.lists_on:
             return run
@@ -205,7 +205,7 @@ class RunFollower:
     async def _list_now(self, run: Run, page: LeadsPage | None) -> dict[str, Any]:
         """Count the rows of a list that have an e-mail address and a phone number; empty if it could not be read.
 
-        After a run over a part, the rows before and after it too: it was to fill rows, and to add none.
+        After a run over a part, the rows before and after it too: it must fill rows and add none.
         """
         if page is None:
             return {}

@@ -32,7 +32,7 @@ from cleanlist_mcp.people.normal_forms import normal_domain
 from cleanlist_mcp.text import visible
 
 Given = Mapping[str, Sequence[str]]
-"""By the name of an argument the values that it was given."""
+"""The values of each argument, by its name."""
 
 PEOPLE_FILTERS: Mapping[str, str] = {
     "titles": "titles",
@@ -55,7 +55,7 @@ COMPANY_FILTERS: Mapping[str, str] = {
     "company_names": "names",
     "company_domains": "domains",
 }
-"""The arguments of the two searches, and what the API calls them."""
+"""The arguments of the two searches, and the API's names for them."""
 
 ROWS_BYTES = 30_000
 """Room for the rows of one answer: under 8,000 tokens of four bytes, with the rest of it."""
@@ -124,7 +124,7 @@ def request_of(search: Search, cursor: str, limit: int) -> SearchRequest:
 
 
 def fingerprint(digest: Digester, row: FoundPerson | FoundCompany) -> str:
-    """Return what shows that a row is still of the same one: a digest of its name and company."""
+    """Return the digest of a row's name and company, which shows if the row is still the same."""
     company = row.company if isinstance(row, FoundPerson) else row.domain
     return digest("row", row.entity_id, row.name, company)[:DIGEST_LENGTH]
 

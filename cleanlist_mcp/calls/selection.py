@@ -1,4 +1,4 @@
-"""Looking at a list before it is quoted: which of its rows a quote is for, and why the others are left out."""
+"""A look at a list before it is quoted: the rows to quote, and the reasons to leave out the others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from cleanlist_mcp.money.prices import Contact, Scope
 from cleanlist_mcp.money.quotes import Part
 
 IsExcluded = Callable[[Lead], bool]
-"""Returns whether a row is of somebody who must not be contacted."""
+"""Returns whether a row is about somebody who must not be contacted."""
 
 NAMED_IDS = 5
 """Ids of rows that an error names."""

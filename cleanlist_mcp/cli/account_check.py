@@ -35,7 +35,7 @@ _AGAIN = "Wait a minute, then run doctor again"
 async def check_account(
     settings: Settings, transport: httpx.AsyncBaseTransport | None, clock: Clock
 ) -> list[Finding]:
-    """Return what the API says about the key. Never raises for what it finds."""
+    """Return the findings about the key. Never raises for what it finds."""
     client = CleanlistClient(settings, RateBudget(), transport=transport, clock=clock)
     findings: list[Finding] = []
     try:
@@ -112,7 +112,7 @@ def _network_problem(error: errors.ApiUnavailable, host: str) -> Finding:
         remedy = "Check the network, the firewall and the proxy settings, then run doctor again."
     else:  # it was reached, and the connection came to nothing
         text = f"{error.message.rstrip('.')}{via}: {_cause(error)}."
-        remedy = f"{_AGAIN}; if it stays, check the network, the firewall and the proxy settings."
+        remedy = f"{_AGAIN}; if it happens again, check the network, the firewall and the proxy settings."
     return Finding("problem", "network", text, remedy)
 
 

@@ -1,4 +1,4 @@
-"""`cleanlist-mcp doctor`: checks if the tools work here, and says who can do what about it if they do not.
+"""`cleanlist-mcp doctor`: checks if the tools work here, and names who can do what about it if they do not.
 
 Only the standard library is imported at the top: on a Python that is too old nothing else can be.
 """
@@ -188,7 +188,7 @@ def _no_folder(settings: Settings) -> Finding:
 
 def _consequence(settings: Settings) -> str:
     if settings.daily_limit is not None:
-        return "With CLEANLIST_DAILY_LIMIT set, spending is refused without it."
+        return "CLEANLIST_DAILY_LIMIT is set, so the server refuses to spend without it."
     return "Runs are forgotten at a restart, and a repeat can pay twice."
 
 

@@ -1,4 +1,4 @@
-"""Claims: the rules decide inside the engine's claim, and the intent of a start is written in the same breath."""
+"""Claims: the rules decide inside the engine's claim, and the intent of a start is written in the same step."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class PersonWork:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a claim: the limits, and for how many `seconds` its request may be under way.
+    """Terms of a claim: the limits, and the `seconds` for which its request may be under way.
 
     `is_wanted` is asked once, when the claim holds the lock and is about to write.
     """
@@ -209,7 +209,7 @@ class Claims:
     async def _looked_up(
         self, claim: str, look: Callable[[Reader], Awaitable[Found | None]]
     ) -> Found | Start:
-        """Return what a claim whose commit was not answered has come to.
+        """Return the outcome of a claim whose commit was not answered.
 
         Raises:
             JournalUnusable: if it is not there; then nothing may be sent.

@@ -35,7 +35,7 @@ class _Known:
 
 
 class CompanyJournal(Claims):
-    """Decides about single companies, and keeps what they were found to be."""
+    """Decides about single companies, and keeps what was found."""
 
     async def claim(self, work: CompanyWork, terms: Terms) -> PersonDecision:
         """Decide about a company and, if it may be looked up, write the intent in the same claim.
@@ -72,7 +72,7 @@ class CompanyJournal(Claims):
         return await self._claim(decide, look, row["claim"])
 
     async def answered(self, run: Run, marks: CompanyMarks, found: str, charged: int | None) -> Run:
-        """Record what a company was found to be, with what it cost, and return its run as it is now.
+        """Record the facts about a company and their cost, and return its run as it is now.
 
         `marks` are those of the answer, `found` its text, `charged` None if the API did not say. Never raises.
         """
@@ -98,7 +98,7 @@ class CompanyJournal(Claims):
         return replace(run, **changes, finished_at=ended.time)
 
     async def found(self, run: Run) -> str | None:
-        """Return what a company was found to be, as text; None if that is gone or cannot be believed.
+        """Return the facts about a company, as text; None if that is gone or cannot be believed.
 
         Raises:
             JournalUnusable: if it cannot be read.
@@ -132,7 +132,7 @@ async def _runs_of(reader: Reader, context: str, asked: CompanyMarks) -> Sequenc
 
 
 async def _learn(writer: Writer, asked: CompanyMarks, known: _Known | None) -> None:
-    """Keep what a call says about a company with the run that is known of it."""
+    """Keep what a call names about a company with the run that is known of it."""
     if known is None:
         return
     if known.marks is None:

@@ -1,4 +1,4 @@
-"""Imports into a list, and the people who are in it by them, may be in it, or are free to be sent. Pure.
+"""Imports into a list: who is in it by them, who may be in it, and who is free to be sent. Pure.
 
 A person belongs to an import from before it is sent until it was certainly refused, and to one import of a list at
 a time: meanwhile no other sends them there. A person is one or more keyed digests, each of which they are recognised

@@ -37,7 +37,7 @@ class Journal:
     """Memory of runs and quotes, seen by one API key; the limits look at all keys.
 
     `claims` decides about spends, `outcomes` records what became of them, `costs` adds up what they cost, `imports`
-    keeps who was added to lists, `searches` what searches showed, `companies` what companies were found to be.
+    keeps the people added to lists, `searches` the rows that were shown, `companies` the results of lookups.
     While a journal that is there cannot be used, nothing may be spent, because it may know the run already: single
     runs read as absent, and `recent` refuses to answer that there are none.
     """

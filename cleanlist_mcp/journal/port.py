@@ -239,7 +239,7 @@ class SearchWriter(Protocol):
 
 
 class CompanyWriter(Protocol):
-    """Changes to what companies were found to be."""
+    """Changes to the results of company lookups."""
 
     async def keep_company(self, run_id: int, found: str) -> None:
         """Keep what a run found of a company, as text."""

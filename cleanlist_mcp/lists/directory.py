@@ -1,4 +1,4 @@
-"""Lead lists by id or exact name: the API can only page through them."""
+"""Lead lists by id or exact name; the API can only page through them."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass

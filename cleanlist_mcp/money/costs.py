@@ -1,7 +1,7 @@
-"""Costs: what runs came to together, for whoever asks what was spent. Pure; amounts are whole credits.
+"""Costs: the sums of what runs cost, for whoever asks what was spent. Pure; amounts are whole credits.
 
-`limits` counts what a run may still cost; here it is told apart what it did cost, what it still holds, and what nobody
-here can know. A run counts whole at the moment it started.
+`limits` counts what a run may still cost; this module separates what it did cost, what it still holds, and what
+nobody here can know. A run counts whole at the moment it started.
 """
 
 import math

@@ -23,7 +23,7 @@ LIST_ROUTE = {
 class Limits:
     """The user's limits in credits: `hourly_unquoted` for runs without a quote, `daily` (None: no limit) for all.
 
-    `lists_on` says if lists can be made here.
+    `lists_on` is true if lists can be made here.
     """
 
     hourly_unquoted: int
@@ -53,10 +53,10 @@ def check_limits(kind: Kind, cost: int, spent: Spent, limits: Limits) -> None:
 
 
 def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> CleanlistError | None:
-    """The limit that reserving `cost` now would pass, or None."""
+    """Return the error about the limit that reserving `cost` now would pass, or None."""
     if limits.daily is not None and spent.last_day + cost > limits.daily:
         return DailyLimit(
-            f"This would reserve {credits_text(cost)}; {spent.last_day} of the {limits.daily} that "
+            f"This would reserve {credits_text(cost)}, but {spent.last_day} of the {limits.daily} that "
             "CLEANLIST_DAILY_LIMIT allows in 24 hours are used or reserved.",
             f"Tell the user. {_settling(spent)}Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration"
             + (
@@ -68,12 +68,12 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
         )
     if kind != "list" and spent.people_last_hour + cost > limits.hourly_unquoted:
         return HourlyUnquotedLimit(
-            f"This would reserve {credits_text(cost)}; {spent.people_last_hour} of the "
+            f"This would reserve {credits_text(cost)}, but {spent.people_last_hour} of the "
             f"{limits.hourly_unquoted} for single people and companies in an hour (CLEANLIST_HOURLY_UNQUOTED_LIMIT) "
             "are used.",
             f"{_other_way(kind, limits)} {_settling(spent)}"
             + (
-                "It frees up as the hour rolls on."
+                "Credits come free as the hour rolls on."
                 if cost <= limits.hourly_unquoted
                 else "The whole hourly limit is smaller than that; only the user can raise it."
             ),
@@ -95,7 +95,7 @@ def _other_way(kind: Kind, limits: Limits) -> str:
 def _settling(spent: Spent) -> str:
     if not spent.reserved_now:
         return ""
-    return "Runs whose end was not seen yet count in full; workflow_status without arguments looks at them. "
+    return "Unfinished runs count in full; workflow_status without arguments checks them. "
 
 
 def unquoted_left(spent: Spent, limits: Limits) -> int:

@@ -54,7 +54,7 @@ class Wishes:
 
     @property
     def are_explicit(self) -> bool:
-        """True if a quote of the whole list would not be what was asked for."""
+        """True if a quote for the whole list is not what was asked for."""
         return self.choose or self.only_missing is True
 
     def most(self, scope: Scope) -> int | None:

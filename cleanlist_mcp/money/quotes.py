@@ -71,7 +71,7 @@ def check_same_work(quote: Quote, list_id: str, scope: Scope) -> None:
     """
     if quote.list_id != list_id or quote.scope != scope:
         raise QuoteMismatch(
-            "The quote is for another list or scope than this call names.",
+            "This quote is for another list or scope.",
             f'Call estimate(list_id="{list_id}", scope="{scope}") for a quote of its own, and show it to '
             "the user before spending.",
             figures={
@@ -122,7 +122,7 @@ def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: S
     """
     if not within(cost, max_credits):
         raise OverMaxCredits(
-            f"The quote costs up to {credits_text(cost)}, and max_credits allows {max_credits}.",
+            f"The quote costs up to {credits_text(cost)}, but max_credits allows only {max_credits}.",
             f"Ask the user; if they agree to {cost}, make the same enrich_list call with max_credits={cost}."
             + (f' estimate(list_id="{list_id}", scope="partial") quotes less.' if scope != "partial" else ""),
             figures={"quoted_cost": cost, "max_credits": max_credits, "scope": scope},

@@ -22,15 +22,15 @@ DEFAULT_LIST = "MCP Results"
 
 
 def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
-    """Return the error about a run whose request left and whose answer was lost, each time it is asked for; or, if it
-    is `under_way`, is not there yet."""
+    """Return the error about a run whose request left and whose answer was lost or, if it is `under_way`, is still to
+    come."""
     amount = text.credits_text(run.reserved)
     sent = f"The request to spend up to {amount} was sent at {text.iso(run.started_at)}"
     figures: dict[str, JsonValue] = {"reserved_at_most": run.reserved, "sent_at": text.iso(run.started_at)}
     if under_way:
         return OutcomeUnknown(
             f"{sent} and has not been answered yet.",
-            "Call workflow_status without arguments in a few seconds to see what became of it.",
+            "Call workflow_status without arguments in a few seconds to see if the run has started.",
             charged="unknown",
             figures=figures,
         )
@@ -50,11 +50,11 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
         call = f'enrich_list(list_id="{run.list_id}", scope="{run.scope}", quote_id="{run.quote_id}")'
         way_out = (
             f"While its quote lives, {call} may clear this up: one quote cannot start twice. If nothing has changed "
-            f"{hold} minutes after the first try, a new estimate of the list can be run."
+            f"{hold} minutes after the first try, a new estimate of the list may be spent."
         )
     return OutcomeUnknown(
-        f"{sent} and its answer was lost: the run may or may not have started. It is not sent again by itself.",
-        f"Call credits_balance to see whether credits were reserved. {way_out} Tell the user that the "
+        f"{sent} and its answer was lost: the run may or may not have started. Nothing is sent again by itself.",
+        f"Call credits_balance to see if credits were reserved. {way_out} Tell the user that the "
         "charge is unknown.",
         charged="unknown",
         figures=figures,
@@ -70,8 +70,8 @@ def answered_with(known: Run, run: Run) -> OutcomeUnknown:
     """Return the error about an answer that names the id of other work."""
     error = outcome_unknown(run)
     message = (
-        f"Cleanlist answered with the id of an earlier run ({known.workflow_id}), which is not what was asked for. "
-        f"Whether this run was started, and up to {text.credits_text(run.reserved)} taken for it, is not known."
+        f"Cleanlist answered with the id of an earlier run ({known.workflow_id}), not of this one. "
+        f"This run may or may not have started, and up to {text.credits_text(run.reserved)} may be charged for it."
     )
     return error.replaced(message=message, figures={**error.figures, "answered_with": known.workflow_id})
 

@@ -1,4 +1,4 @@
-"""Requests that spend: sent once, and what came of them written down."""
+"""Requests that spend: each sent once, and its outcome written down."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Sender:
-    """Sends what was claimed. Whatever it raises, the journal has it first."""
+    """Sends what was claimed. The journal has every outcome before an error is raised."""
 
     def __init__(
         self, client: "CleanlistClient", journal: Journal, stop: anyio.Event, *, insists_on_list: bool

@@ -1,4 +1,4 @@
-"""Spends: a claim and its request in one background task, which neither the call's end nor the server's cuts."""
+"""Spends: a claim and its request in one background task, which ends with neither the call nor the server."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ class Caller(Protocol):
 
     @property
     def deadline(self) -> Deadline:
-        """By when the call has to answer."""
+        """The moment by which the call has to answer."""
 
     def may_charge(self) -> None:
         """Note that from now on the call may have cost something."""
@@ -165,7 +165,7 @@ class Spends:
 
 
 class _Spend:
-    """Claim and request of one spend on their way, and what came of them."""
+    """The claim and the request of one spend, and their outcome."""
 
     def __init__(self, stop: anyio.Event) -> None:
         """Nothing is begun any more once `stop` is set."""

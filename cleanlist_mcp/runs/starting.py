@@ -115,7 +115,7 @@ class Workflows:
                 case Wait():
                     joined = await self.joined(outcome.run, caller)
                     if joined is not None and joined.workflow_id is not None:
-                        # Whatever `again` is: it is of the same moment.
+                        # `again` does not matter here: that run is of the same moment.
                         return Started(joined, replayed=True, basis=outcome.basis)
                 case Unknown() | Busy() | Outdated():
                     raise self.unknown(outcome.run)

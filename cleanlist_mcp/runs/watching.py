@@ -138,7 +138,7 @@ class Watcher:
         return Watched(poller.status, refusal or poller.error)
 
     async def _look_at_unknown(self, poller: _Poller) -> ApiError | None:
-        """Look once at a run that nothing is known of, because its wait had no room for a look of its own.
+        """Look once at a run about which nothing is known, because its wait had no room for a look of its own.
 
         Returns the refusal if there is no room now either: many such waits at once would use up the API's minute.
         """

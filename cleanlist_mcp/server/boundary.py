@@ -82,7 +82,7 @@ def _may_have_charged() -> bool:
 
 
 def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], sandbox: bool) -> Tool:
-    """Return the MCP tool that carries out `spec` by an async function, without a word about tools that are `off`.
+    """Return the MCP tool that carries out `spec` by an async function; its description names no tool that is `off`.
 
     The answer goes out as compact text that equals the structured content.
     """
@@ -100,7 +100,7 @@ def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], s
         annotations=_hints(spec),
         structured_output=False,  # the answer is ours; the schema that it keeps to is set below
     )
-    # The SDK ignores names that it does not know; here none gets so far, and one that did would be a defect
+    # The SDK ignores names that it does not know. None gets so far here, and one that did would be a defect
     # (https://github.com/modelcontextprotocol/python-sdk/issues/3067 asks for it; once it is there, this can go).
     closed = _closed(tool.fn_metadata.arg_model)
     schema = output_schema(result_type, reads=spec.effect == "reads")

@@ -58,7 +58,7 @@ async def ask(ctx: Context[Any, Any], call: Call, quote: Quote) -> Elicit[Approv
             raise ConfirmationUnavailable(
                 "CLEANLIST_CONFIRM=always requires a dialog, and this client cannot show one; nothing was sent.",
                 "Tell the user: a client that supports elicitation is needed, or they set CLEANLIST_CONFIRM to "
-                "auto in the client's configuration, so that the quote is the gate.",
+                "auto in the client's configuration; then the quote alone decides.",
             )
         return Verdict("go")
     message = blot(question(quote))

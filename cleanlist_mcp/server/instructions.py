@@ -5,7 +5,7 @@ from cleanlist_mcp.toolset import switched_on
 
 
 def instructions(settings: Settings) -> str:
-    """Return what a model should know before its first call: the mode, the price rule, the way of a bulk run."""
+    """Return the sentences for a model before its first call: the mode, the price rule, the way of a bulk run."""
     on = {spec.name for spec in switched_on(settings.toolsets, read_only=settings.read_only)}
     parts = []
     if settings.sandbox:
@@ -23,8 +23,8 @@ def instructions(settings: Settings) -> str:
         parts.append("People named in the conversation go into a list with create_list and add_leads.")
     if {"search_people", "add_leads"} <= on:
         parts.append(
-            "People who are only described are found with search_people, free; add_leads takes its search_id, so copy "
-            "no rows."
+            "To find people who are only described, use search_people, which is free; add_leads takes its search_id, "
+            "so copy no rows."
         )
     parts.append("Nothing here reaches a CRM or sends mail: hand the rows to that tool's own server.")
     parts.append(

@@ -56,8 +56,8 @@ def complete_list_within_budget(
         f"Complete my lead list {quoted(list_name)}: find the missing {clean(want, 40)}, for at most {most} "
         "credits.\n\n"
         "First call estimate (scope partial for e-mail, phone_only for phone, full for both) and show me list, rows, "
-        "cost and balance after. If the cost is over the budget, do not spend; tell me what would fit. A quote within "
-        "the budget is agreed to: call enrich_list with it and the budget as max_credits, then follow it with "
+        "cost and balance after. If the cost is over the budget, do not spend; tell me what would fit. I agree "
+        "to a quote within the budget: call enrich_list with it and the budget as max_credits, then follow it with "
         "workflow_status and tell me what was found, not found, charged and refunded."
     )
 

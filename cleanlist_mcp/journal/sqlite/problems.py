@@ -59,14 +59,14 @@ def trouble(what: str) -> JournalUnusable:
 
 _MOVE_AWAY = (
     f"Ask the user to close all clients that use cleanlist-mcp, to move {FILE_NAME} and the files beside it whose "
-    "names begin so out of the folder in CLEANLIST_STATE_DIR, and to start the clients again. Runs paid for before "
-    "that are then not recognised, so compare with the lists at Cleanlist before anything is enriched again."
+    "names begin so out of the folder in CLEANLIST_STATE_DIR, and to start the clients again. Earlier "
+    "runs are then not recognised, so compare with the lists at Cleanlist before anything is enriched again."
 )
 _ADVICE: dict[Problem, tuple[str, str]] = {
     "locked": (
         "The journal of runs on this machine is locked by another program.",
-        "Try again in a minute. If it stays, ask the user which program (a backup, a sync) holds the folder in "
-        "CLEANLIST_STATE_DIR.",
+        "Try again in a minute. If that does not help, ask the user which program (a backup, a sync) holds the "
+        "folder in CLEANLIST_STATE_DIR.",
     ),
     "damaged": ("The journal of runs on this machine is damaged.", _MOVE_AWAY),
     "newer": (
@@ -106,7 +106,7 @@ def _sqlite_code(error: Exception) -> int | None:
 
 @contextmanager
 def as_problem() -> Iterator[None]:
-    """Turn what SQLite and the system raise into the problem that it means."""
+    """Turn the errors of SQLite and the system into the problem that they mean."""
     try:
         yield
     except sqlite3.Error as exc:
