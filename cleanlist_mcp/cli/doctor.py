@@ -188,7 +188,7 @@ def _no_folder(settings: Settings) -> Finding:
 
 def _consequence(settings: Settings) -> str:
     if settings.daily_limit is not None:
-        return "CLEANLIST_DAILY_LIMIT is set, so the server refuses to spend without it."
+        return "CLEANLIST_DAILY_LIMIT is set, so nothing is spent until this is fixed."
     return "Runs are forgotten at a restart, and a repeat can pay twice."
 
 

@@ -110,7 +110,7 @@ class RunReader(Protocol):
         known and read as they were written."""
 
     async def leads_tried(self, api: str, list_id: str) -> list[tuple[Row, tuple[str, ...]]]:
-        """Return the runs over a list of which such rows are known, each with them, newest first."""
+        """Return the runs over a list whose rows of this kind are known, each with them, newest first."""
 
     async def newest_into(self, account: str, list_name: str) -> Row | None:
         """Return the newest single run of this account whose result went to a list of that name and a known id."""

@@ -111,5 +111,5 @@ OFFERED = (
 
 
 def offered(tools: Container[str]) -> tuple[Offered, ...]:
-    """Return the prompts of which all tools are on."""
+    """Return the prompts whose tools are all on."""
     return tuple(prompt for prompt in OFFERED if all(name in tools for name in prompt.tools))

@@ -51,14 +51,14 @@ OFFERED: tuple[tuple[str, str, str, str], ...] = (
         "cleanlist://pricing",
         "pricing",
         "Pricing",
-        "What each kind of enrichment costs, and when nothing is charged.",
+        "The price of each scope, and when nothing is charged.",
     ),
     ("cleanlist://runs", "runs", "Runs", "Runs started from this machine, newest first, with their credits."),
     (
         "cleanlist://runs/{workflow_id}",
         "run",
         "Run",
-        "One run: where it stands, what it found and what it cost.",
+        "One run: its state, its result and its cost.",
     ),
     ("cleanlist://lists", "lists", "Lead lists", "The user's lead lists with their ids and lead counts."),
     ("cleanlist://lists/{list_id}", "list", "Lead list", "The first people in one lead list."),
@@ -89,7 +89,7 @@ async def read_pricing() -> str:
             "A list is enriched only for a quote that estimate returned.",
         ],
     }
-    return _summed_up("The most that a person or row costs, by what is looked for.", data)
+    return _summed_up("The most that a person or row costs, by scope.", data)
 
 
 async def read_runs() -> str:
@@ -140,7 +140,7 @@ async def complete(
         return None
     with anyio.move_on_after(boundary.CALL_SECONDS), suppress(CleanlistError):
         return await _complete(argument.name, argument.value.casefold())
-    return None  # a completion is a help for typing; the call itself will say what is wrong
+    return None  # a completion only helps with typing; the call itself reports what is wrong
 
 
 async def _complete(name: str, wanted: str) -> Completion | None:

@@ -40,12 +40,12 @@ PARENT_SECONDS = 1.0
 def serve(settings: Settings) -> None:
     """Serve until stdin ends, the output is closed, the parent is gone, or a signal comes; then leave with its status.
 
-    A spend request that has left is let finish and written down first, within 15 seconds.
+    First it lets a spend request that has left finish and writes it down, within 15 seconds.
     """
     try:
         anyio.run(_serve, build_server(settings))
     except* OSError:
-        # The client closed its end while an answer was on its way: nobody is left to tell.
+        # The client closed its end while an answer was on its way: nobody is left to read it.
         log.info("The client closed the connection.")
 
 
@@ -192,7 +192,7 @@ def log_to_stderr(level: str) -> None:
 
 class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say that a record could not be written; the standard library would print what it holds."""
+        """Report that a record could not be written; the standard library would print what it holds."""
         with suppress(OSError, ValueError, AttributeError):
             self.stream.write(f"cleanlist-mcp: a log record of {record.name} cannot be written.\n")
 

@@ -36,8 +36,8 @@ is JSON in no other."""
 
 
 class Lines:
-    """The client's lines as text, of which nothing was lost: bytes that are no UTF-8 stand in it as lone surrogates,
-    which no JSON parser takes for letters. A byte order mark goes."""
+    """The client's lines as text without any loss: bytes that are no UTF-8 become lone surrogates, which no JSON parser
+    takes for letters. A byte order mark is dropped."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

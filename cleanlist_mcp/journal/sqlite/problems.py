@@ -113,7 +113,7 @@ def as_problem() -> Iterator[None]:
         raise CannotOpen(_problem_of(exc), type(exc).__name__) from None
     except OSError as exc:
         raise CannotOpen("disk", type(exc).__name__) from None
-    except (ValueError, TypeError) as exc:  # of bytes that are no text, or of another type
+    except (ValueError, TypeError) as exc:  # from bytes that are no text, or of another type
         raise CannotOpen("damaged", type(exc).__name__) from None
 
 

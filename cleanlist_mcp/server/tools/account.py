@@ -12,7 +12,7 @@ from cleanlist_mcp.server.boundary import current_call
 
 
 async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
-    """Answer whose key is in use."""
+    """Answer with the owner of the key in use."""
     return await account.describe(current_call(ctx).services)
 
 
@@ -23,5 +23,5 @@ async def credits_balance(
     ] = 1,
     by: Annotated[By, Field(description="What a row stands for; days are in UTC.")] = "total",
 ) -> BalanceResult:
-    """Answer what is left, and what was spent from here."""
+    """Answer with the credits left and what was spent from here."""
     return await account.balance(current_call(ctx).services, days, by)

@@ -70,7 +70,7 @@ async def estimate(
         Field(description="Only as many rows as fit."),
     ] = None,
 ) -> EstimateResult:
-    """Quote a list or rows of it, or say what single people cost."""
+    """Quote a list or rows of it, or return the price of single people."""
     call = current_call(ctx)
     if bool(list_id.strip()) == (people_count is not None):
         raise InvalidArguments(
@@ -92,7 +92,7 @@ def _ids(lead_ids: list[str] | None) -> frozenset[str] | None:
 def _require_no_wishes(wishes: Wishes) -> None:
     if wishes.choose:
         raise InvalidArguments(
-            "lead_ids, max_rows and max_credits choose rows of a list, and people_count has none.",
+            "lead_ids, max_rows and max_credits choose rows of a list, but people_count has no rows.",
             "Call estimate with people_count and scope alone, or with list_id.",
         )
 
@@ -230,7 +230,7 @@ async def workflow_status(
     ] = "",
     wait_seconds: WaitArgument = 20,
 ) -> WorkflowReport:
-    """Answer how a run stands."""
+    """Answer with the state of a run."""
     follower = RunFollower(current_call(ctx))
     wanted = workflow_id.strip()
     return await follower.one(wanted, wait_seconds) if wanted else await follower.newest(wait_seconds)

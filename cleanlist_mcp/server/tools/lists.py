@@ -130,7 +130,7 @@ def _require_one(sources: Mapping[str, object], entity_ids: list[str]) -> None:
         )
     if entity_ids and given != ["search_id"]:
         raise InvalidArguments(
-            "entity_ids are rows of a search, and no search_id is given; nothing was added.",
+            "entity_ids are rows of a search, but no search_id is given; nothing was added.",
             "Give the search_id that came with these ids, or lead_ids for leads of a list.",
         )
 

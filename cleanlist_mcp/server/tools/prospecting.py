@@ -1,4 +1,4 @@
-"""Prospecting: searches for people and companies, and what is known of one company."""
+"""Prospecting: searches for people and companies, and the facts about one company."""
 
 from typing import Annotated, Any
 
