@@ -4,6 +4,7 @@ import pytest
 
 from cleanlist_mcp.imports.cells import addresses_in, is_gap, is_no_employer, is_salutation, link_in
 from cleanlist_mcp.imports.csv_titles import field_of_title
+from cleanlist_mcp.imports.records import understood
 from cleanlist_mcp.people.hosts import is_page_of_others
 from cleanlist_mcp.people.identity import person_of
 from cleanlist_mcp.people.mailboxes import is_provider
@@ -395,6 +396,25 @@ def test_a_name_that_ends_in_a_legal_form_is_a_company(name: str) -> None:
 )
 def test_a_persons_name_is_no_company(name: str) -> None:
     assert not is_company(name)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "company"),
+    [
+        ("Quill Werke", "GmbH", "Quill Werke GmbH"),
+        ("Quill", "Ltd.", "Quill Ltd."),
+        ("Quill", "Werke GmbH", None),
+        ("Ana", "Sa", None),
+        ("", "GmbH", None),
+    ],
+)
+def test_a_company_that_was_cut_before_its_legal_form_is_no_person(
+    first: str, last: str, company: str | None
+) -> None:
+    fields = understood({"first_name": first, "last_name": last}).fields
+
+    assert fields.get("company_name") == company
+    assert ("last_name" in fields) == (company is None)
 
 
 @pytest.mark.parametrize(

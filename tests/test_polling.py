@@ -125,6 +125,17 @@ def test_a_list_that_is_overdue_is_not_hammered() -> None:
     assert 1.0 <= next_delay(100.0, jitter=1.0, progress=progress) <= 3.0
 
 
+def test_a_short_list_that_is_only_just_overdue_is_looked_at_within_a_second() -> None:
+    progress = Progress().seen(5.0, 50, 100).seen(9.5, 95, 100)
+    assert next_delay(10.1, jitter=0.0, progress=progress) <= 1.0
+
+
+def test_the_rest_of_a_list_takes_at_least_what_it_does_at_twice_its_speed_so_far() -> None:
+    progress = Progress().seen(10.0, 10, 100).seen(20.0, 20, 100)
+    speed = (21 - 10) / (20.0 - 10.0)  # the next row may be all but done
+    assert progress.least_remainder(20.0) == pytest.approx((100 - 21) / (2 * speed))
+
+
 def test_a_list_gets_its_first_look_a_little_later_than_a_person() -> None:
     assert (
         0.8
