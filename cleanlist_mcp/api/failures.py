@@ -236,7 +236,7 @@ def _after_refusal(status: int, body: ErrorBody) -> str:
         return "Wait a moment, then repeat the same call."
     if status in (400, 422):
         where = "field_errors" if body.fields else "the message"
-        return f"Correct the arguments by {where}, then call again."
+        return f"Correct the arguments that {where} names, then call again."
     return Advice("Change what the API objects to; the same call fails until then.")
 
 
