@@ -248,3 +248,38 @@ async def test_a_quote_of_before_is_not_spent_while_the_file_cannot_be_read(
 
     assert (error["code"], error["charged"]) == ("excluded", "no")
     assert world.sandbox.runs == []
+
+
+async def test_a_result_that_shows_an_excluded_person_warns(world: World, era: str, tmp_path: Path) -> None:
+    async with world.connect() as session:
+        found = await session.call("enrich_person", **ADA, wait_seconds=40)
+        whole = await session.call("enrich_list", **await world.quote(session), wait_seconds=45)
+        rows = (await session.call("get_leads", list_id="Q3 Prospects"))["leads"]
+    path = tmp_path / "exclude.txt"
+    path.write_text(
+        "\n".join([found["person"]["email"], *(row["email"] for row in rows if "email" in row)][:3]), "utf-8"
+    )
+    async with world.connect(era, exclude_file=path) as session:
+        again = await session.call("workflow_status", workflow_id=found["workflow_id"])
+        settled = await session.call("workflow_status", workflow_id=whole["workflow_id"])
+
+    assert "This person is in the user's file of people who must not be contacted" in again["summary"]
+    assert "must not be contacted" not in settled["summary"]  # it was counted before the file was there
+
+
+async def test_rows_that_turn_out_to_be_excluded_are_counted_at_the_end_of_a_run(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("nobody@fable.example", "utf-8")
+    async with world.connect(exclude_file=path) as session:
+        run = await session.call("enrich_list", **await world.quote(session), wait_seconds=0)
+        companies = {lead["company"] for lead in world.sandbox.leads(run["list_id"]) if lead["company"]}
+        path.write_text("\n".join(companies), "utf-8")
+        await world.clock.sleep(60)
+        shown = await session.call("workflow_status", workflow_id=run["workflow_id"])
+        rows = (await session.call("get_leads", list_id=run["list_id"]))["leads"]
+
+    excluded = sum(bool(row.get("excluded")) for row in rows)
+    assert excluded > 1
+    assert f"{excluded} of the people are in the user's file" in shown["summary"]

@@ -158,7 +158,7 @@ class Facts:
     """The facts about one run, from the journal (`run`) and the API (`state`) together.
 
     `started` is the run as this call started or found it, `asked` the person it asked for. `problem` is the error of
-    the last check, if it failed. `now` is in epoch seconds.
+    the last check, if it failed. `excluded` people were found who must not be contacted. `now` is in epoch seconds.
     """
 
     run: Run | None
@@ -168,6 +168,7 @@ class Facts:
     started: Started | None = None
     problem: CleanlistError | None = None
     asked: Asked | None = None
+    excluded: int = 0
 
     @property
     def replayed(self) -> bool | None:
@@ -277,11 +278,21 @@ def _summary(facts: Facts) -> str:
         parts += [*_outcome(facts), _bill(facts), *_list_sentence(facts.run)]
     else:
         parts.append(_standing(facts))
-    parts += [*_beyond(facts), *_new_key_sentence(facts)]
+    parts += [*_beyond(facts), *_new_key_sentence(facts), *_excluded_sentence(facts.excluded)]
     if facts.problem is not None:
         goes_on = "" if finished else "; the run itself goes on"
         parts.append(f"The last check failed ({facts.problem.message.rstrip('.')}){goes_on}.")
     return " ".join(parts)
+
+
+def _excluded_sentence(count: int) -> list[str]:
+    """Return a warning if the result shows that somebody must not be contacted, which was not known before."""
+    if not count:
+        return []
+    who = "This person is" if count == 1 else f"{count} of the people are"
+    return [
+        f"{who} in the user's file of people who must not be contacted: tell the user, and do not use the result."
+    ]
 
 
 def _replay_sentence(facts: Facts) -> str:

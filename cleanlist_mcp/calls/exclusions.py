@@ -29,6 +29,14 @@ async def exclusions_of(call: Call) -> Exclusions:
     return Exclusions() if file is None else await anyio.to_thread.run_sync(file.current)
 
 
+async def exclusions_if_readable(call: Call) -> Exclusions:
+    """Return the same; nobody if the file cannot be used, because a report must come out after a spend."""
+    try:
+        return await exclusions_of(call)
+    except Excluded:
+        return Exclusions()
+
+
 async def require_allowed(call: Call, person: Person) -> None:
     """Raise if a person must not be contacted, by anything that is known about them.
 

@@ -20,11 +20,13 @@ from cleanlist_mcp.answers.shapes import WorkflowReport
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, LeadsPage, WorkflowStatus
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.exclusions import covers_row, exclusions_if_readable
 from cleanlist_mcp.calls.selection import listed
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, JournalUnusable
 from cleanlist_mcp.money.picking import still_missing
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.people.exclusions import Exclusions
 from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.runs.watching import Watched
 
@@ -48,12 +50,14 @@ class RunFollower:
         self._call = call
         self._asked = asked
         self._journal = call.services.journal
+        self._exclusions = Exclusions()
 
     async def follow(self, started: Started, wait_seconds: int) -> WorkflowReport:
         """Report a run that this call started or found, after waiting for its end as long as it may.
 
         A check that fails changes nothing about the run: the report then has what is known.
         """
+        self._exclusions = await exclusions_if_readable(self._call)
         run = started.run
         kept = _kept(run)
         if kept is not None:
@@ -120,6 +124,7 @@ class RunFollower:
             return company_report(run, self._call.now())
         if run is not None and run.workflow_id is None:
             return unstarted(run, self._call.now())
+        self._exclusions = await exclusions_if_readable(self._call)
         kept = None if run is None else _kept(run)
         if kept is not None:
             return self._report(run, kept)
@@ -163,9 +168,15 @@ class RunFollower:
         if seen is None or (run is not None and run.state == "finished" and not seen.finished):
             seen = remembered(run)
         known_id = (run.workflow_id if run else None) or workflow_id
-        return report(
-            Facts(run, seen, known_id, self._call.now(), started, problem, self._asked), self._call.offers
-        )
+        excluded = self._excluded(run, seen)
+        facts = Facts(run, seen, known_id, self._call.now(), started, problem, self._asked, excluded)
+        return report(facts, self._call.offers)
+
+    def _excluded(self, run: Run | None, seen: WorkflowStatus) -> int:
+        """Return how many of those who were found must not be contacted, as far as the result shows it."""
+        if seen.result is not None:
+            return int(covers_row(self._exclusions, seen.result))
+        return int((run.list_now or {}).get("excluded", 0)) if run is not None else 0
 
     async def _checked(self, runs: list[Run]) -> list[Run]:
         """Return the runs after checking the newest unsettled ones once, as far as time allows: its credits count as
@@ -215,6 +226,9 @@ class RunFollower:
             "rows": len(page.leads),
             "complete": not page.cursor,
         }
+        excluded = sum(covers_row(self._exclusions, lead) for lead in page.leads)
+        if excluded:
+            counts["excluded"] = excluded
         quote = await self._quote_of(run)
         rows_after = page.total or (0 if page.cursor else len(page.leads))
         if quote is not None and quote.part is not None and quote.rows_in_list and rows_after:
