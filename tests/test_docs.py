@@ -16,13 +16,7 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.stem != "config"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-ROOMS_IN_WORK = ("imports/", "people/", "answers/imports.py", "calls/importing.py")
-"""Modules whose docstrings still have to be read by rule 1."""
-MODULES = [
-    path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if not path.relative_to(PACKAGE).as_posix().startswith(ROOMS_IN_WORK)
-]
+MODULES = sorted(PACKAGE.rglob("*.py"))
 NO_FILES = {"server/discover", "enrich.py"}
 """A method of the protocol, and a program that readers of the integrations save."""
 

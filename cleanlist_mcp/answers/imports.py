@@ -1,4 +1,4 @@
-"""What became of the rows of one `add_leads`, every row of them, and how that is said."""
+"""The fate of every row of one `add_leads`, and the sentences about it."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ _REASON = re.compile(r"[a-z][a-z_ ]{0,39}")
 
 @dataclass
 class Tally:
-    """What became of the rows so far. `stopped` says why the rest was not sent, where it is not the time."""
+    """The fate of the rows so far. `stopped` is why the rest was not sent, if it is not the time."""
 
     imported: int = 0
     earlier: int = 0
@@ -250,7 +250,7 @@ def _not_used(table: CsvPeople | None) -> list[str]:
 
 
 def _came_of_it(tally: Tally) -> str:
-    """How many rows this call brought into the list, and how many were there by an earlier one."""
+    """Return a sentence about the rows that this call brought into the list, and those there by an earlier one."""
     new = tally.imported - tally.earlier
     there = "in the list by an earlier call, not added again"
     if not tally.earlier:
@@ -286,7 +286,7 @@ def _in_doubt(tally: Tally) -> list[str]:
 
 
 def _next_step(list_id: str, tally: Tally) -> str:
-    """What to do now; the same call once more wherever that can help."""
+    """Return the next step: the same call once more if that can help."""
     stopped = tally.stopped
     if stopped is not None and not (isinstance(stopped, ApiError) and stopped.retryable):
         return for_a_model(stopped.next_step)

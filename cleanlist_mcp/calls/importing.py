@@ -130,7 +130,7 @@ class _Adding:
         """Seconds that this call may still spend on waits between its requests."""
         self._settle = max(SETTLE_SECONDS, call.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
         self._rows: dict[str, Lead] = {}
-        """Whom a digest means: a person as this call sends them, and each row by itself, as another call may have."""
+        """The person of a digest: as this call sends them, and each row by itself, as another call may have."""
         known_as = list(map(self._digests_of, people, preparing.identifiers(people)))
         self._known_as = {digest: digests for digests in known_as for digest in digests}
         """All digests of a person, by each of them."""
@@ -207,7 +207,7 @@ class _Adding:
         return standing
 
     def _next_chunk(self, standing: Standing) -> Chunk | None:
-        """What to send now: an import whose answer was lost long enough ago, else people who are free.
+        """Return what to send now: an import whose answer was lost long enough ago, else people who are free.
 
         Nobody new goes out while an answer to this very call is missing.
         """
@@ -360,7 +360,7 @@ class _Adding:
         return [own, *(digest for digest in self._known_as[own] if digest != own)]
 
     def _first_digests(self, chunk: Chunk) -> list[str]:
-        """What the people of a chunk are listed under here."""
+        """Return the digests under which the people of a chunk are listed here."""
         return [self._known_as[self._digest(lead)][0] for lead in chunk.leads]
 
     async def _count_rest(self) -> None:
@@ -421,7 +421,7 @@ _EXISTS = {"already", "duplicate", "progress", "processing", "used"}
 
 
 def _is_lost(error: CleanlistError) -> bool:
-    """Whether the import may have been carried out."""
+    """Return whether the import may have been carried out."""
     if not isinstance(error, ApiError) or isinstance(error, RateLimited):
         return False
     if error.status in _PERHAPS_DONE or _EXISTS.intersection(re.split(r"[_-]", error.code.lower())):

@@ -1,4 +1,4 @@
-"""Which column of a CSV file is which field of a person: by its title, and by its cells in doubt. Pure."""
+"""The field of a person that each column of a CSV file holds: by its title, in doubt by its cells. Pure."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Which people of rows may be imported, each of them once. Pure.
+"""The people of rows who may be imported, each of them once. Pure.
 
 Reasons name rows and fields, never what stands in a cell: they are shown, logged and passed on.
 """

@@ -53,7 +53,7 @@ IMPORT_WAYS = "email or linkedin_url, or first_name and last_name with company_n
 """The same for a person who is imported into a list: an import holds no ids."""
 
 NOT_IMPORTED = "person_id cannot be imported; enrich_person takes it"
-"""Why an id is left out of an import (vendor's schema: the fields of an import are a closed list)."""
+"""The reason to leave an id out of an import (vendor's schema: the fields of an import are a closed list)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Person:
 
 
 NOTHING = "nothing identifies a person"
-"""Why nobody is meant where nothing was given that something could be missing from."""
+"""The reason why nobody is meant if nothing was given to which something could be missing."""
 
 
 def _employers_domain(text: str) -> str | None:
