@@ -504,7 +504,7 @@ async def test_a_run_whose_charge_is_not_settled_yet_is_looked_at_again(world: W
         second = await session.call("workflow_status", workflow_id=first["workflow_id"])
 
     assert first["finished"] and "charged" not in first["credits"]
-    assert "not said yet what was charged" in first["summary"]
+    assert "charge is not known yet" in first["summary"]
     assert second["credits"]["charged"] == 1
 
 
@@ -775,7 +775,7 @@ async def test_while_runs_cannot_be_read_the_balance_and_the_price_of_people_are
 
     assert before == later
     assert balance["credits"] == later["credits"]
-    assert "its journal cannot be used just now" in balance["summary"]
+    assert "the journal cannot be used just now" in balance["summary"]
     assert "journal" not in later["summary"]
     assert price["estimated_cost"] == 2
 
