@@ -98,7 +98,7 @@ async def play(folder: Path, tool: str, kind: str, times: int, **options: Any) -
     cell = Cell()
     async with world.connect(toolsets=_TOOLSETS) as session:
         if kind == "earlier_answer":
-            await session.call("enrich_person", email="somebody@else.example", wait_seconds=0)
+            await session.call("enrich_person", email="petra.vogel@else.example", wait_seconds=0)
         earlier = len(_paid(world, tool))
         arguments = await _arguments(world, session, tool)
         world.sandbox.faults.next(f"POST {TOOLS[tool]}", kind, times=times, **options)  # type: ignore[arg-type]
@@ -172,7 +172,7 @@ def _set_clock(seconds: float) -> "Event":
 async def _look_ahead(world: World) -> None:
     world.clock.epoch += 100 * DAY
     async with world.connect(toolsets=_TOOLSETS) as session:
-        await world.quote(session)
+        await session.call("estimate", list_id="Q3 Prospects", scope="partial")
     world.clock.epoch -= 100 * DAY
 
 

@@ -728,7 +728,7 @@ def refused_by(cause: Exception) -> httpx.ConnectError:
 )
 async def test_a_certificate_that_is_not_trusted_is_named_on_every_system(cause: Exception) -> None:
     api = Api(refused_by(cause))
-    with pytest.raises(CertificateRefused, match="certificate is not trusted") as raised:
+    with pytest.raises(CertificateRefused, match="does not trust the API's TLS certificate") as raised:
         await api.client.start_list(LIST, patience=PATIENCE)
 
     assert (raised.value.fate, raised.value.retryable) == ("not_sent", False)

@@ -240,7 +240,8 @@ async def test_both_limits_hold_for_companies_and_people_together(world: World) 
 
 
 async def test_calls_at_the_same_moment_send_one_request(world: World) -> None:
-    world.sandbox.faults.next(f"POST {PATH}", "slow", delay=0.05)
+    world.sandbox.options.sleep = world.clock.sleep
+    world.sandbox.faults.next(f"POST {PATH}", "slow", delay=2)
     answers: list[dict[str, Any]] = []
 
     async def look_up(session: Session, again: bool) -> None:
