@@ -223,6 +223,27 @@ async def test_a_quote_leaves_excluded_rows_out_and_counts_them(
     assert report["total"] == quote["row_count"]
 
 
+async def test_a_domain_covers_the_rows_that_were_added_with_it_although_no_row_shows_it(
+    world: World, era: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("fable.example", "utf-8")
+    list_id = world.sandbox.add_list("Mine")
+    people = [
+        {"first_name": "Zoë", "last_name": "Müller", "domain": "https://shop.fable.example/team"},
+        {"first_name": "Ada", "last_name": "Other", "domain": "notfable.example"},
+        {"first_name": "Kim", "last_name": "Tale", "company_name": "Fable"},
+    ]
+    async with world.connect(era) as session:
+        await session.call("add_leads", list_id=list_id, people=people)
+    async with world.connect(era, exclude_file=path) as session:
+        rows = (await session.call("get_leads", list_id=list_id))["leads"]
+        quote = await session.call("estimate", list_id=list_id)
+
+    assert [row["name"] for row in rows if row.get("excluded")] == ["Zoë Müller"]
+    assert (quote["excluded"], quote["row_count"]) == (1, 2)
+
+
 async def test_with_a_file_a_list_whose_rows_do_not_show_is_not_quoted(world: World, tmp_path: Path) -> None:
     path = tmp_path / "exclude.txt"
     path.write_text("fable.example", "utf-8")

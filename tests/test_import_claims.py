@@ -26,8 +26,8 @@ from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.records import KEEP_SECONDS
 from cleanlist_mcp.journal.sqlite.forgetting import forget_old
-from cleanlist_mcp.journal.sqlite.imports import ImportRows
 from cleanlist_mcp.journal.sqlite.schema import STATEMENTS
+from cleanlist_mcp.journal.sqlite.store import Rows
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import Moment
 from tests.journals import at_once
@@ -60,10 +60,10 @@ class OneMoment:
     """A store that works on one database at one moment."""
 
     def __init__(self, database: sqlite3.Connection, now: Moment) -> None:
-        self._rows = ImportRows(database, b"", now)
+        self._rows = Rows(database, b"", now)
 
     @asynccontextmanager
-    async def read(self, **_: object) -> AsyncIterator[ImportRows]:
+    async def read(self, **_: object) -> AsyncIterator[Rows]:
         yield self._rows
 
     claim = record = read
@@ -270,6 +270,20 @@ def test_old_imports_go_with_their_people_and_younger_ones_stay(database: sqlite
 
     assert free(database) == "abefgh"
     assert database.execute("SELECT COUNT(*) FROM import_people").fetchone() == (2,)
+
+
+def test_domains_of_added_people_go_when_they_are_as_old(database: sqlite3.Connection) -> None:
+    for key, moment in (("ab", NOW), ("cd", after(2 * DAY))):
+        domains = [("fable", key), ("tale", key)]
+        at_once(journal_of(database, moment).claim(key, "L", [[key]], SETTLE, domains))
+    journal = journal_of(database)
+    before = at_once(journal.with_domains("L", {"fable", "saga"}))
+    for days in (0, 1):
+        forget_old(database, after(KEEP_SECONDS + 50 + days * DAY))
+
+    assert before == {"ab", "cd"}
+    assert at_once(journal.with_domains("L", {"fable", "saga"})) == {"cd"}
+    assert at_once(journal.with_domains("other", {"fable"})) == frozenset()
 
 
 people = st.lists(st.sampled_from(EVERYBODY), unique=True, min_size=1)

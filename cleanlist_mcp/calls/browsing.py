@@ -20,7 +20,7 @@ from cleanlist_mcp.answers.shapes import (
 )
 from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead, LeadsPage
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.calls.exclusions import covers_row, exclusions_of
+from cleanlist_mcp.calls.exclusions import excluded_rows
 from cleanlist_mcp.lists.directory import MAX_PAGES
 from cleanlist_mcp.lists.filtering import Tally, Wanted, plain
 from cleanlist_mcp.lists.paging import Place
@@ -75,11 +75,11 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted
     room = ANSWER_BYTES - 2 * len(name.encode()) - 3 * len(wanted.query.encode()) - _REST_BYTES
     topic = f"leads {list_id} {wanted.only} {plain(wanted.query)}".rstrip()
     collector = _Collector(topic, cursor, LEADS_PAGE, limit, room=room)
-    exclusions = await exclusions_of(call)
+    is_excluded = await excluded_rows(call, list_id)
     tried = await call.services.journal.tried_in(list_id)
 
     def row_of(lead: Lead) -> LeadRow:
-        row = lead_row(lead, details=wanted.details, excluded=covers_row(exclusions, lead))
+        row = lead_row(lead, details=wanted.details, excluded=is_excluded(lead))
         missed = _missed(lead, tried.get(lead.lead_id, frozenset()))
         return row.model_copy(update={"tried": missed}) if missed else row
 

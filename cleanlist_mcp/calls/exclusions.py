@@ -1,7 +1,7 @@
 """Do not contact: the user's exclusions, at the doors of a call."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 import anyio
 
@@ -10,9 +10,10 @@ from cleanlist_mcp.api.wire import Lead
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.selection import IsExcluded, nobody
 from cleanlist_mcp.errors import Advice, Excluded
-from cleanlist_mcp.imports.preparing import Prepared, shown_name
+from cleanlist_mcp.imports.preparing import Prepared, shown_name, whole_name
 from cleanlist_mcp.imports.records import RowNote
-from cleanlist_mcp.people.exclusions import Exclusions
+from cleanlist_mcp.journal.names import Digester
+from cleanlist_mcp.people.exclusions import Exclusions, added_as, with_parents
 from cleanlist_mcp.people.identity import Person
 
 EXCLUDED_ROW = "is in your file of people who must not be contacted"
@@ -50,14 +51,50 @@ async def require_allowed(call: Call, person: Person) -> None:
         )
 
 
-async def excluded_rows(call: Call) -> IsExcluded:
-    """Return the rule that leaves rows of a list out of quotes; without a file it leaves out nobody.
+async def excluded_rows(call: Call, list_id: str) -> IsExcluded:
+    """Return the rule that says whose rows of a list must not be contacted; without a file it names nobody.
+
+    A domain also covers the rows that were added from here with it, although the API does not show it.
 
     Raises:
         Excluded: if the file cannot be used.
+        JournalUnusable: if the domains of the rows cannot be read.
     """
     exclusions = await exclusions_of(call)
-    return partial(covers_row, exclusions) if exclusions else nobody
+    if not exclusions:
+        return nobody
+    digest = await call.services.journal.digester()
+    # In a thread: a file may hold a hundred thousand domains.
+    domains = await anyio.to_thread.run_sync(_domain_digests, digest, list_id, exclusions.domains)
+    added = await call.services.journal.imports.with_domains(list_id, domains) if domains else frozenset()
+
+    def is_excluded(lead: Lead) -> bool:
+        if covers_row(exclusions, lead):
+            return True
+        return bool(added) and not added.isdisjoint(
+            _person_digests(digest, list_id, lead.name, lead.linkedin_url)
+        )
+
+    return is_excluded
+
+
+def added_domains(digest: Digester, list_id: str, people: Iterable[Person]) -> list[tuple[str, str]]:
+    """Return the employers' domains of people who are added to a list, each with a person, both as digests."""
+    return [
+        (domain, known)
+        for person in people
+        if person.domain
+        for known in _person_digests(digest, list_id, whole_name(person), person.linkedin_url or "")
+        for domain in _domain_digests(digest, list_id, with_parents(person.domain))
+    ]
+
+
+def _domain_digests(digest: Digester, list_id: str, domains: Iterable[str]) -> frozenset[str]:
+    return frozenset(digest("domain", list_id, domain) for domain in domains)
+
+
+def _person_digests(digest: Digester, list_id: str, name: str, linkedin_url: str) -> list[str]:
+    return [digest("added as", list_id, known) for known in added_as(name, linkedin_url)]
 
 
 async def require_same_file_since(call: Call, moment: float) -> None:

@@ -19,7 +19,7 @@ from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.calls.exclusions import allowed
+from cleanlist_mcp.calls.exclusions import added_domains, allowed
 from cleanlist_mcp.calls.present import present_in
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
@@ -280,7 +280,9 @@ class _Adding:
             CleanlistError: if it was refused, and is not to be tried again in this call.
         """
         key, people = chunk.idempotency_key, [self._recognised_by(lead) for lead in chunk.leads]
-        claim = await self._journal.claim(key, self._list_id, people, self._settle)
+        persons = [lead.person for lead in chunk.leads]
+        domains = await anyio.to_thread.run_sync(added_domains, self._digester, self._list_id, persons)
+        claim = await self._journal.claim(key, self._list_id, people, self._settle, domains)
         if claim is None:
             await self._clock.sleep(LOOK_AGAIN)
             return

@@ -31,10 +31,18 @@ class ImportJournal:
         found = {number: list(group) for number, group in groupby(members, lambda one: one.import_id)}
         return [import_of(row, found.get(row.import_id, ()), now) for row in rows]
 
-    async def claim(self, key: str, list_id: str, people: People, settle: float) -> Claim | None:
+    async def claim(
+        self,
+        key: str,
+        list_id: str,
+        people: People,
+        settle: float,
+        domains: Collection[tuple[str, str]] = (),
+    ) -> Claim | None:
         """Write down, before they are sent, that these people are sent to a list now by this key, if that may be.
 
-        The import may be under way for `settle` seconds. Returns None if it may not be sent: somebody of them is in
+        The import may be under way for `settle` seconds. `domains` are those of their employers, each with a person,
+        both as digests; they are kept for `with_domains`. Returns None if it may not be sent: somebody of them is in
         the list, or held by another import, or this one was answered, has expired, or may still be under way.
 
         Raises:
@@ -46,9 +54,20 @@ class ImportJournal:
             row = await writer.import_of(key)
             if await writer.is_taken(list_id, digests, None if row is None else row.import_id):
                 return None
+            await writer.keep_domains(list_id, domains)
             if row is None:
                 return Claim(await writer.add_import(key, list_id, people, settle), 1, None)
             return await _repeated(writer, row, people, settle)
+
+    async def with_domains(self, list_id: str, domains: Collection[str]) -> frozenset[str]:
+        """Return the digests of the people who were added to a list with one of these domains, given as digests.
+
+        Raises:
+            JournalUnusable: if they cannot be read.
+        """
+        async with self._store.read() as reader:
+            kept = await reader.domains_in(list_id)
+        return frozenset(person for domain, person in kept if domain in domains)
 
     async def finished(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
         """Record how many rows of an import the API took. The first answer stays.

@@ -164,6 +164,9 @@ class ImportReader(Protocol):
     async def is_taken(self, list_id: str, digests: Collection[str], besides: int | None) -> bool:
         """Return whether another import than `besides` holds one of these digests, or has put it into the list."""
 
+    async def domains_in(self, list_id: str) -> list[tuple[str, str]]:
+        """Return the domains with which people were added to a list, each with a person, both as digests."""
+
 
 class SearchReader(Protocol):
     """Searches, as they were written."""
@@ -226,6 +229,9 @@ class ImportWriter(Protocol):
 
     async def withdraw_import(self, import_id: int, attempt: int, before: Moment | None) -> None:
         """Undo an attempt, unless another has begun or it was answered: back to the sending at `before`, if any."""
+
+    async def keep_domains(self, list_id: str, given: Collection[tuple[str, str]]) -> None:
+        """Keep domains with which people are added to a list, each with a person, both as digests."""
 
 
 class SearchWriter(Protocol):

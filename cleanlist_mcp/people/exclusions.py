@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cleanlist_mcp.people.normal_forms import normal_domain, normal_email, normal_linkedin, normal_name
-from cleanlist_mcp.people.spellings import company_spellings
+from cleanlist_mcp.people.spellings import company_spellings, folded, unaccented, words_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Exclusions:
         return (
             address in self.emails
             or (normal_linkedin(linkedin_url) or "") in self.profiles
-            or any(parent in self.domains for host in hosts for parent in _with_parents(host))
+            or any(parent in self.domains for host in hosts for parent in with_parents(host))
             or not self.companies.isdisjoint(company_spellings(company_name) if company_name else ())
         )
 
@@ -65,6 +65,16 @@ def united(parts: Iterator[Exclusions]) -> Exclusions:
     )
 
 
+def added_as(name: str, linkedin_url: str) -> tuple[str, ...]:
+    """Return by what a row of a list is known as a person who was added to it: the profile, and the words of the name.
+
+    Two people of one name in one list are known as one: rather one row too many is left alone than one too few.
+    """
+    profile = normal_linkedin(linkedin_url)
+    words = " ".join(sorted(words_of(unaccented(folded(name)))))
+    return (*((f"profile {profile}",) if profile else ()), *((f"name {words}",) if words else ()))
+
+
 def _one(*, emails: str | None = None, domains: str | None = None, profiles: str | None = None) -> Exclusions:
     return Exclusions(
         emails=frozenset({emails} if emails else ()),
@@ -73,7 +83,8 @@ def _one(*, emails: str | None = None, domains: str | None = None, profiles: str
     )
 
 
-def _with_parents(host: str) -> Iterator[str]:
+def with_parents(host: str) -> Iterator[str]:
+    """Yield a domain in normal form and those that it belongs to, without the top one: "mail.fable.example" first."""
     labels = host.split(".") if host else []
     for start in range(len(labels) - 1):
         yield ".".join(labels[start:])

@@ -16,6 +16,7 @@ _OLD = (
     ("quotes INDEXED BY quotes_by_expiry WHERE expires_at", DAY),
     ("searches INDEXED BY searches_by_time WHERE made_at", DAY),
     ("companies INDEXED BY companies_by_time WHERE kept_at", DAY),
+    ("added_domains INDEXED BY added_domains_by_time WHERE added_at", KEEP_SECONDS),
 )
 
 
@@ -64,4 +65,5 @@ def _drop(database: sqlite3.Connection, time: float) -> None:
             database.executemany("DELETE FROM run_leads WHERE run_id = ?", old)
     database.execute("DELETE FROM quotes WHERE expires_at < ?", (time - DAY,))
     database.execute("DELETE FROM companies WHERE kept_at < ?", (time - DAY,))
+    database.execute("DELETE FROM added_domains WHERE added_at < ?", (before,))
     database.execute("DELETE FROM spending WHERE time_slot < ? AND amount = 0", (int(before / SLOT),))

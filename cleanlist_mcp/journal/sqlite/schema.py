@@ -5,9 +5,9 @@ one of them is seen. The other columns of a run are held by a checksum in its ro
 table: each has an index in its order, and names it.
 """
 
-from cleanlist_mcp.journal.sqlite import companies, searches
+from cleanlist_mcp.journal.sqlite import added_domains, companies, searches
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 SLOT = 900
 """Seconds of a slot of `spending`."""
@@ -118,5 +118,12 @@ _TRIGGERS = (
     f"CREATE TRIGGER run_removed AFTER DELETE ON runs BEGIN {_counted('OLD', '-')}; END",
 )
 
-STATEMENTS = (*_TABLES, *_INDEXES, *_TRIGGERS, *searches.STATEMENTS, *companies.STATEMENTS)
+STATEMENTS = (
+    *_TABLES,
+    *_INDEXES,
+    *_TRIGGERS,
+    *searches.STATEMENTS,
+    *companies.STATEMENTS,
+    *added_domains.STATEMENTS,
+)
 """Everything that a new journal is made of, in this order."""

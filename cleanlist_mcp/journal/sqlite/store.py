@@ -14,6 +14,7 @@ from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.health import Health, Usable
 from cleanlist_mcp.journal.port import Contradiction
+from cleanlist_mcp.journal.sqlite.added_domains import AddedDomains
 from cleanlist_mcp.journal.sqlite.checking import Identifier
 from cleanlist_mcp.journal.sqlite.companies import CompanyRows
 from cleanlist_mcp.journal.sqlite.connection import in_memory, secret, transaction
@@ -43,7 +44,7 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, RunLeads, CostRows, ImportRows, SearchRows, CompanyRows):
+class Rows(RunRows, RunLeads, CostRows, ImportRows, AddedDomains, SearchRows, CompanyRows):
     """One look at the journal, and changes to it."""
 
 

@@ -82,7 +82,7 @@ async def estimate(
         _require_no_wishes(wishes)
         return await _of_people(call, people_count, scope)
     found_id, name = await call.services.directory.resolve(list_id)
-    return await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call))
+    return await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call, found_id))
 
 
 def _ids(lead_ids: list[str] | None) -> frozenset[str] | None:

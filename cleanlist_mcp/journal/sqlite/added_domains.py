@@ -1,0 +1,31 @@
+"""The employers' domains of people who were added to lists, in SQL."""
+
+from collections.abc import Collection
+
+from cleanlist_mcp.journal.sqlite.look import Look
+
+STATEMENTS = (
+    """
+    CREATE TABLE added_domains (
+        list_id TEXT NOT NULL, domain TEXT NOT NULL, person TEXT NOT NULL, added_at REAL NOT NULL,
+        PRIMARY KEY (list_id, domain, person)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX added_domains_by_time ON added_domains (added_at)",
+)
+"""The table of domains; a row says that a person with this digest was added with a domain of that digest."""
+
+
+class AddedDomains(Look):
+    """Domains of added people, read and written inside what the store has begun."""
+
+    async def domains_in(self, list_id: str) -> list[tuple[str, str]]:
+        return self._database.execute(
+            "SELECT domain, person FROM added_domains WHERE list_id = ?", (list_id,)
+        ).fetchall()
+
+    async def keep_domains(self, list_id: str, given: Collection[tuple[str, str]]) -> None:
+        self._database.executemany(
+            "INSERT OR REPLACE INTO added_domains VALUES (?, ?, ?, ?)",
+            ((list_id, domain, person, self.now.time) for domain, person in given),
+        )
