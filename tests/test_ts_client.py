@@ -81,7 +81,7 @@ class Bridge:
         result = await self.ask({"name": tool, "arguments": arguments})
         assert result["isError"] is True
         assert "structuredContent" not in result
-        return str(json.loads(result["content"][0]["text"])["error"]["code"])
+        return str(json.loads(result["content"][0]["text"].removeprefix("Error: "))["error"]["code"])
 
 
 class Machine:
@@ -142,6 +142,9 @@ async def test_every_tool_answers_the_typescript_client(node: Node, tmp_path: Pa
                 "whoami": await bridge.call("whoami"),
                 "credits_balance": await bridge.call("credits_balance"),
                 "enrich_person": await bridge.call("enrich_person", email="ada@fable.example"),
+                "enrich_company": await bridge.call("enrich_company", company_name="Legend Labs"),
+                "search_people": await bridge.call("search_people", company_names=["Legend Labs"]),
+                "search_companies": await bridge.call("search_companies", company_names=["Legend Labs"]),
                 "find_lists": await bridge.call("find_lists", query="q3"),
                 "create_list": await bridge.call("create_list", name="Berlin leads"),
                 "get_leads": await bridge.call("get_leads", list_id="Conference Leads", details=True),
@@ -191,8 +194,7 @@ async def test_errors_of_arguments_and_quotes_reach_the_typescript_client(node: 
             shift[0] = 0.0
             assert await bridge.code("enrich_list", **late) == "quote_expired"
         async with there.machine("another").connect() as bridge:
-            # The API says that the quote is used: here nobody knows by whom, and a gateway may have sent it twice.
-            assert await bridge.code("enrich_list", **quote) == "outcome_unknown"
+            assert await bridge.code("enrich_list", **quote) == "quote_unknown"
 
 
 async def test_errors_of_keys_and_plans_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
@@ -213,8 +215,9 @@ async def test_errors_of_keys_and_plans_reach_the_typescript_client(node: Node, 
 async def test_errors_of_limits_and_asking_reach_the_typescript_client(node: Node, tmp_path: Path) -> None:
     async with api(node, tmp_path) as there:
         machine = there.machine()
-        async with machine.connect(daily_limit="5", hourly_unquoted_limit="3") as bridge:
+        async with machine.connect() as bridge:
             quote = await quoted(bridge, "Q3 Prospects")
+        async with machine.connect(daily_limit="5", hourly_unquoted_limit="3") as bridge:
             assert await bridge.code("enrich_list", **quote) == "daily_limit"
             dear = {"email": "ada@fable.example", "scope": "phone_only"}
             assert await bridge.code("enrich_person", **dear) in ("hourly_unquoted_limit", "daily_limit")
