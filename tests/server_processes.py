@@ -141,7 +141,8 @@ async def live(
     """Run a server process until its `over` is set; the started one is the task's value."""
     with tempfile.TemporaryDirectory() as place:
         number, log = Path(place, "pid"), Path(place, "log")
-        environment = variables(folder) | _settings(api) | dict(changes)
+        # A module that is written under a limit on files would be cut off, and read by every later process.
+        environment = variables(folder, PYTHONDONTWRITEBYTECODE="1") | _settings(api) | dict(changes)
         arguments = [*_NUMBERED[1:], str(number), sys.executable, "-c", code]
         parameters = StdioServerParameters(command=_NUMBERED[0], args=arguments, env=environment)
         with _writing(log) as errors:
