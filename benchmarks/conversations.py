@@ -1,4 +1,4 @@
-"""What whole jobs take of a conversation: `python -m benchmarks.conversations` plays two and prints their tables.
+"""The calls and tokens that whole jobs take: `python -m benchmarks.conversations` plays two and prints their tables.
 
 Each one is played through a real client and server on the sandbox, in virtual time, as an assistant would that reads
 each answer. Calls and answers are counted; a token is four bytes of compact JSON. No call carries a row that was copied
@@ -19,7 +19,7 @@ from tests.support import Session, World
 
 MOST_CALLS = 14
 MOST_TOKENS = 5_000
-"""What one whole job may take."""
+"""The limits for one whole job."""
 
 BYTES_OF_A_TOKEN = 4
 

@@ -1,4 +1,4 @@
-"""What each fault costs: `python -m benchmarks.fault_matrix` prints the two tables of docs/money.md.
+"""The cost of each fault: `python -m benchmarks.fault_matrix` prints the two tables of docs/money.md.
 
 Every cell plays one paid call three times: as it meets the fault, repeated, and repeated by a new server on
 the same state folder. The sandbox then tells how many runs really started. The first table has faults of the network
@@ -56,7 +56,7 @@ PERSON = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example", 
 
 COMPANY = {"domain": "legendlabs.example"}
 COMPANY_RUN = "the company"
-"""What stands for the id of a company that was looked up: it has none."""
+"""A placeholder for the id of a company lookup, which has none."""
 
 _TOOLSETS = frozenset({"core", "prospecting"})
 

@@ -1,4 +1,4 @@
-"""What becomes of the rows of real-looking files: `python -m benchmarks.files` prints a table by the files' shapes.
+"""The outcome for each row of real-looking files: `python -m benchmarks.files` prints a table by the files' shapes.
 
 Each file of tests/files goes through a server into an empty list of the sandbox. What reaches the API is compared with
 the people whom the file should give, which stand beside it. A row is at risk if it would cost twice, buy somebody else,

@@ -1,4 +1,4 @@
-"""What each fault of an import costs: `python -m benchmarks.import_faults` prints the table of docs/lists.md, and one
+"""The cost of each fault of an import: `python -m benchmarks.import_faults` prints the table of docs/lists.md, and one
 of calls that overlap.
 
 Every cell of the first plays one `add_leads` three times: as it meets the fault, repeated, and repeated by a new

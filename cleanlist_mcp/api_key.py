@@ -84,7 +84,7 @@ def _read(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError
     with path.open("rb") as file:
-        # The byte-order mark of an editor is no part of the key.
+        # Some editors begin a file with a byte-order mark.
         return unquoted(file.read(_READ).decode("utf-8-sig"))
 
 

@@ -94,7 +94,9 @@ class Environment:
         except ValueError:
             seconds = -1.0
         if not least <= seconds <= most:
-            raise SettingsError(name, "is no number of seconds, or out of range", f"{least:g} to {most:g}")
+            raise SettingsError(
+                name, "is not a number of seconds, or is out of range", f"{least:g} to {most:g}"
+            )
         return seconds
 
     def path(self, name: str, kind: str) -> Path | None:

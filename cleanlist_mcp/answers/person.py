@@ -48,7 +48,7 @@ def asked_of(person: identity.Person) -> Asked:
     """Return what a call named of a person; the company's domain may come from the e-mail address."""
     host = (person.email or "").rpartition("@")[2]
     return Asked(
-        name=" ".join(part for part in (person.first_name, person.last_name) if part),
+        name=person.name,
         company=person.company_name or "",
         domain=_employer(person.domain or host),
     )

@@ -65,8 +65,8 @@ def _problem(name: str, value: str) -> str:
         return "is a profile page, not the company's own site"
     return {
         "domain": "is not a domain name or web address",
-        "company_name": f"is no name, or longer than {LONGEST_NAME} characters",
-        "company_ticker": f"is no ticker of up to {LONGEST_TICKER} characters",
+        "company_name": f"is not a name, or is longer than {LONGEST_NAME} characters",
+        "company_ticker": f"is not a ticker of up to {LONGEST_TICKER} characters",
         "company_id": "is not an id",
     }[name]
 

@@ -10,7 +10,7 @@ from cleanlist_mcp.api.wire import Lead
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.selection import IsExcluded, nobody
 from cleanlist_mcp.errors import Advice, Excluded
-from cleanlist_mcp.imports.preparing import Prepared, shown_name, whole_name
+from cleanlist_mcp.imports.preparing import Prepared, shown_name
 from cleanlist_mcp.imports.records import RowNote
 from cleanlist_mcp.journal.names import Digester
 from cleanlist_mcp.people.exclusions import Exclusions, added_as, with_parents
@@ -84,7 +84,7 @@ def added_domains(digest: Digester, list_id: str, people: Iterable[Person]) -> l
         (domain, known)
         for person in people
         if person.domain
-        for known in _person_digests(digest, list_id, whole_name(person), person.linkedin_url or "")
+        for known in _person_digests(digest, list_id, person.name, person.linkedin_url or "")
         for domain in _domain_digests(digest, list_id, with_parents(person.domain))
     ]
 

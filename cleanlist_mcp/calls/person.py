@@ -71,10 +71,9 @@ async def into(call: Call, target: Target) -> str:
 
 def label(person: identity.Person) -> str:
     """Return the name of the run in `recent`: never an address, a phone number or a profile link."""
-    name = " ".join(part for part in (person.first_name, person.last_name) if part)
     domain = person.domain or (person.email or "").rpartition("@")[2]
     place = person.company_name or domain
-    text = f"{name or 'a person'} at {place}" if place else name or "a person"
+    text = f"{person.name or 'a person'} at {place}" if place else person.name or "a person"
     return "a person" if has_contact_data(text) else text[:_LABEL_LENGTH]
 
 

@@ -173,13 +173,7 @@ class _Sorting:
 
 def shown_name(person: Person) -> str:
     """Return a person's name as an answer may show it, empty where none was given."""
-    return clean(whole_name(person), NAME_LENGTH)
-
-
-def whole_name(person: Person) -> str:
-    """Return a person's name, empty where none was given."""
-    parts = (person.first_name, person.last_name) if not person.full_name else (person.full_name,)
-    return " ".join(part for part in parts if part)
+    return clean(person.name, NAME_LENGTH)
 
 
 def _merged(rows: Sequence[_Row]) -> Iterator[MergedRow]:

@@ -60,7 +60,7 @@ def understood(record: Mapping[str, object]) -> Understood:
 
 
 def is_usable(name: str, cell: str) -> bool:
-    """Return whether a cell says something in this field."""
+    """Return whether a cell holds a value for this field."""
     plain = plain_cell(cell)
     if is_gap(plain) or (name == "company_name" and is_no_employer(plain)):
         return False

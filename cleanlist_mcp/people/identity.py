@@ -77,6 +77,11 @@ class Person:
     state: str | None = None
     country: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The whole name, empty where none was given."""
+        return self.full_name or " ".join(part for part in (self.first_name, self.last_name) if part)
+
 
 NOTHING = "nothing identifies a person"
 """The reason why nobody is meant if nothing was given to which something could be missing."""

@@ -28,7 +28,7 @@ def normal_name(value: str) -> str | None:
 
 
 def normal_person_name(value: str) -> str | None:
-    """Return a first or last name; None where there is no letter of any script (an emoji, a number)."""
+    """Return a first or last name; None if it has no letters in any script (an emoji, a number)."""
     text = normal_name(value)
     return text if text and has_letter(text) else None
 
