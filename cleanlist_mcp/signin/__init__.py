@@ -1,0 +1,1 @@
+"""Team sign-in: people of one issuer, known by the tokens that it signs."""
