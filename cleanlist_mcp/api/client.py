@@ -50,6 +50,7 @@ from cleanlist_mcp.api.wire import (
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import Answered, ApiError, BadResponse, RateLimited
 from cleanlist_mcp.links import may_be_handed_on
+from cleanlist_mcp.measures import API_SECONDS, Stopwatch
 from cleanlist_mcp.settings import Settings
 
 PATIENCE = 10.0
@@ -314,12 +315,21 @@ class CleanlistClient:
             # The API refused a moment ago; asking again would only prolong that.
             raise held_back(refused_for)
         self._budget.record(now, request.polled_run, starts=request.spends)
-        answer = await self._connections.exchange(request, headers)
+        answer = await self._answer(request, headers)
         try:
             return self._understood(request, answer, model, is_meant)
         except ApiError:
             await answer.distrust()
             raise
+
+    async def _answer(self, request: Request, headers: dict[str, str]) -> Answer:
+        taking, outcome = Stopwatch(), "none"
+        try:
+            answer = await self._connections.exchange(request, headers)
+            outcome = "429" if answer.status == 429 else f"{answer.status // 100}xx"
+            return answer
+        finally:
+            API_SECONDS.add(taking.seconds, method=request.method, outcome=outcome)
 
     def _understood(
         self, request: Request, answer: Answer, model: type[ModelT], is_meant: Callable[[ModelT], bool]

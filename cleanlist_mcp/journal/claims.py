@@ -10,6 +10,7 @@ from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.port import CommitLost, Reader, Store, Writer
 from cleanlist_mcp.journal.records import COLUMNS, PART, Row, kept_name, label_list, marks_in, run_of
+from cleanlist_mcp.measures import CLAIM_SECONDS, Stopwatch
 from cleanlist_mcp.money import decisions, prices, quotes
 from cleanlist_mcp.money.decisions import (
     Known,
@@ -194,8 +195,10 @@ class Claims:
     ) -> Found | Start:
         """Decide inside the engine's claim. If nothing can be written, what needs no writing is still answered."""
         await self._late.catch_up()
+        waiting = Stopwatch()
         try:
             async with self._store.claim() as writer:
+                CLAIM_SECONDS.add(waiting.seconds)
                 return await decide(writer)
         except CommitLost:
             return await self._looked_up(claim, look)

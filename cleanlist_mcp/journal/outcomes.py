@@ -9,6 +9,7 @@ from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.port import Store, Writer
 from cleanlist_mcp.journal.records import Row, kept_name, kept_report, kept_status, marks_in, run_of
+from cleanlist_mcp.measures import CREDITS
 from cleanlist_mcp.money import limits
 from cleanlist_mcp.money.runs import Moment, Run
 from cleanlist_mcp.people.same_person import united
@@ -123,9 +124,11 @@ class Outcomes:
         def end(row: Row, now: Moment) -> Row:
             if row["state"] == "finished" and row["finished_at"]:
                 return row | known
+            news.count(row["kind"], charged, refunded)
             ticks = ended.ticks if ended.boot == row["boot"] else None
             return row | known | {"finished_at": ended.time, "finished_ticks": ticks}
 
+        news = _News()
         await self._of_workflow(workflow_id, end)
 
     async def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
@@ -156,6 +159,19 @@ class Outcomes:
             return await _changed(writer, await writer.any_of_workflow(api, workflow_id), change)
 
         await self._late.write(write)
+
+
+class _News:
+    """Counts what a run did cost, once, however often its end has to be written down."""
+
+    def __init__(self) -> None:
+        self._is_counted = False
+
+    def count(self, kind: str, charged: int | None, refunded: int | None) -> None:
+        if not self._is_counted:
+            self._is_counted = True
+            CREDITS.add(charged or 0, state="charged", kind=kind)
+            CREDITS.add(refunded or 0, state="refunded", kind=kind)
 
 
 async def _changed(writer: Writer, rows: list[Row], change: RowChange) -> int:

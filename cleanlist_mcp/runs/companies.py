@@ -9,6 +9,7 @@ from cleanlist_mcp.api.prospects import Company, CompanyAnswer, CompanyRequest
 from cleanlist_mcp.errors import CleanlistError, JournalUnusable, NotFound
 from cleanlist_mcp.journal.companies import CompanyWork
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.measures import CREDITS
 from cleanlist_mcp.money.decisions import Busy, Replay, Resend, Start, Unknown, Wait
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
@@ -94,6 +95,10 @@ class CompanyRuns:
         run = await self._journal.companies.answered(
             run, _marks_of(company), _kept(company).model_dump_json(), answer.credits_charged
         )
+        charged = answer.credits_charged or 0
+        CREDITS.add(run.reserved, state="reserved", kind=run.kind)
+        CREDITS.add(charged, state="charged", kind=run.kind)
+        CREDITS.add(max(run.reserved - charged, 0), state="refunded", kind=run.kind)
         return run, company
 
     async def _remembered(self, run: Run) -> LookedUp:

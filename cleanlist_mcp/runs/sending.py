@@ -18,6 +18,7 @@ from cleanlist_mcp.api.wire import (
 )
 from cleanlist_mcp.errors import ApiError, ApiRefusal, CleanlistError
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.measures import CREDITS
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.runs.refusals import DEFAULT_LIST, answered_with, outcome_unknown, quote_error
@@ -134,6 +135,7 @@ class Sender:
             list_name=run.list_name,
             status=status,
         )
+        CREDITS.add(run.reserved, state="reserved", kind=run.kind)
         return Started(run, replayed=False)
 
     async def _confirmed(self, run: Run, error: CleanlistError) -> Started:

@@ -12,6 +12,7 @@ from cleanlist_mcp.clock import Clock, Deadline
 from cleanlist_mcp.errors import CleanlistError, InternalError, where
 from cleanlist_mcp.journal.claims import CallGone, Terms
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.measures import CLAIMS
 from cleanlist_mcp.money.decisions import (
     Busy,
     ListDecision,
@@ -120,6 +121,8 @@ class Spends:
         except CallGone:
             log.info("A call ended before its run was begun; nothing was sent.")
         except CleanlistError as exc:
+            if spending.decision is None:
+                CLAIMS.add(decision="refused")
             spending.error = exc
         except Exception as exc:
             log.error("A spend request failed in this server itself: %s.", where(exc))
@@ -130,6 +133,7 @@ class Spends:
     async def _carry_out(self, claim: Claim, send: Send, spending: "_Spend") -> None:
         decision = await claim(Terms(self._limits, self._request_seconds, spending.may_begin))
         spending.decision = decision
+        CLAIMS.add(decision=type(decision).__name__.lower())
         if not isinstance(decision, Start | Resend):
             return
         spending.sent = decision.run
