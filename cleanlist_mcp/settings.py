@@ -23,6 +23,7 @@ from cleanlist_mcp.toolset import TOOLSETS
 DEFAULT_BASE_URL = "https://api.cleanlist.ai/api/v1/public"  # the vendor's quickstart
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 CONFIRM_WORDS = ("auto", "always", "never")
+AUTH_WORDS = ("key", "oauth")
 
 HOURLY_UNQUOTED_LIMIT = 100
 """Credits that runs without a quote may use in an hour, unless the user says otherwise."""
@@ -46,6 +47,9 @@ VARIABLES = (
     "CLEANLIST_MAX_WAIT_SECONDS",
     "CLEANLIST_TIMEOUT_SECONDS",
     "CLEANLIST_LOG_LEVEL",
+    "CLEANLIST_AUTH",
+    "CLEANLIST_OAUTH_ISSUER",
+    "CLEANLIST_OAUTH_AUDIENCE",
 )
 
 
@@ -53,7 +57,8 @@ class Settings(BaseModel):
     """The user's choices. Amounts are in credits, times in seconds.
 
     `max_wait_seconds` caps every wait that a call makes, for clients that give up early. `state_dir` is None if
-    the user has no home folder: then runs are remembered until the restart.
+    the user has no home folder: then runs are remembered until the restart. `auth` and the two after it are for a
+    service over HTTP: each caller's own key, or people of one issuer in front of `api_key`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +78,9 @@ class Settings(BaseModel):
     max_wait_seconds: float = MOST_WAIT_SECONDS
     timeout_seconds: float = 20.0
     log_level: str = "WARNING"
+    auth: Literal["key", "oauth"] = "key"
+    oauth_issuer: str | None = None
+    oauth_audience: str | None = None
 
     def model_post_init(self, context: Any, /) -> None:
         """Blot the key out of every text from here on."""
@@ -109,6 +117,9 @@ class Settings(BaseModel):
             ),
             timeout_seconds=given.seconds("CLEANLIST_TIMEOUT_SECONDS", least=1, most=120, default=20),
             log_level=given.word("CLEANLIST_LOG_LEVEL", LOG_LEVELS, "WARNING"),
+            auth=given.word("CLEANLIST_AUTH", AUTH_WORDS, "key"),
+            oauth_issuer=_address(given, "CLEANLIST_OAUTH_ISSUER", "https://login.example.com"),
+            oauth_audience=_address(given, "CLEANLIST_OAUTH_AUDIENCE", "https://cleanlist.example.com/mcp"),
         )
 
     @property
@@ -131,6 +142,37 @@ class Settings(BaseModel):
                 ),
             )
         return self.api_key.get_secret_value()
+
+
+def check_sign_in(settings: Settings) -> None:
+    """Check that who may call a service over HTTP is settled, one way or the other.
+
+    Raises:
+        SettingsError: if a setting for the team's sign-in is missing, or stands there without one.
+    """
+    parts = {
+        "CLEANLIST_OAUTH_ISSUER": settings.oauth_issuer,
+        "CLEANLIST_OAUTH_AUDIENCE": settings.oauth_audience,
+    }
+    for name, value in parts.items():
+        if settings.auth == "oauth" and value is None:
+            raise SettingsError(name, "is missing, and CLEANLIST_AUTH is oauth", _MEANING[name])
+        if settings.auth == "key" and value is not None:
+            # Whoever sets it expects a sign-in, and everybody with a key would come in without one.
+            raise SettingsError(name, "is set, but CLEANLIST_AUTH is not oauth", "both, or neither of them")
+    if settings.auth == "oauth" and settings.api_key is None and not settings.sandbox:
+        raise SettingsError(
+            "CLEANLIST_API_KEY",
+            "is missing or cannot be used, and with CLEANLIST_AUTH=oauth all people use it",
+            "the team's API key, which starts with clapi_",
+        )
+
+
+_MEANING = {
+    "CLEANLIST_OAUTH_ISSUER": "the address of the issuer of sign-ins, exactly as it writes it in its tokens",
+    "CLEANLIST_OAUTH_AUDIENCE": "the address of this service as clients use it, such as "
+    "https://cleanlist.example.com/mcp",
+}
 
 
 def unknown_variables(environment: Iterable[str]) -> list[str]:
@@ -162,6 +204,15 @@ def _base_url(given: Environment) -> str:
             problem,
             "an https:// address, or http:// on loopback, such as " + DEFAULT_BASE_URL,
         )
+    return value
+
+
+def _address(given: Environment, name: str, example: str) -> str | None:
+    """Return an address to the letter: issuers and tokens are compared so."""
+    value = given.text(name)
+    problem = None if value is None else problem_with_api(value)
+    if problem is not None:
+        raise SettingsError(name, problem, f"an https:// address, or http:// on loopback, such as {example}")
     return value
 
 

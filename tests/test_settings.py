@@ -8,7 +8,7 @@ import pytest
 from cleanlist_mcp.api_key import NO_KEY
 from cleanlist_mcp.errors import NotConfigured, SettingsError
 from cleanlist_mcp.links import api_of
-from cleanlist_mcp.settings import DEFAULT_BASE_URL, VARIABLES, Settings, unknown_variables
+from cleanlist_mcp.settings import DEFAULT_BASE_URL, VARIABLES, Settings, check_sign_in, unknown_variables
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -352,3 +352,44 @@ def test_all_names_of_this_machine_are_one(base_url: str) -> None:
 )
 def test_another_port_host_or_path_is_another_api(base_url: str) -> None:
     assert api_of(base_url) not in (api_of(DEFAULT_BASE_URL), api_of("http://127.0.0.1:8000/api/v2"))
+
+
+OAUTH = {
+    "CLEANLIST_AUTH": "oauth",
+    "CLEANLIST_API_KEY": "clapi_team_0000000000",
+    "CLEANLIST_OAUTH_ISSUER": "https://login.acme.example/",
+    "CLEANLIST_OAUTH_AUDIENCE": "https://cleanlist.acme.example/mcp",
+}
+
+
+def test_a_teams_sign_in_is_read_to_the_letter() -> None:
+    settings = Settings.from_environment(OAUTH)
+
+    check_sign_in(settings)
+    assert (settings.auth, settings.oauth_issuer) == ("oauth", "https://login.acme.example/")
+    check_sign_in(Settings.from_environment({}))
+    check_sign_in(Settings.from_environment(OAUTH | {"CLEANLIST_API_KEY": "", "CLEANLIST_SANDBOX": "true"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"CLEANLIST_OAUTH_ISSUER": ""}, "CLEANLIST_OAUTH_ISSUER"),
+        ({"CLEANLIST_OAUTH_AUDIENCE": ""}, "CLEANLIST_OAUTH_AUDIENCE"),
+        ({"CLEANLIST_API_KEY": ""}, "CLEANLIST_API_KEY"),
+        ({"CLEANLIST_API_KEY": "clext_browser_000000"}, "CLEANLIST_API_KEY"),
+        ({"CLEANLIST_AUTH": ""}, "CLEANLIST_OAUTH_ISSUER"),
+        ({"CLEANLIST_AUTH": "key", "CLEANLIST_OAUTH_ISSUER": ""}, "CLEANLIST_OAUTH_AUDIENCE"),
+        ({"CLEANLIST_OAUTH_ISSUER": "http://login.acme.example"}, "CLEANLIST_OAUTH_ISSUER"),
+        ({"CLEANLIST_OAUTH_ISSUER": "https://login.acme.example/?a=b"}, "CLEANLIST_OAUTH_ISSUER"),
+        ({"CLEANLIST_OAUTH_AUDIENCE": "api://cleanlist"}, "CLEANLIST_OAUTH_AUDIENCE"),
+        ({"CLEANLIST_AUTH": "basic"}, "CLEANLIST_AUTH"),
+    ],
+    ids=str,
+)
+def test_half_a_sign_in_is_refused_in_one_line(changes: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_sign_in(Settings.from_environment(OAUTH | changes))
+
+    assert caught.value.variable == named
+    assert "\n" not in f"{caught.value.message} {caught.value.next_step}"
