@@ -24,6 +24,7 @@ DEFAULT_BASE_URL = "https://api.cleanlist.ai/api/v1/public"  # the vendor's quic
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 CONFIRM_WORDS = ("auto", "always", "never")
 AUTH_WORDS = ("key", "oauth")
+CARD_WORDS = ("auto", "never")
 
 HOURLY_UNQUOTED_LIMIT = 100
 """Credits that runs without a quote may use in an hour, unless the user says otherwise."""
@@ -41,6 +42,7 @@ VARIABLES = (
     "CLEANLIST_HOURLY_UNQUOTED_LIMIT",
     "CLEANLIST_DAILY_LIMIT",
     "CLEANLIST_CONFIRM",
+    "CLEANLIST_CARDS",
     "CLEANLIST_EXCLUDE_FILE",
     "CLEANLIST_STATE_DIR",
     "CLEANLIST_CSV_DIR",
@@ -72,6 +74,7 @@ class Settings(BaseModel):
     hourly_unquoted_limit: int = HOURLY_UNQUOTED_LIMIT
     daily_limit: int | None = None
     confirm: Literal["auto", "always", "never"] = "auto"
+    cards: Literal["auto", "never"] = "auto"
     exclude_file: Path | None = None
     state_dir: Path | None = None
     csv_dir: Path | None = None
@@ -109,6 +112,7 @@ class Settings(BaseModel):
             hourly_unquoted_limit=HOURLY_UNQUOTED_LIMIT if hourly is None else hourly,
             daily_limit=given.limit("CLEANLIST_DAILY_LIMIT"),
             confirm=given.word("CLEANLIST_CONFIRM", CONFIRM_WORDS, "auto"),
+            cards=given.word("CLEANLIST_CARDS", CARD_WORDS, "auto"),
             exclude_file=given.path("CLEANLIST_EXCLUDE_FILE", "a file"),
             state_dir=given.path("CLEANLIST_STATE_DIR", "a folder") or _users_state_folder(),
             csv_dir=given.existing_folder("CLEANLIST_CSV_DIR"),

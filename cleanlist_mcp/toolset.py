@@ -73,6 +73,12 @@ TOOLS: tuple[ToolSpec, ...] = (
 )
 """Every tool, in the order of `tools/list`."""
 
+CARD_TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec("approve_quote", "Approve a quote", "core", "spends", _needs("enrich:write", "enrich:read")),
+    ToolSpec("card_shown", "Card shown", "core", "reads"),
+)
+"""The tools of the quote card's own: listed for clients that show cards alone, and there for the card alone."""
+
 TOOLSETS: tuple[str, ...] = tuple(dict.fromkeys(spec.toolset for spec in TOOLS))
 """The toolsets that can be chosen; the first one is always on."""
 
@@ -83,7 +89,7 @@ PROSPECTING: tuple[str, ...] = tuple(spec.name for spec in TOOLS if spec.toolset
 
 def spec_of(name: str) -> ToolSpec | None:
     """Return the tool of that name, on or off; None if there is none."""
-    return next((spec for spec in TOOLS if spec.name == name), None)
+    return next((spec for spec in (*TOOLS, *CARD_TOOLS) if spec.name == name), None)
 
 
 def switched_on(toolsets: Collection[str], *, read_only: bool) -> tuple[ToolSpec, ...]:

@@ -16,12 +16,14 @@ import httpx
 import jsonschema
 from anyio.lowlevel import checkpoint
 from mcp import Client
-from mcp.types import CallToolResult, TextContent
+from mcp.client.extension import ClientExtension
+from mcp.types import CallToolResult, Implementation, TextContent
 from pydantic import SecretStr
 
 from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.build import build_server
+from cleanlist_mcp.server.declared import CARD_TYPE, CARDS
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import TOOLS
@@ -246,6 +248,15 @@ def text_of(result: CallToolResult) -> str:
     return block.text
 
 
+class ShowsCards(ClientExtension):
+    """What a client declares that shows cards."""
+
+    identifier = CARDS
+
+    def settings(self) -> dict[str, Any]:
+        return {"mimeTypes": [CARD_TYPE]}
+
+
 class World:
     """One account at the API, one machine with its state folder, and as many servers as a test starts."""
 
@@ -265,13 +276,27 @@ class World:
 
     @asynccontextmanager
     async def connect(
-        self, mode: str = "auto", elicitation: Callable[..., Any] | None = None, **changes: Any
+        self,
+        mode: str = "auto",
+        elicitation: Callable[..., Any] | None = None,
+        cards: bool = False,
+        name: str = "mcp",
+        cards_setting: str = "auto",
+        **changes: Any,
     ) -> AsyncIterator[Session]:
-        """A server over this world's sandbox with a client on it, in virtual time."""
-        server = build_server(self.settings(**changes), self.transport, clock=self.clock)
+        """A server over this world's sandbox with a client of that name on it, in virtual time; with `cards`, one that
+        says that it shows them."""
+        settings = self.settings(**({"cards": cards_setting} | changes))
+        server = build_server(settings, self.transport, clock=self.clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.clock.drive)
-            async with Client(server, mode=cast(Any, mode), elicitation_callback=elicitation) as client:
+            async with Client(
+                server,
+                mode=cast(Any, mode),
+                elicitation_callback=elicitation,
+                client_info=Implementation(name=name, version="1"),
+                extensions=[ShowsCards()] if cards else None,
+            ) as client:
                 listed = (await client.list_tools()).tools
                 yield Session(client, {tool.name: tool.output_schema or {} for tool in listed})
             tasks.cancel_scope.cancel()

@@ -27,6 +27,8 @@ async def look(
     environment: Mapping[str, str] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     python: tuple[int, ...] = (3, 12, 1),
+    *,
+    allow_cards: bool = False,
 ) -> list[Finding]:
     """What the doctor finds, in virtual time."""
     findings: list[Finding] = []
@@ -38,6 +40,7 @@ async def look(
             transport or world.transport,
             clock=world.clock,
             python=python,
+            allow_cards=allow_cards,
         )
         tasks.cancel_scope.cancel()
     return findings
@@ -303,6 +306,26 @@ async def test_a_damaged_journal_stops_spending_and_says_what_to_do(world: World
     assert problem.subject == "state folder"
     assert "damaged" in problem.text and "nothing is spent" in problem.text
     assert "move journal.sqlite3" in problem.remedy
+
+
+async def test_a_client_that_lost_its_button_is_named_with_the_way_to_get_it_back(world: World) -> None:
+    async with world.connect(cards=True, name="Naive Host") as session:
+        quote = await session.call("estimate", list_id="Q3 Prospects")
+        spend = {name: quote[name] for name in ("list_id", "scope", "quote_id")}
+        await session.error("approve_quote", **spend, max_credits=12, approval="forged")
+
+    for allow_cards in (False, True, False):
+        findings = await look(world, allow_cards=allow_cards)
+        assert exit_status(findings) == 0
+        told = [finding for finding in findings if finding.subject == "cards"]
+        if allow_cards:
+            assert told[0].text == 'The button is back in the cards of "naive host".'
+            world.clock.now += 1
+        elif world.clock.now < 1:
+            assert told[0].level == "warning" and '"naive host"' in told[0].text
+            assert "doctor --allow-cards" in told[0].remedy
+        else:
+            assert told == []
 
 
 async def test_a_folder_in_place_of_the_journal_is_named(world: World) -> None:

@@ -132,8 +132,8 @@ def test_every_error_code_is_explained_and_every_explained_one_exists() -> None:
     }
     explained = set(re.findall(r"`([a-z_]+)`", " ".join(first_cells(section("Troubleshooting")))))
 
-    # A status of ours, and an argument.
-    assert explained - codes == {"not_confirmed", "csv_path"}
+    # Two statuses of ours, and an argument.
+    assert explained - codes == {"not_confirmed", "awaiting_approval", "csv_path"}
     assert codes - explained == {
         *(
             "invalid_arguments",

@@ -46,8 +46,10 @@ def credits_of(status: WorkflowStatus, run: Run | None) -> Credits:
     )
 
 
-def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> WorkflowReport:
-    """Return the answer to a dialog that did not end in a yes: a normal result, and nothing was sent."""
+def not_started(
+    quote: Quote, word: Literal["declined", "not_confirmed", "awaiting_approval"]
+) -> WorkflowReport:
+    """Return the answer if there is no yes, or not yet: a normal result, and nothing was sent."""
     if word == "declined":
         summary = (
             "The spend was declined in the client's dialog; nothing was sent and nothing is charged. If nobody was "
@@ -55,6 +57,16 @@ def not_started(quote: Quote, word: Literal["declined", "not_confirmed"]) -> Wor
         )
         next_step = (
             "Do not spend. Ask the user what they want instead; estimate quotes another scope or list."
+        )
+    elif word == "awaiting_approval":
+        summary = (
+            f"Nothing was sent yet: the quote's card has a button, Approve {credits_text(quote.cost)}, and it was not "
+            "pressed."
+        )
+        next_step = (
+            "Tell the user that the button is in the card above, beside the quote. Once it was pressed, the same call "
+            "returns the run. If they see no card, they can set CLEANLIST_CARDS=never in the client's configuration; "
+            "then the quote alone decides."
         )
     else:
         summary = "The client's dialog brought no answer; nothing was sent and nothing is charged."

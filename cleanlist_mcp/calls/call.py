@@ -15,6 +15,8 @@ class Call:
         self.services = services
         self.deadline = Deadline(services.clock, seconds)
         self.on_change: OnChange | None = None
+        self.beside: dict[str, str] = {}
+        """Texts that go to the client beside the answer, where its model does not read, by name."""
         self._may_have_charged = False
 
     @property

@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
     from cleanlist_mcp.clock import Clock
     from cleanlist_mcp.errors import CleanlistError, SettingsError
+    from cleanlist_mcp.journal.journal import Journal
     from cleanlist_mcp.money.limits import Spent
     from cleanlist_mcp.settings import Settings
 
 _SET_FOLDER = f"Set CLEANLIST_STATE_DIR to a folder that can be written, {RESTART}."
 
 
-def main(environment: Mapping[str, str]) -> int:
-    """Examine this machine, print the report, and return the exit status: 1 if there is a problem."""
+def main(environment: Mapping[str, str], *, allow_cards: bool = False) -> int:
+    """Examine this machine, print the report, and return the exit status: 1 if there is a problem.
+
+    With `allow_cards`, clients that lost the button of their cards get it back first.
+    """
     too_old = python_finding(sys.version_info[:3])
-    findings = [too_old] if too_old.level == "problem" else _examined(environment)
+    findings = [too_old] if too_old.level == "problem" else _examined(environment, allow_cards=allow_cards)
     sys.stdout.write(report(findings))
     return exit_status(findings)
 
@@ -53,10 +57,12 @@ async def examine(
     *,
     clock: Clock | None = None,
     python: tuple[int, ...] = sys.version_info[:3],
+    allow_cards: bool = False,
 ) -> list[Finding]:
     """Check everything that the tools need, with at most two free requests; nothing is started.
 
-    `transport` replaces the network; `python` is the interpreter's version. Never raises for what it finds.
+    `transport` replaces the network; `python` is the interpreter's version; `allow_cards` lifts the bans of clients
+    whose cards lost their button. Never raises for what it finds.
     """
     from cleanlist_mcp.clock import SystemClock
     from cleanlist_mcp.errors import SettingsError
@@ -68,7 +74,8 @@ async def examine(
     findings.append(_settings(settings))
     if settings.sandbox:
         return [*findings, _sandbox(environment)]
-    return findings + await _live(settings, environment, transport, clock or SystemClock())
+    time = clock or SystemClock()
+    return findings + await _live(settings, environment, transport, time, allow_cards=allow_cards)
 
 
 def python_finding(version: tuple[int, ...]) -> Finding:
@@ -86,10 +93,12 @@ def python_finding(version: tuple[int, ...]) -> Finding:
     )
 
 
-def _examined(environment: Mapping[str, str]) -> list[Finding]:
+def _examined(environment: Mapping[str, str], *, allow_cards: bool) -> list[Finding]:
+    from functools import partial
+
     import anyio
 
-    return anyio.run(examine, read_settings(environment), environment)
+    return anyio.run(partial(examine, read_settings(environment), environment, allow_cards=allow_cards))
 
 
 async def _live(
@@ -97,12 +106,13 @@ async def _live(
     environment: Mapping[str, str],
     transport: httpx.AsyncBaseTransport | None,
     clock: Clock,
+    *,
+    allow_cards: bool,
 ) -> list[Finding]:
     """Check what the sandbox does without: the state folder, the key and the network."""
     from cleanlist_mcp.cli.account_check import check_account
 
-    folder, spent = await _state_folder(settings, clock)
-    findings = [folder]
+    findings, spent = await _state_folder(settings, clock, allow_cards=allow_cards)
     if settings.api_key is None:
         findings.append(_no_key(settings, environment))
     else:
@@ -138,6 +148,8 @@ def _settings(settings: Settings) -> Finding:
     from cleanlist_mcp.settings import DEFAULT_BASE_URL, MOST_WAIT_SECONDS
 
     parts = [f"tools {', '.join(sorted(settings.toolsets))}", f"asking {settings.confirm}"]
+    if settings.cards == "never":
+        parts.append("no cards")
     if settings.read_only:
         parts.append("read-only")
     if settings.max_wait_seconds < MOST_WAIT_SECONDS:
@@ -168,15 +180,17 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
     )
 
 
-async def _state_folder(settings: Settings, clock: Clock) -> tuple[Finding, Spent | None]:
+async def _state_folder(
+    settings: Settings, clock: Clock, *, allow_cards: bool
+) -> tuple[list[Finding], Spent | None]:
     """Return whether runs can be remembered, and what was spent as far as they were."""
     if settings.state_dir is None:
-        return _no_folder(settings), None
+        return [_no_folder(settings)], None
     problem = _not_writable(settings.state_dir)
     if problem:
         text = f"{_shown(settings.state_dir)} cannot be written ({problem}). {_consequence(settings)}"
-        return Finding("problem", "state folder", text, _SET_FOLDER), None
-    return await _journal(settings, settings.state_dir, clock)
+        return [Finding("problem", "state folder", text, _SET_FOLDER)], None
+    return await _journal(settings, settings.state_dir, clock, allow_cards=allow_cards)
 
 
 def _no_folder(settings: Settings) -> Finding:
@@ -202,7 +216,9 @@ def _not_writable(folder: Path) -> str:
         return exc.strerror or type(exc).__name__
 
 
-async def _journal(settings: Settings, folder: Path, clock: Clock) -> tuple[Finding, Spent | None]:
+async def _journal(
+    settings: Settings, folder: Path, clock: Clock, *, allow_cards: bool
+) -> tuple[list[Finding], Spent | None]:
     from cleanlist_mcp.journal.health import error_in, is_durable
     from cleanlist_mcp.journal.opening import open_journal
 
@@ -213,13 +229,37 @@ async def _journal(settings: Settings, folder: Path, clock: Clock) -> tuple[Find
         if unusable is not None:
             problem = unusable.message.removesuffix(" Nothing was sent.")
             text = f"{problem} The state folder is {_shown(folder)}. Until this is fixed, nothing is spent."
-            return Finding("problem", "state folder", text, _for_the_user(unusable)), None
+            return [Finding("problem", "state folder", text, _for_the_user(unusable))], None
         if not is_durable(health):
             text = f"No journal of runs can be made in {_shown(folder)}. {_consequence(settings)}"
-            return Finding("problem", "state folder", text, _SET_FOLDER), None
-        return Finding("ok", "state folder", f"{_shown(folder)} can be written."), await journal.spent()
+            return [Finding("problem", "state folder", text, _SET_FOLDER)], None
+        usable = Finding("ok", "state folder", f"{_shown(folder)} can be written.")
+        return [usable, *await _cards(journal, allow=allow_cards)], await journal.spent()
     finally:
         await journal.close()
+
+
+async def _cards(journal: Journal, *, allow: bool) -> list[Finding]:
+    """Return which clients lost the button of their cards; with `allow`, they get it back."""
+    from cleanlist_mcp.journal.cards import BAN_SECONDS
+    from cleanlist_mcp.text import iso, quoted
+
+    banned = await journal.cards.bans()
+    if allow and banned:
+        await journal.cards.lift_bans()
+        names = ", ".join(quoted(ban.client) for ban in banned)
+        return [Finding("ok", "cards", f"The button is back in the cards of {names}.")]
+    return [
+        Finding(
+            "warning",
+            "cards",
+            f"The client {quoted(ban.client)} sent a forged approval of a quote at {iso(ban.since)}: its assistant may "
+            f"have tried to press the button itself. Its cards have no button until {iso(ban.since + BAN_SECONDS)}; "
+            "quotes are approved in the chat.",
+            "Update the client. `cleanlist-mcp doctor --allow-cards` brings the button back earlier.",
+        )
+        for ban in banned
+    ]
 
 
 def _limits(settings: Settings, spent: Spent) -> Finding:

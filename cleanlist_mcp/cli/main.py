@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "doctor":
         from cleanlist_mcp.cli.doctor import main as doctor
 
-        return doctor(_environment(sandbox=arguments.sandbox))
+        return doctor(_environment(sandbox=arguments.sandbox), allow_cards=arguments.allow_cards)
     from cleanlist_mcp.cli.client_config import main as config
 
     return config(arguments.client, sandbox=arguments.sandbox)
@@ -123,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
     sandbox.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 picks a free one")
     doctor = commands.add_parser("doctor", help="check settings, key, plan, scopes, balance and state folder")
+    doctor.add_argument(
+        "--allow-cards", action="store_true", help="give clients back the button of cards that they lost"
+    )
     config = commands.add_parser("config", help="print a ready snippet for a client")
     config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
     for command in (doctor, config):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.journal.cards import CardJournal
 from cleanlist_mcp.journal.claims import Claims
 from cleanlist_mcp.journal.companies import CompanyJournal
 from cleanlist_mcp.journal.costs import CostJournal
@@ -37,7 +38,8 @@ class Journal:
     """Memory of runs and quotes, seen by one API key; the limits look at all keys.
 
     `claims` decides about spends, `outcomes` records what became of them, `costs` adds up what they cost, `imports`
-    keeps the people added to lists, `searches` the rows that were shown, `companies` the results of lookups.
+    keeps the people added to lists, `searches` the rows that were shown, `companies` the results of lookups, `cards`
+    which quotes a card has shown.
     While a journal that is there cannot be used, nothing may be spent, because it may know the run already: single
     runs read as absent, and `recent` refuses to answer that there are none.
     """
@@ -54,6 +56,7 @@ class Journal:
         self.costs = CostJournal(store, self._late)
         self.searches = SearchJournal(store, self._names)
         self.companies = CompanyJournal(store, self._names, self._late)
+        self.cards = CardJournal(store, self._names, self._late)
 
     async def health(self) -> Health:
         """Return whether the journal can be used, as far as it is known without looking through all of it."""

@@ -78,6 +78,14 @@ class PlaceCosts:
     costs: Costs
 
 
+@dataclass(frozen=True)
+class CardBan:
+    """A client that gets no proofs any more: its name, and since when, in epoch seconds."""
+
+    client: str
+    since: float
+
+
 class RunReader(Protocol):
     """Runs and quotes, as they were written. Refused runs are left out; "newest" goes by the order of claims."""
 
@@ -182,7 +190,20 @@ class CompanyReader(Protocol):
         """Return what a run found of a company, as text; None if that is gone or is not as it was written."""
 
 
-class Reader(RunReader, CostReader, ImportReader, SearchReader, CompanyReader, Protocol):
+class CardReader(Protocol):
+    """Quotes that cards have shown, and clients that are banned."""
+
+    async def has_card(self, account: str, quote_id: str) -> bool:
+        """Return whether a card has shown a quote of this account."""
+
+    async def card_ban(self, account: str, client: str) -> float | None:
+        """Return since when a client is banned for this account, in epoch seconds; None if it is not."""
+
+    async def card_bans(self) -> list[CardBan]:
+        """Return the bans of all accounts, newest first."""
+
+
+class Reader(RunReader, CostReader, ImportReader, SearchReader, CompanyReader, CardReader, Protocol):
     """One look at the journal."""
 
     @property
@@ -251,7 +272,20 @@ class CompanyWriter(Protocol):
         """Keep what a run found of a company, as text."""
 
 
-class Writer(Reader, RunWriter, ImportWriter, SearchWriter, CompanyWriter, Protocol):
+class CardWriter(Protocol):
+    """Changes to what is known of cards."""
+
+    async def keep_card(self, account: str, quote_id: str) -> None:
+        """Keep that a card has shown a quote."""
+
+    async def ban_card(self, account: str, client: str) -> None:
+        """Ban a client from now on, in place of an earlier ban."""
+
+    async def lift_card_bans(self) -> int:
+        """Lift all bans, and return their number."""
+
+
+class Writer(Reader, RunWriter, ImportWriter, SearchWriter, CompanyWriter, CardWriter, Protocol):
     """A look at the journal that may change it, all or nothing."""
 
 

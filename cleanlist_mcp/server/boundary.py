@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, cast, get_type_hints
 
@@ -90,7 +90,8 @@ def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], s
 
     @functools.wraps(function)
     async def answering(*args: Any, **kwargs: Any) -> CallToolResult:
-        return answer(data_of(await function(*args, **kwargs), sandbox=sandbox))
+        data = data_of(await function(*args, **kwargs), sandbox=sandbox)
+        return answer(data, beside=current_call().beside)
 
     tool = Tool.from_function(
         answering,
@@ -158,7 +159,8 @@ def naming_ignored(result: CallToolResult, ignored: Sequence[str]) -> CallToolRe
     """Return an answer that also names the arguments that were ignored; an error stays as it is."""
     if not ignored or result.is_error or result.structured_content is None:
         return result
-    return answer(result.structured_content | {"ignored_arguments": list(ignored[:MOST_IGNORED])})
+    named = result.structured_content | {"ignored_arguments": list(ignored[:MOST_IGNORED])}
+    return answer(named, beside=result.meta or {})
 
 
 def error_result(error: CleanlistError) -> CallToolResult:
@@ -222,6 +224,10 @@ def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
     return blot_all(result.model_dump(mode="json", exclude_none=True))
 
 
-def answer(data: dict[str, Any]) -> CallToolResult:
-    """Return the result of a call: the data, and the same as compact text."""
-    return CallToolResult(content=[TextContent(type="text", text=compact(data))], structured_content=data)
+def answer(data: dict[str, Any], *, beside: Mapping[str, Any]) -> CallToolResult:
+    """Return the result of a call: the data, the same as compact text, and `beside` them what no model reads."""
+    return CallToolResult(
+        content=[TextContent(type="text", text=compact(data))],
+        structured_content=data,
+        _meta=dict(beside) or None,
+    )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp.server import MCPServer, ServerRequestContext
@@ -23,15 +23,16 @@ from cleanlist_mcp import __version__
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.secrecy import blot_all, keep
-from cleanlist_mcp.server import boundary, prompts, resources
+from cleanlist_mcp.server import boundary, cards, prompts, resources
 from cleanlist_mcp.server.arguments import check_size_and_secrets
+from cleanlist_mcp.server.declared import declared_by
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.tools import account, enrichment, lists, prospecting
 from cleanlist_mcp.server.wrong_arguments import invalid_arguments
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
-from cleanlist_mcp.toolset import TOOLS, ToolSpec, spec_of, switched_on
+from cleanlist_mcp.toolset import CARD_TOOLS, TOOLS, ToolSpec, spec_of, switched_on
 
 if TYPE_CHECKING:
     import httpx
@@ -70,8 +71,9 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 class CleanlistServer(MCPServer[Services]):
     """An `MCPServer` whose tools answer every failure with the error object of the contract."""
 
-    def __init__(self, *, tools: list[Tool], **kwargs: Any) -> None:
+    def __init__(self, *, tools: list[Tool], settings: Settings, **kwargs: Any) -> None:
         super().__init__(tools=tools, middleware=[self._begin], **kwargs)
+        self._settings = settings
         self._offered = {tool.name: tool for tool in tools}
         self._turns = anyio.Semaphore(MAX_CALLS)
         self._waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
@@ -88,7 +90,21 @@ class CleanlistServer(MCPServer[Services]):
             )
             exc.error = exc.error.model_copy(update=blot_all(shown))
             raise
-        return answer if ctx.method in _OUR_OWN_WORDS else blot_all(answer)
+        if ctx.method not in _OUR_OWN_WORDS:
+            return blot_all(answer)
+        if isinstance(answer, dict) and self._shows_cards(ctx):
+            return cards.with_cards(ctx.method, answer, spending=not self._settings.read_only)
+        return answer
+
+    def _shows_cards(self, ctx: Context[Services, Any] | ServerRequestContext[Services, Any] | None) -> bool:
+        return ctx is not None and self._settings.cards != "never" and declared_by(ctx).shows_cards
+
+    def _tool(self, name: str, context: Context[Services, Any] | None) -> Tool | None:
+        """Return the tool of that name, if it is there for the client of this call."""
+        tool = self._offered.get(name)
+        if tool is None and self._shows_cards(context):
+            tool = cards.card_tools(not self._settings.read_only, self._settings.sandbox).get(name)
+        return tool
 
     async def serve_streams(self, read_stream: Any, write_stream: Any) -> None:
         """Serve one connection over a pair of the SDK's message streams, until the read side ends."""
@@ -114,14 +130,14 @@ class CleanlistServer(MCPServer[Services]):
         self, name: str, arguments: dict[str, Any], context: Context[Services, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. An unknown one is a protocol error; any other failure is an error result."""
-        spec, tool = spec_of(name), self._offered.get(name)
+        spec, tool = spec_of(name), self._tool(name, context)
         if spec is None or tool is None:
-            return boundary.error_result(_not_offered(spec))
+            return boundary.error_result(_not_offered(None if spec in CARD_TOOLS else spec))
         try:
             sifted = boundary.read_arguments(spec, tool, arguments)
             with anyio.fail_after(boundary.CALL_SECONDS):
                 async with self._waiting_turns if spec.waits else self._turns:
-                    result = await super().call_tool(name, sifted.known, context)
+                    result = await self._run(tool, sifted.known, context)
         except InvalidArguments as exc:
             return boundary.error_result(exc)
         except TimeoutError:
@@ -132,10 +148,19 @@ class CleanlistServer(MCPServer[Services]):
             boundary.naming_ignored(result, sifted.ignored) if isinstance(result, CallToolResult) else result
         )
 
+    async def _run(
+        self, tool: Tool, arguments: dict[str, Any], context: Context[Services, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
+        if context is None or tool.name in self._offered:
+            return await super().call_tool(tool.name, arguments, context)
+        return cast(CallToolResult, await tool.run(arguments, context, convert_result=True))
+
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Services, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; a failure says what to do, in words that carry no data."""
+        if str(uri) == cards.CARD_URI and self._shows_cards(context):
+            return [cards.contents()]
         try:
             check_size_and_secrets({"uri": str(uri)})
             with anyio.fail_after(boundary.CALL_SECONDS):
@@ -208,6 +233,7 @@ def build_server(
         instructions=instructions(settings),
         website_url="https://www.cleanlist.ai",
         tools=make_tools(settings),
+        settings=settings,
         lifespan=lifespan,
         log_level="WARNING",
         subscriptions=False,

@@ -37,6 +37,16 @@ Enrich a lead list, or its quoted rows, for a quote from estimate; spends up to 
 First call estimate and show its quote to the user. What is not found is not charged. Without a quote nothing is \
 spent; one quote starts one run, and the same call again returns that run. If the client has a dialog, the user is \
 asked there too. Follow the run with workflow_status.""",
+    "approve_quote": """\
+Start the run of a quote by the button of its card; spends up to the quoted cost.
+
+For the card alone, which holds the proof that estimate gave with the quote: without it nothing starts. Assistants \
+call enrich_list. What is not found is not charged; one quote starts one run, and the same call again returns it.""",
+    "card_shown": """\
+Tell that a card shows a quote, and learn if the quote can still be approved or was used.
+
+For the card alone, which holds the proof that estimate gave with the quote. From then on enrich_list waits for its \
+button. Free; nothing is ever charged.""",
     "workflow_status": """\
 Show the state of a run, waiting up to wait_seconds for its end; once settled, its result and credits.
 

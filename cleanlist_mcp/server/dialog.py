@@ -36,9 +36,9 @@ class Approval(BaseModel):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of asking: `go` if nothing stands against the spend."""
+    """The outcome of asking: `go` if nothing stands against the spend, `awaiting_approval` if a card asks instead."""
 
-    word: Literal["go", "declined", "not_confirmed"]
+    word: Literal["go", "declined", "not_confirmed", "awaiting_approval"]
 
 
 async def ask(ctx: Context[Any, Any], call: Call, quote: Quote) -> Elicit[Approval] | Verdict:

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from cleanlist_mcp.journal.cards import BAN_SECONDS
 from cleanlist_mcp.journal.records import KEEP_SECONDS
 from cleanlist_mcp.journal.sqlite.schema import SLOT
 from cleanlist_mcp.money.limits import DAY
@@ -16,6 +17,8 @@ _OLD = (
     ("quotes INDEXED BY quotes_by_expiry WHERE expires_at", DAY),
     ("searches INDEXED BY searches_by_time WHERE made_at", DAY),
     ("companies INDEXED BY companies_by_time WHERE kept_at", DAY),
+    ("cards INDEXED BY cards_by_time WHERE shown_at", DAY),
+    ("card_bans INDEXED BY card_bans_by_time WHERE since", BAN_SECONDS),
     ("added_domains INDEXED BY added_domains_by_time WHERE added_at", KEEP_SECONDS),
 )
 
@@ -65,5 +68,7 @@ def _drop(database: sqlite3.Connection, time: float) -> None:
             database.executemany("DELETE FROM run_leads WHERE run_id = ?", old)
     database.execute("DELETE FROM quotes WHERE expires_at < ?", (time - DAY,))
     database.execute("DELETE FROM companies WHERE kept_at < ?", (time - DAY,))
+    database.execute("DELETE FROM cards WHERE shown_at < ?", (time - DAY,))
+    database.execute("DELETE FROM card_bans WHERE since < ?", (time - BAN_SECONDS,))
     database.execute("DELETE FROM added_domains WHERE added_at < ?", (before,))
     database.execute("DELETE FROM spending WHERE time_slot < ? AND amount = 0", (int(before / SLOT),))

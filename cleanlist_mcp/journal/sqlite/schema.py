@@ -5,9 +5,9 @@ one of them is seen. The other columns of a run are held by a checksum in its ro
 table: each has an index in its order, and names it.
 """
 
-from cleanlist_mcp.journal.sqlite import added_domains, companies, searches
+from cleanlist_mcp.journal.sqlite import added_domains, cards, companies, searches
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 SLOT = 900
 """Seconds of a slot of `spending`."""
@@ -125,5 +125,6 @@ STATEMENTS = (
     *searches.STATEMENTS,
     *companies.STATEMENTS,
     *added_domains.STATEMENTS,
+    *cards.STATEMENTS,
 )
 """Everything that a new journal is made of, in this order."""

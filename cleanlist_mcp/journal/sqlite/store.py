@@ -15,6 +15,7 @@ from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.health import Health, Usable
 from cleanlist_mcp.journal.port import Contradiction
 from cleanlist_mcp.journal.sqlite.added_domains import AddedDomains
+from cleanlist_mcp.journal.sqlite.cards import CardRows
 from cleanlist_mcp.journal.sqlite.checking import Identifier
 from cleanlist_mcp.journal.sqlite.companies import CompanyRows
 from cleanlist_mcp.journal.sqlite.connection import in_memory, secret, transaction
@@ -44,7 +45,7 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, RunLeads, CostRows, ImportRows, AddedDomains, SearchRows, CompanyRows):
+class Rows(RunRows, RunLeads, CostRows, ImportRows, AddedDomains, SearchRows, CompanyRows, CardRows):
     """One look at the journal, and changes to it."""
 
 

@@ -11,6 +11,7 @@ from cleanlist_mcp.answers.person import asked_of
 from cleanlist_mcp.answers.run import not_started
 from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
 from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.calls.cards import Cards, awaits_card
 from cleanlist_mcp.calls.exclusions import excluded_rows, exclusions_of, require_allowed
 from cleanlist_mcp.calls.person import aim, into, label, read_person
 from cleanlist_mcp.calls.quotes import KnownQuote, Quotes
@@ -25,6 +26,7 @@ from cleanlist_mcp.runs.spending import Started
 from cleanlist_mcp.server import dialog
 from cleanlist_mcp.server.arguments import LONGEST_ID, LONGEST_LIST, Cell
 from cleanlist_mcp.server.boundary import current_call
+from cleanlist_mcp.server.declared import declared_by
 from cleanlist_mcp.server.dialog import Approval, Verdict
 
 ScopeArgument = Annotated[
@@ -82,7 +84,11 @@ async def estimate(
         _require_no_wishes(wishes)
         return await _of_people(call, people_count, scope)
     found_id, name = await call.services.directory.resolve(list_id)
-    return await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call, found_id))
+    result = await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call, found_id))
+    client = declared_by(ctx)
+    if client.shows_cards and call.settings.cards != "never":
+        await Cards(call, client.name).give_proof(result)
+    return result
 
 
 def _ids(lead_ids: list[str] | None) -> frozenset[str] | None:
@@ -176,6 +182,8 @@ async def ask_before_spending(
     call = current_call(ctx)
     if known.run is None:
         await call.services.workflows.require_free(known.quote)
+        if not dialog.can_ask(ctx) and await awaits_card(call, known.quote.quote_id):
+            return Verdict("awaiting_approval")
     elif not known.may_send:
         return Verdict("go")  # nothing is sent: that run is only returned, or reported as unknown
     else:

@@ -1,0 +1,62 @@
+"""The client as it describes itself: the one place that looks.
+
+Where no session keeps what a client said at its handshake, `remember` brings it back for the request at hand.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server import ServerRequestContext
+from mcp.server.mcpserver import Context
+
+CARDS = "io.modelcontextprotocol/ui"
+"""The name of the extension for cards, MCP Apps."""
+
+CARD_TYPE = "text/html;profile=mcp-app"
+"""The kind of page that hosts show as a card."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A client's word about itself: its `name`, and its extensions with their settings."""
+
+    name: str = ""
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shows_cards(self) -> bool:
+        """True if it says that it shows cards of our kind. Some that say so do not."""
+        settings = self.extensions.get(CARDS)
+        types = settings.get("mimeTypes") if isinstance(settings, Mapping) else None
+        return isinstance(types, list | tuple) and CARD_TYPE in types
+
+
+_remembered: ContextVar[Declared | None] = ContextVar("remembered", default=None)
+
+
+def remember(declared: Declared | None) -> Token[Declared | None]:
+    """Let this be what the client of the current request said, if its session does not know."""
+    return _remembered.set(declared)
+
+
+def declared_by(ctx: Context[Any, Any] | ServerRequestContext[Any, Any]) -> Declared:
+    """Return what the client of a request says about itself."""
+    handshake = getattr(ctx, "params", None) if getattr(ctx, "method", "") == "initialize" else None
+    if isinstance(handshake, Mapping):
+        return _told(handshake.get("clientInfo"), handshake.get("capabilities"))
+    capabilities, params = ctx.session.client_capabilities, ctx.session.client_params
+    if capabilities is None:
+        return _remembered.get() or Declared()
+    extensions = capabilities.extensions
+    return Declared(params.client_info.name if params else "", extensions or {})
+
+
+def _told(info: Any, capabilities: Any) -> Declared:
+    """Return the same from a handshake as it came over the wire."""
+    name = info.get("name") if isinstance(info, Mapping) else None
+    extensions = capabilities.get("extensions") if isinstance(capabilities, Mapping) else None
+    return Declared(
+        name if isinstance(name, str) else "", extensions if isinstance(extensions, Mapping) else {}
+    )
