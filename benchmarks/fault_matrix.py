@@ -13,9 +13,9 @@ from typing import Any
 
 import anyio
 
-from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.money.limits import DAY
+from tests.journals import open_journal
 from tests.support import Session, VirtualNetwork, World, error_of
 
 FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (

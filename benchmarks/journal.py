@@ -26,10 +26,10 @@ from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.journal.records import COLUMNS
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
-from cleanlist_mcp.journal.sqlite.schema import AMOUNT, SLOT
+from cleanlist_mcp.journal.sqlite.schema import AMOUNT
+from cleanlist_mcp.journal.sqlite.slots import SLOT
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
@@ -39,6 +39,7 @@ from cleanlist_mcp.sandbox.app import transport
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
+from tests.journals import open_journal
 
 OLDER = 10_000
 ROUNDS = 200
@@ -177,7 +178,8 @@ def copy_runs(database: sqlite3.Connection, count: int) -> None:
     database.execute("DELETE FROM spending")
     database.execute(
         f"INSERT INTO spending SELECT boot, CAST(ticks / {SLOT} AS INTEGER), "  # noqa: S608 - the names are ours
-        f"CAST(started_at / {SLOT} AS INTEGER), kind, 0, SUM({AMOUNT}) FROM runs GROUP BY 1, 2, 3, 4"
+        f"CAST(started_at / {SLOT} AS INTEGER), kind, 0, tenant, account, SUM({AMOUNT}) FROM runs "
+        "GROUP BY 1, 2, 3, 4, 6, 7"
     )
 
 

@@ -10,7 +10,9 @@ from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.names import Identity
+from cleanlist_mcp.journal.opening import open_store
+from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.lists.pages import RecentPages
@@ -31,8 +33,18 @@ class Services:
     """Client, journal, watcher and the rest, each made when first needed: listing tools needs none of them."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, tasks: TaskGroup, transport: "httpx.AsyncBaseTransport | None"
+        self,
+        settings: Settings,
+        clock: Clock,
+        tasks: TaskGroup,
+        transport: "httpx.AsyncBaseTransport | None",
+        *,
+        store: Store | None = None,
+        member: tuple[str, str] | None = None,
     ) -> None:
+        """A `store` that is given is shared with other accounts, and stays its owner's; then limits count for each
+        organization apart. `member` is the issuer and the subject of a team's sign-in, if the account is a member's.
+        """
         self.settings = settings
         self.clock = clock
         self.limits = Limits(settings.hourly_unquoted_limit, settings.daily_limit, settings.lists_on)
@@ -43,6 +55,8 @@ class Services:
         )
         self._tasks = tasks
         self._transport = transport
+        self._shared_store = store
+        self._member = member
 
     @cached_property
     def _budget(self) -> RateBudget:
@@ -66,10 +80,25 @@ class Services:
         return RecentPages(self.clock)
 
     @cached_property
-    def journal(self) -> Journal:
+    def store(self) -> Store:
+        if self._shared_store is not None:
+            return self._shared_store
         folder = None if self.settings.sandbox else self.settings.state_dir
+        return open_store(folder, self.clock)
+
+    @cached_property
+    def identity(self) -> Identity:
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
-        return open_journal(folder, self.clock, api_of(self.settings.base_url), key)
+        return Identity(api_of(self.settings.base_url), key, self._member)
+
+    @cached_property
+    def journal(self) -> Journal:
+        if self._shared_store is None:
+            return Journal(self.store, self.identity)
+        return Journal(self._shared_store, self.identity, self._organization)
+
+    async def _organization(self) -> str:
+        return (await self.client.whoami()).organization_id
 
     @cached_property
     def exclusion_file(self) -> ExclusionFile | None:
@@ -116,3 +145,5 @@ class Services:
             await self.client.aclose()
         if "journal" in made:
             await self.journal.close()
+        if "store" in made and self._shared_store is None:
+            await self.store.close()

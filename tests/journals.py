@@ -5,14 +5,18 @@ import atexit
 import sqlite3
 from collections.abc import Coroutine, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import anyio
 
+from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.names import Identity
+from cleanlist_mcp.journal.opening import open_store
+from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.decisions import Decision, PersonDecision
@@ -29,6 +33,37 @@ LIMITS = Limits(hourly_unquoted=100, daily=None)
 Result = TypeVar("Result")
 
 _runner: asyncio.Runner | None = None
+
+
+class OwnJournal(Journal):
+    """A journal that nobody shares its store with: both are closed together."""
+
+    async def close(self) -> None:
+        await super().close()
+        await self._store.close()
+
+
+@dataclass
+class Organization:
+    """The organization that the API names for a key; `fails` is raised in place of an answer, and `asked` counts."""
+
+    name: str
+    fails: Exception | None = None
+    asked: int = 0
+
+    async def ask(self) -> str:
+        self.asked += 1
+        if self.fails is not None:
+            raise self.fails
+        return self.name
+
+
+def open_journal(
+    folder: Path | None, clock: Clock, api: str, key: str, organization: Organization | None = None
+) -> Journal:
+    """Open the journal of a key in a folder, or in memory."""
+    ask = None if organization is None else organization.ask
+    return OwnJournal(open_store(folder, clock), Identity(api, key), ask)
 
 
 class HandClock:
@@ -67,7 +102,12 @@ def at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 def database_of(journal: Journal) -> sqlite3.Connection:
     """Return the connection that a journal works on."""
-    database = cast(SqliteStore, journal._store)._database
+    return database_in(journal._store)
+
+
+def database_in(store: Store) -> sqlite3.Connection:
+    """Return the connection that a store works on."""
+    database = cast(SqliteStore, store)._database
     assert database is not None
     return database
 
@@ -75,8 +115,13 @@ def database_of(journal: Journal) -> sqlite3.Connection:
 class Engine(Protocol):
     """What keeps a journal, and what tests do to it behind the journal's back."""
 
-    def open(self, place: Path | None, clock: HandClock, key: str = KEY) -> Journal:
-        """Open the journal of a place: two of one place share their entries. Without a place, nobody else has it."""
+    def open(
+        self, place: Path | None, clock: HandClock, key: str = KEY, organization: Organization | None = None
+    ) -> Journal:
+        """Open the journal of a place: two of one place share their entries. Without a place, nobody else has it.
+
+        With an `organization`, keys of many tenants share it, and the API answers with that one.
+        """
 
     def break_writes(self, journal: Journal, broken: bool = True) -> None:
         """Let nothing be written through this journal from now on, or let it again."""
@@ -91,8 +136,10 @@ class Engine(Protocol):
 class Sqlite:
     """A file in a folder, which is the place."""
 
-    def open(self, place: Path | None, clock: HandClock, key: str = KEY) -> Journal:
-        return open_journal(place, clock, API, key)
+    def open(
+        self, place: Path | None, clock: HandClock, key: str = KEY, organization: Organization | None = None
+    ) -> Journal:
+        return open_journal(place, clock, API, key, organization)
 
     def break_writes(self, journal: Journal, broken: bool = True) -> None:
         database_of(journal).execute(f"PRAGMA query_only = {int(broken)}")

@@ -1,7 +1,7 @@
 """A journal's engine that lets others run at each step, as one does that waits for a database."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 
@@ -41,10 +41,10 @@ class SuspendingStore:
         return self._alone(self._inner.record(**options), "record")
 
     @asynccontextmanager
-    async def claim(self) -> AsyncIterator[Any]:
+    async def claim(self, tenants: Sequence[str]) -> AsyncIterator[Any]:
         drops = self.commits_dropped > 0
         try:
-            async with self._alone(self._inner.claim(), "claim") as writer:
+            async with self._alone(self._inner.claim(tenants), "claim") as writer:
                 yield writer
                 if drops:
                     raise _Dropped

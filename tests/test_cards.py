@@ -366,7 +366,7 @@ async def test_an_approval_that_is_missing_or_of_another_key_is_no_evidence(worl
         quote = await quoted(session)
         given = {"approve_quote": quote.click, "card_shown": quote.shown}[tool]
         foreign = ProofKey(b"another installation's", "account").proof(
-            Spend("account", quote.spend["list_id"], "partial", quote.spend["quote_id"], 12), 2e9
+            Spend(quote.spend["list_id"], "partial", quote.spend["quote_id"], 12), 2e9
         )
         for approval in ("", "  ", foreign):
             error = await session.error(tool, **(given | {"approval": approval}))
@@ -442,7 +442,7 @@ def test_no_sequence_of_calls_without_the_proof_starts_a_run(
 @given(st.text(max_size=120), st.integers(0, 2**34))
 def test_no_text_that_was_not_made_with_the_key_is_good(text: str, now: int) -> None:
     key = ProofKey(b"secret", "account")
-    spend = Spend("account", "list_1", "partial", "qte_1", 12)
+    spend = Spend("list_1", "partial", "qte_1", 12)
 
     assert judge(text, spend, [key], now) in ("missing", "forged", "foreign")
     proof = key.proof(spend, now)
@@ -453,7 +453,7 @@ def test_no_text_that_was_not_made_with_the_key_is_good(text: str, now: int) -> 
 
 
 def test_proofs_show_nothing_of_what_they_are_for() -> None:
-    proof = ProofKey(b"secret", "account").proof(Spend("account", "list_1", "partial", "qte_1", 12), 1000.2)
+    proof = ProofKey(b"secret", "account").proof(Spend("list_1", "partial", "qte_1", 12), 1000.2)
 
     assert re.fullmatch(r"p1\.[0-9a-f]{8}\.1001\.[0-9a-f]{64}", proof)
 

@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from cleanlist_mcp.errors import DailyLimit
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.money.costs import By, Costs, Statement, added_up, costs_of, days_of, window
 from cleanlist_mcp.money.decisions import Decision, Start
 from cleanlist_mcp.money.limits import DAY, Limits
@@ -23,7 +22,7 @@ from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.same_person import marks_of
-from tests.journals import HandClock, at_once, claim_list, database_of
+from tests.journals import HandClock, at_once, claim_list, database_of, open_journal
 from tests.support import Edited, World, counted
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}

@@ -23,11 +23,14 @@ from hypothesis.stateful import (
 from cleanlist_mcp.journal.import_journal import ImportJournal
 from cleanlist_mcp.journal.imports import Claim, Import, decide
 from cleanlist_mcp.journal.late import LateWrites
+from cleanlist_mcp.journal.names import Identity
+from cleanlist_mcp.journal.naming import Naming
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.records import KEEP_SECONDS
 from cleanlist_mcp.journal.sqlite.forgetting import forget_old
 from cleanlist_mcp.journal.sqlite.schema import STATEMENTS
 from cleanlist_mcp.journal.sqlite.store import Rows
+from cleanlist_mcp.journal.whose import DigestKey
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import Moment
 from tests.journals import at_once
@@ -62,8 +65,11 @@ class OneMoment:
     def __init__(self, database: sqlite3.Connection, now: Moment) -> None:
         self._rows = Rows(database, b"", now)
 
+    async def digest_keys(self) -> Sequence[DigestKey]:
+        return [DigestKey(None, b"")]
+
     @asynccontextmanager
-    async def read(self, **_: object) -> AsyncIterator[Rows]:
+    async def read(self, *_: object, **__: object) -> AsyncIterator[Rows]:
         yield self._rows
 
     claim = record = read
@@ -71,7 +77,7 @@ class OneMoment:
 
 def journal_of(database: sqlite3.Connection, now: Moment = NOW) -> ImportJournal:
     store = cast(Store, OneMoment(database, now))
-    return ImportJournal(store, LateWrites(store))
+    return ImportJournal(store, Naming(store, Identity("api", "key")), LateWrites(store))
 
 
 def claim(

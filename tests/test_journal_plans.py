@@ -9,12 +9,11 @@ import pytest
 
 from cleanlist_mcp.errors import DailyLimit
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.people.identity import Person
-from tests.journals import HandClock, claim_list, claim_person, database_of
+from tests.journals import HandClock, claim_list, claim_person, database_of, open_journal
 
 BYS: tuple[By, ...] = ("total", "day", "list", "run")
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.health import Usable, error_in
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.sqlite import connection, file, held, opening, store
+from cleanlist_mcp.journal.sqlite import connection, file, held, opening, schema_9, store
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
 from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD
@@ -118,6 +119,65 @@ async def test_a_file_that_is_no_journal_is_left_alone_and_nothing_is_spent(
 
     assert (tmp_path / FILE_NAME).read_bytes() == content
     assert "is damaged" in caplog.text
+
+
+def make_ninth(place: Path) -> None:
+    """Write the runs of a journal into one of version 9 in its place."""
+    entries = SQLITE.entries(place)
+    with closing(sqlite3.connect(place / FILE_NAME)) as database:
+        value = database.execute("SELECT value, checksum FROM secret").fetchone()
+    for path in place.glob(f"{FILE_NAME}*"):
+        path.unlink()
+    columns = [name for name in entries[0] if name not in ("tenant", "digest_key")]
+    with closing(sqlite3.connect(place / FILE_NAME, isolation_level=None)) as database:
+        for statement in schema_9.STATEMENTS:
+            database.execute(statement)
+        database.execute("PRAGMA user_version = 9")
+        database.execute("INSERT INTO secret VALUES (?, ?)", value)
+        database.executemany(
+            f"INSERT INTO runs ({', '.join(columns)}, api) VALUES ({', '.join('?' * len(columns))}, ?)",  # noqa: S608
+            [(*(row[name] for name in columns), row["tenant"]) for row in reversed(entries)],
+        )
+
+
+async def test_a_journal_of_version_nine_keeps_its_runs_and_their_sums(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    before = SQLITE.open(tmp_path, clock)
+    run = await accept(before, run_of(await claim(before)))
+    await claim_list(before, quote_for(clock))
+    spent = await before.spent()
+    await before.close()
+    make_ninth(tmp_path)
+
+    after = SQLITE.open(tmp_path, clock)
+    decision = await claim(after)
+    assert (word(decision), decision.run.run_id) == ("replay", run.run_id)
+    assert word(await claim_list(after, quote_for(clock))) == "wait"
+    assert await after.spent() == spent
+    assert await after.inspect() == Usable()
+    await finish(after, "enrich-1", charged=0)
+    assert (await after.spent()).last_day == spent.last_day - 1
+    await after.close()
+    again = SQLITE.open(tmp_path, clock)
+    assert word(await claim(again)) == "replay"
+    await again.close()
+
+
+async def test_a_journal_of_version_nine_that_was_tampered_with_is_left_alone(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    before = SQLITE.open(tmp_path, clock)
+    await claim(before)
+    await before.close()
+    make_ninth(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
+        database.execute("DROP INDEX one_run_per_quote")
+
+    journal = SQLITE.open(tmp_path, clock)
+    with pytest.raises(JournalUnusable, match="is damaged"):
+        await claim(journal)
+    await journal.close()
 
 
 @pytest.mark.parametrize(("version", "words"), [(99, "newer version"), (2, "early version")])
@@ -352,12 +412,14 @@ OPENER = """
 import sys
 from pathlib import Path
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.names import Identity
+from cleanlist_mcp.journal.opening import open_store
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.quotes import Quote
 from tests.journals import at_once, claim_list, word
 sys.stdin.readline()
-journal = open_journal(Path(sys.argv[1]), SystemClock(), "api", "key")
+journal = Journal(open_store(Path(sys.argv[1]), SystemClock()), Identity("api", "key"))
 quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
 health = at_once(journal.health())
 print(health.durable, word(at_once(claim_list(journal, quote, Limits(1, None)))))

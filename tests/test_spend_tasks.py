@@ -21,7 +21,7 @@ from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.quotes import Quotes
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable
-from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.quotes import Quote
@@ -86,12 +86,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SuspendingStore, Sqlit
     """The stores of the journals that are opened from now on."""
     found: list[tuple[SuspendingStore, SqliteStore]] = []
 
-    def open_suspending(folder: Any, clock: Clock, api: str, api_key: str) -> Journal:
+    def open_suspending(folder: Any, clock: Clock) -> Store:
         engine = SqliteStore(folder, clock)
         found.append((SuspendingStore(engine), engine))
-        return Journal(as_store(found[-1][0]), api, api_key)
+        return as_store(found[-1][0])
 
-    monkeypatch.setattr(services_module, "open_journal", open_suspending)
+    monkeypatch.setattr(services_module, "open_store", open_suspending)
     return found
 
 

@@ -15,9 +15,9 @@ from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import ApiError, NotFound, RateLimited
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
 from cleanlist_mcp.journal.outcomes import Outcomes
 from cleanlist_mcp.runs.watching import REMEMBERED_RUNS, Watched, Watcher
+from tests.journals import open_journal
 from tests.support import Edited, Session, VirtualClock, VirtualNetwork, World, counted, said
 
 STATUS = "GET /enrichment/status/*"

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from cleanlist_mcp import services
 from cleanlist_mcp.clock import SystemClock
-from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.opening import open_journal
+from cleanlist_mcp.journal.opening import open_store
+from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite import store
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.money.prices import PRICES, Scope
@@ -26,7 +26,7 @@ from cleanlist_mcp.runs import spending
 from cleanlist_mcp.runs.sending import Sender
 from cleanlist_mcp.server import build
 from cleanlist_mcp.settings import Settings
-from tests.journals import database_of
+from tests.journals import database_in
 from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, counted, said
 from tests.support import World as EveryWorld
 
@@ -715,28 +715,26 @@ async def test_what_the_api_says_it_reserved_counts_and_never_less_than_the_pric
 
 
 @pytest.fixture
-def journals(monkeypatch: pytest.MonkeyPatch) -> list[Journal]:
-    """The journals that servers open from now on."""
-    opened: list[Journal] = []
+def stores(monkeypatch: pytest.MonkeyPatch) -> list[Store]:
+    """The stores that servers open from now on."""
+    opened: list[Store] = []
 
-    def remember(*args: Any) -> Journal:
-        opened.append(open_journal(*args))
+    def remember(*args: Any) -> Store:
+        opened.append(open_store(*args))
         return opened[-1]
 
-    monkeypatch.setattr(services, "open_journal", remember)
+    monkeypatch.setattr(services, "open_store", remember)
     return opened
 
 
-async def test_an_answer_that_cannot_be_written_down_is_not_lost(
-    world: World, journals: list[Journal]
-) -> None:
+async def test_an_answer_that_cannot_be_written_down_is_not_lost(world: World, stores: list[Store]) -> None:
     def no_more_writes(data: dict[str, Any]) -> None:
-        database_of(journals[0]).execute("PRAGMA query_only = 1")
+        database_in(stores[0]).execute("PRAGMA query_only = 1")
 
     world.transport = Edited(world.transport, no_more_writes)
     async with world.connect() as session:
         report = await session.call("enrich_person", **ADA)
-        database_of(journals[0]).execute("PRAGMA query_only = 0")
+        database_in(stores[0]).execute("PRAGMA query_only = 0")
         repeated = await session.call("enrich_person", **ADA)
     async with world.connect() as session:
         found = await session.call("workflow_status")
@@ -747,10 +745,10 @@ async def test_an_answer_that_cannot_be_written_down_is_not_lost(
     assert len(world.sandbox.runs) == 1
 
 
-async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Journal]) -> None:
+async def test_without_an_intent_nothing_is_sent(world: World, stores: list[Store]) -> None:
     async with world.connect() as session:
         arguments = await world.quote(session)
-        database_of(journals[0]).execute("PRAGMA query_only = 1")
+        database_in(stores[0]).execute("PRAGMA query_only = 1")
         errors = [
             await session.error("enrich_person", **ADA),
             await session.error("enrich_list", **arguments),
@@ -763,14 +761,14 @@ async def test_without_an_intent_nothing_is_sent(world: World, journals: list[Jo
 
 
 async def test_while_runs_cannot_be_read_the_balance_and_the_price_of_people_are_still_told(
-    world: World, journals: list[Journal]
+    world: World, stores: list[Store]
 ) -> None:
     async with world.connect() as session:
         before = await session.call("credits_balance")
-        database_of(journals[0]).execute("ALTER TABLE spending RENAME TO gone")
+        database_in(stores[0]).execute("ALTER TABLE spending RENAME TO gone")
         balance = await session.call("credits_balance")
         price = await session.call("estimate", people_count=2)
-        database_of(journals[0]).execute("ALTER TABLE gone RENAME TO spending")
+        database_in(stores[0]).execute("ALTER TABLE gone RENAME TO spending")
         later = await session.call("credits_balance")
 
     assert before == later
@@ -1034,13 +1032,13 @@ async def test_a_list_whose_answer_is_lost_while_the_server_stops_is_not_sent_ag
 
 
 async def test_a_lost_spend_stays_unknown_where_its_repeat_cannot_be_written_down(
-    world: World, journals: list[Journal]
+    world: World, stores: list[Store]
 ) -> None:
     world.sandbox.faults.next(f"POST {LIST_PATH}", "reset_before", times=2)
     async with world.connect() as session:
         arguments = await world.quote(session)
         await session.error("enrich_list", **arguments)
-        database_of(journals[0]).execute("PRAGMA query_only = 1")
+        database_in(stores[0]).execute("PRAGMA query_only = 1")
         error = await session.error("enrich_list", **arguments)
 
     assert (error["code"], error["charged"]) == ("outcome_unknown", "unknown")
@@ -1048,12 +1046,12 @@ async def test_a_lost_spend_stays_unknown_where_its_repeat_cannot_be_written_dow
 
 
 async def test_a_refusal_that_cannot_be_written_down_is_told_all_the_same(
-    world: World, journals: list[Journal]
+    world: World, stores: list[Store]
 ) -> None:
     refused = Answering(
         world.transport, LIST_PATH, httpx.Response(403, json={"error": {"code": "insufficient_scope"}})
     )
-    world.transport = Edited(refused, lambda _: database_of(journals[0]).execute("PRAGMA query_only = 1"))
+    world.transport = Edited(refused, lambda _: database_in(stores[0]).execute("PRAGMA query_only = 1"))
     async with world.connect() as session:
         error = await session.error("enrich_list", **await world.quote(session))
 

@@ -76,7 +76,7 @@ class Quotes:
         """
         after_run = await self._newest_settled(list_id, scope)  # before the rows are looked at
         picked = await Selection(self._call, list_id, scope, wishes, is_excluded).picked()
-        last_run = await self._journal.last_list_run(list_id)
+        last_run = await self._last_own_run(list_id)
         if picked.is_nothing:
             _require_sight(list_id, picked)
             facts = ListFacts(picked.seen, Room(), last_run, self._call.now())
@@ -97,6 +97,11 @@ class Quotes:
             step = f"The list is empty, so there is nothing to enrich. {self._how_to_fill(list_id)}"
             return nothing_to_buy(list_id, list_name, scope, facts, step, wishes=wishes)
         return list_estimate(quote, facts, await self._next_step(quote, limit))
+
+    async def _last_own_run(self, list_id: str) -> Run | None:
+        """Return the newest run over a list, if it is this account's own: a colleague's is not shown."""
+        last = await self._journal.last_list_run(list_id)
+        return last if last is not None and last.is_own else None
 
     async def _newest_settled(self, list_id: str, scope: Scope) -> int:
         """Return the number of the newest run that a new quote knows of; 0, which every run exceeds, if none can be

@@ -109,7 +109,7 @@ class RunFollower:
             InvalidArguments: if the id cannot be one.
             ApiError: if the API cannot be asked, and nothing about the run is known here.
         """
-        run = await self._journal.by_workflow(workflow_id)
+        run = await self._journal.own_by_workflow(workflow_id)
         if run is not None and run.workflow_id is None:
             run = None  # its row is damaged; the API still knows the workflow
         if run is None and not is_id(workflow_id):
@@ -133,7 +133,7 @@ class RunFollower:
         unknown_here = run is None or (workflow_id and run.state != "finished")
         if watched.status is None and watched.error is not None and unknown_here:
             raise watched.error
-        run = await self._journal.by_workflow(wanted) or run
+        run = await self._journal.own_by_workflow(wanted) or run
         if run is not None and _is_forgotten(run):
             return forgotten(run)
         if run is not None:

@@ -220,11 +220,13 @@ async def _journal(
     settings: Settings, folder: Path, clock: Clock, *, allow_cards: bool
 ) -> tuple[list[Finding], Spent | None]:
     from cleanlist_mcp.journal.health import error_in, is_durable
-    from cleanlist_mcp.journal.opening import open_journal
+    from cleanlist_mcp.journal.journal import Journal
+    from cleanlist_mcp.journal.names import Identity
+    from cleanlist_mcp.journal.opening import open_store
 
-    journal = open_journal(folder, clock, "doctor", "")
+    store = open_store(folder, clock)
     try:
-        health = await journal.inspect()
+        health = await store.inspect()
         unusable = error_in(health)
         if unusable is not None:
             problem = unusable.message.removesuffix(" Nothing was sent.")
@@ -234,9 +236,10 @@ async def _journal(
             text = f"No journal of runs can be made in {_shown(folder)}. {_consequence(settings)}"
             return [Finding("problem", "state folder", text, _SET_FOLDER)], None
         usable = Finding("ok", "state folder", f"{_shown(folder)} can be written.")
+        journal = Journal(store, Identity("doctor", ""))
         return [usable, *await _cards(journal, allow=allow_cards)], await journal.spent()
     finally:
-        await journal.close()
+        await store.close()
 
 
 async def _cards(journal: Journal, *, allow: bool) -> list[Finding]:

@@ -39,7 +39,9 @@ class CardJournal:
             if await self.is_banned(client):
                 return None
             newest, *_ = await self._keys()
-            return newest.proof(await self._spend(quote), quote.expires_at)
+            return newest.proof(
+                Spend(quote.list_id, quote.scope, quote.quote_id, quote.cost), quote.expires_at
+            )
         except JournalUnusable:
             return None
 
@@ -51,7 +53,7 @@ class CardJournal:
         Raises:
             JournalUnusable: if that cannot be known.
         """
-        spend = Spend((await self._names()).account, list_id, scope, quote_id, cost)
+        spend = Spend(list_id, scope, quote_id, cost)
         now = (await self._store.now()).time
         judgement = judge(proof, spend, await self._keys(), now)
         if judgement == "forged":
@@ -65,9 +67,9 @@ class CardJournal:
             JournalUnusable: if that cannot be known.
         """
         name = _kept(client)
-        account = (await self._names()).account
+        accounts = (await self._names()).accounts
         async with self._store.read() as reader:
-            since = await reader.card_ban(account, name)
+            since = await reader.card_ban(accounts, name)
             now = reader.now.time
         return name in self._banned_here or (since is not None and now - since < BAN_SECONDS)
 
@@ -86,9 +88,9 @@ class CardJournal:
         Raises:
             JournalUnusable: if that cannot be known.
         """
-        account = (await self._names()).account
+        accounts = (await self._names()).accounts
         async with self._store.read() as reader:
-            return await reader.has_card(account, quote_id)
+            return await reader.has_card(accounts, quote_id)
 
     async def bans(self) -> list[CardBan]:
         """Return the bans that hold, of all accounts, newest first.
@@ -123,11 +125,8 @@ class CardJournal:
 
     async def _keys(self) -> list[ProofKey]:
         """Return the keys in use, the one for new proofs first."""
-        return [ProofKey(await self._store.digest_key(), (await self._names()).account)]
-
-    async def _spend(self, quote: Quote) -> Spend:
-        account = (await self._names()).account
-        return Spend(account, quote.list_id, quote.scope, quote.quote_id, quote.cost)
+        names = await self._names()
+        return [ProofKey(key.secret, names.of(key.key_id).account) for key in await self._store.digest_keys()]
 
 
 def _kept(client: str) -> str:

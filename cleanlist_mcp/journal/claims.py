@@ -1,6 +1,6 @@
 """Claims: the rules decide inside the engine's claim, and the intent of a start is written in the same step."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
@@ -8,6 +8,7 @@ from uuid import uuid4
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
+from cleanlist_mcp.journal.naming import Naming
 from cleanlist_mcp.journal.port import CommitLost, Reader, Store, Writer
 from cleanlist_mcp.journal.records import COLUMNS, PART, Row, kept_name, label_list, marks_in, run_of
 from cleanlist_mcp.measures import CLAIM_SECONDS, Stopwatch
@@ -73,9 +74,9 @@ class _Person:
 class Claims:
     """Decides about spends, for one account."""
 
-    def __init__(self, store: Store, names: Callable[[], Awaitable[Names]], late: LateWrites) -> None:
+    def __init__(self, store: Store, naming: Naming, late: LateWrites) -> None:
         self._store = store
-        self._names = names
+        self._naming = naming
         self._late = late
 
     async def person(self, work: PersonWork, terms: Terms) -> PersonDecision:
@@ -86,34 +87,34 @@ class Claims:
         Raises:
             HourlyUnquotedLimit, DailyLimit: if a limit would be passed.
             CallGone: if the call has ended; then nothing is written.
+            ApiError: if the API has to be asked for the organization, and does not answer.
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
-        names = await self._names()
-        asked = names.marks(work.marks)
-        context = names.context(work.scope, work.into)
+        names = await self._naming.names_to_spend()
+        asked = _Asked(names, work)
         row = new_row(names, work.scope, work.list_id, work.list_name) | {
-            "context": context,
+            "context": asked.newest.context,
             "kind": "person",
-            "marks": asked.to_json(),
+            "marks": asked.newest.marks.to_json(),
             "label": blot(work.label),
             "reserved": prices.PRICES[work.scope],
         }
 
         async def decide(writer: Writer) -> PersonDecision:
-            known, chosen = await _known_person(writer, context, asked, again=work.again)
+            known, chosen = await _known_person(writer, names, asked, again=work.again)
             if known is not None and chosen is not None:
-                await _learn(writer, context, asked, chosen)
+                await _learn(writer, asked, chosen)
                 return known
-            start = await self._begin(writer, row, terms)
-            await writer.identify(start.run.run_id, context, asked.keys)
+            start = await self._begin(writer, row, terms, names)
+            await writer.identify(start.run.run_id, asked.newest.context, asked.newest.marks.keys)
             return start
 
         async def look(reader: Reader) -> PersonDecision | None:
-            known, chosen = await _known_person(reader, context, asked, again=work.again)
+            known, chosen = await _known_person(reader, names, asked, again=work.again)
             # What this call gives about a person must not be lost: the next one may give that alone.
             return None if chosen is None or _teaches(asked, chosen) else known
 
-        return await self._claim(decide, look, row["claim"])
+        return await self._claim(decide, look, row["claim"], names)
 
     async def list(self, quote: Quote, terms: Terms, *, may_resend: bool) -> ListDecision:
         """Decide about a list run, which one quote can start once, and write its intent in the same claim.
@@ -124,9 +125,10 @@ class Claims:
             QuoteExpired: if it would start one and is past its time.
             DailyLimit: if the limit would be passed.
             CallGone: if the call has ended; then nothing is written.
+            ApiError: if the API has to be asked for the organization, and does not answer.
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
-        names = await self._names()
+        names = await self._naming.names_to_spend()
         row = new_row(names, quote.scope, quote.list_id, quote.list_name) | {
             "context": "" if quote.part is None else PART,
             "kind": "list",
@@ -143,7 +145,7 @@ class Claims:
             if known is not None:
                 return known
             quotes.check_quote(quote, quote.list_id, quote.scope, writer.now.time)
-            start = await self._begin(writer, row, terms)
+            start = await self._begin(writer, row, terms, names)
             if quote.part is not None:
                 await writer.keep_leads(start.run.run_id, quote.part.lead_ids)
             return start
@@ -152,7 +154,7 @@ class Claims:
             known = await _known_list(reader, names, quote)
             return Unknown(known.run) if isinstance(known, Resend) else known
 
-        return await self._claim(decide, look, row["claim"])
+        return await self._claim(decide, look, row["claim"], names)
 
     async def newest_settled(self, list_id: str, scope: Scope) -> int:
         """Return the number of the newest run over a list that looked for the same as `scope`, such that it and all
@@ -161,7 +163,7 @@ class Claims:
         Raises:
             JournalUnusable: if the runs cannot be read.
         """
-        names = await self._names()
+        names = await self._naming.names()
         async with self._store.read() as reader:
             work = await _work_on(reader, names, list_id, scope)
             return decisions.newest_settled(work, now=reader.now.time)
@@ -172,7 +174,7 @@ class Claims:
         Raises:
             JournalUnusable: if the runs cannot be read.
         """
-        names = await self._names()
+        names = await self._naming.names()
         async with self._store.read() as reader:
             work = await _work_on(reader, names, list_id, scope)
             return decisions.decide_list(None, work, now=reader.now.time)
@@ -183,7 +185,7 @@ class Claims:
         Raises:
             JournalUnusable: if the runs cannot be read.
         """
-        names = await self._names()
+        names = await self._naming.names()
         async with self._store.read() as reader:
             return await _known_list(reader, names, quote)
 
@@ -192,16 +194,18 @@ class Claims:
         decide: Callable[[Writer], Awaitable[Found | Start]],
         look: Callable[[Reader], Awaitable[Found | None]],
         claim: str,
+        names: Names,
     ) -> Found | Start:
         """Decide inside the engine's claim. If nothing can be written, what needs no writing is still answered."""
         await self._late.catch_up()
         waiting = Stopwatch()
         try:
-            async with self._store.claim() as writer:
+            async with self._store.claim(names.tenants) as writer:
                 CLAIM_SECONDS.add(waiting.seconds)
+                await self._naming.require_current(writer, names)
                 return await decide(writer)
         except CommitLost:
-            return await self._looked_up(claim, look)
+            return await self._looked_up(claim, look, names)
         except JournalUnusable:
             async with self._store.read() as reader:
                 known = await look(reader)
@@ -210,7 +214,7 @@ class Claims:
             return known
 
     async def _looked_up(
-        self, claim: str, look: Callable[[Reader], Awaitable[Found | None]]
+        self, claim: str, look: Callable[[Reader], Awaitable[Found | None]], names: Names
     ) -> Found | Start:
         """Return the outcome of a claim whose commit was not answered.
 
@@ -222,16 +226,16 @@ class Claims:
             known = await look(reader) if row is None else None
             now = reader.now
         if row is not None:
-            return Start(run_of(row, now))
+            return Start(run_of(row, now, names.whose))
         if known is None:
             raise JournalUnusable(
                 "The journal of runs did not take the entry. Nothing was sent.", "Try again."
             )
         return known
 
-    async def _begin(self, writer: Writer, row: Row, terms: Terms) -> Start:
+    async def _begin(self, writer: Writer, row: Row, terms: Terms, names: Names) -> Start:
         """Write the intent of a new run."""
-        check_limits(_kind_of(row), row["reserved"], await writer.spent(), terms.limits)
+        check_limits(_kind_of(row), row["reserved"], await writer.spent(names.whose), terms.limits)
         now = writer.now
         row |= {
             "started_at": now.time,
@@ -239,10 +243,12 @@ class Claims:
             "boot": now.boot,
             "ticks": now.ticks,
         }
-        first_of_key = await writer.is_first_of_key(row["api"], row["account"])
+        # Among colleagues each key is a person, and that others have spent says nothing about an exchanged key.
+        is_alone = names.whose.tenants is None
+        first_of_key = is_alone and await writer.is_first_of_key(names.tenants, names.accounts)
         _require_wanted(terms)
         row["run_id"] = await writer.add_run(row)
-        return Start(run_of(row, now), first_of_key)
+        return Start(run_of(row, now, names.whose), first_of_key)
 
 
 def _kind_of(row: Row) -> Kind:
@@ -254,8 +260,9 @@ def new_row(names: Names, scope: Scope, list_id: str, list_name: str) -> Row:
     """Return the row of a run that is about to start, with all but what its kind adds."""
     return dict.fromkeys(COLUMNS) | {
         "claim": uuid4().hex,
-        "api": names.api,
+        "tenant": names.tenant,
         "account": names.account,
+        "digest_key": names.newest.key_id,
         "state": "starting",
         "status": "pending",
         "attempt": 1,
@@ -270,48 +277,85 @@ def _require_wanted(terms: Terms) -> None:
         raise CallGone
 
 
+@dataclass(frozen=True)
+class _AskedUnder:
+    """The person who is asked for, under one key of digests, and the context within which they are recognised."""
+
+    context: str
+    marks: Marks
+
+
+class _Asked:
+    """The person who is asked for, under each key of digests: rows are compared under the key of their own."""
+
+    def __init__(self, names: Names, work: PersonWork) -> None:
+        self._under = {
+            one.key_id: _AskedUnder(one.context(work.scope, work.into), one.marks(work.marks))
+            for one in names.under
+        }
+        self.newest = self._under[names.newest.key_id]
+
+    def of(self, digest_key: str | None) -> _AskedUnder:
+        """Return the same person under the key that a row was written with."""
+        return self._under.get(digest_key, self.newest)
+
+    @property
+    def tokens(self) -> dict[str, Collection[str]]:
+        """The tokens to look the person up by, for each context."""
+        return {one.context: one.marks.keys for one in self._under.values()}
+
+
 async def _known_person(
-    reader: Reader, context: str, asked: Marks, *, again: bool
+    reader: Reader, names: Names, asked: _Asked, *, again: bool
 ) -> tuple[Replay | Wait | Unknown | None, _Person | None]:
     """Return what to do about a person, and the run that decides it; None for both if one may start."""
-    found = await _runs_of(reader, context, asked)
+    found = await _runs_of(reader, names, asked)
     decision = decisions.decide_person([one.run for one in found], again=again, now=reader.now.time)
     if decision is None:
         return None, None
     chosen = next(one for one in found if one.run is decision.run)
-    basis = None if chosen.marks is None else recognised(asked, chosen.marks)
+    basis = (
+        None if chosen.marks is None else recognised(asked.of(chosen.row["digest_key"]).marks, chosen.marks)
+    )
     return replace(decision, basis=basis), chosen
 
 
-async def _runs_of(reader: Reader, context: str, asked: Marks) -> Sequence[_Person]:
+async def _runs_of(reader: Reader, names: Names, asked: _Asked) -> Sequence[_Person]:
     """Return the runs of the one person who is asked for, newest first. A row that cannot be read counts: it was of
     somebody with one of these identifiers."""
-    rows = await reader.runs_with(context, asked.keys)
-    found = [_Person(row, run_of(row, reader.now), marks_in(row)) for row in rows]
-    known = [(one, one.marks) for one in found if one.marks is not None]
-    chosen = {known[place][0].run.run_id for place in whose(asked, [marks for _, marks in known])}
+    rows = await reader.runs_with(asked.tokens)
+    found = [_Person(row, run_of(row, reader.now, names.whose), marks_in(row)) for row in rows]
+    chosen: set[int] = set()
+    for digest_key in {one.row["digest_key"] for one in found}:
+        known = [(one, one.marks) for one in found if one.marks and one.row["digest_key"] == digest_key]
+        places = whose(asked.of(digest_key).marks, [marks for _, marks in known])
+        chosen |= {known[place][0].run.run_id for place in places}
     return [one for one in found if one.marks is None or one.run.run_id in chosen]
 
 
-def _teaches(asked: Marks, known: _Person) -> bool:
-    return known.marks is not None and united(known.marks, asked) != known.marks
+def _teaches(asked: _Asked, known: _Person) -> bool:
+    return (
+        known.marks is not None
+        and united(known.marks, asked.of(known.row["digest_key"]).marks) != known.marks
+    )
 
 
-async def _learn(writer: Writer, context: str, asked: Marks, known: _Person) -> None:
+async def _learn(writer: Writer, asked: _Asked, known: _Person) -> None:
     """Keep what a call gives about a person with the run that is known of them."""
+    given = asked.of(known.row["digest_key"])
     if known.marks is None:
         # A damaged row: from now on it ages as an uncertain run.
         await writer.change_run(dict.fromkeys(COLUMNS, object()), known.row)
     elif _teaches(asked, known):
-        both = united(known.marks, asked)
+        both = united(known.marks, given.marks)
         await writer.change_run(known.row, known.row | {"marks": both.to_json()})
-        await writer.identify(known.run.run_id, context, asked.keys)
+        await writer.identify(known.run.run_id, given.context, given.marks.keys)
 
 
 async def _known_list(reader: Reader, names: Names, quote: Quote) -> Known | None:
-    same_quote = await reader.run_of_quote(names.account, quote.quote_id)
+    same_quote = await reader.run_of_quote(names.accounts, quote.quote_id)
     return decisions.decide_list(
-        None if same_quote is None else run_of(same_quote, reader.now),
+        None if same_quote is None else run_of(same_quote, reader.now, names.whose),
         await _work_on(reader, names, quote.list_id, quote.scope),
         after_run=quote.after_run,
         now=reader.now.time,
@@ -321,14 +365,16 @@ async def _known_list(reader: Reader, names: Names, quote: Quote) -> Known | Non
 async def _work_on(reader: Reader, names: Names, list_id: str, scope: Scope) -> list[Run]:
     """Return the runs over a list that look for something that `scope` looks for too, newest first.
 
-    Under any account: a list's id names it for all of them.
+    Under any account of the tenant: a list's id names it for all of them.
     """
     rows = [
         row
         for other in prices.overlapping(scope)
-        for row in await reader.work_on_list(names.api, list_id, other)
+        for row in await reader.work_on_list(names.tenants, list_id, other)
     ]
-    return sorted((run_of(row, reader.now) for row in rows), key=lambda run: run.run_id, reverse=True)
+    return sorted(
+        (run_of(row, reader.now, names.whose) for row in rows), key=lambda run: run.run_id, reverse=True
+    )
 
 
 async def _taken_up(writer: Writer, run: Run, quote: Quote, terms: Terms) -> Resend | Unknown:

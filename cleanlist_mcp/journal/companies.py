@@ -1,6 +1,6 @@
 """Companies in the journal: looked up once, their answers kept for a day, so that nobody pays for one twice."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,37 +47,36 @@ class CompanyJournal(Claims):
             CallGone: if the call has ended; then nothing is written.
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
-        names = await self._names()
-        asked = work.marks.mapped(names.digest.token)
+        names = await self._naming.names_to_spend()
+        asked = _Asked(names, work.marks)
         row = new_row(names, COMPANY_SCOPE, "", "") | {
-            "context": _context(names),
+            "context": names.newest.company_context,
             "kind": "company",
-            "marks": asked.to_json(),
+            "marks": asked.newest.to_json(),
             "label": blot(work.label),
             "reserved": COMPANY_PRICE,
         }
 
         async def decide(writer: Writer) -> PersonDecision:
-            known, chosen = await _known_company(writer, row["context"], asked, again=work.again)
+            known, chosen = await _known_company(writer, names, asked, again=work.again)
             if known is not None:
                 await _learn(writer, asked, chosen)
                 return known
-            start = await self._begin(writer, row, terms)
-            await writer.identify(start.run.run_id, row["context"], asked.keys)
+            start = await self._begin(writer, row, terms, names)
+            await writer.identify(start.run.run_id, row["context"], asked.newest.keys)
             return start
 
         async def look(reader: Reader) -> PersonDecision | None:
-            return (await _known_company(reader, row["context"], asked, again=work.again))[0]
+            return (await _known_company(reader, names, asked, again=work.again))[0]
 
-        return await self._claim(decide, look, row["claim"])
+        return await self._claim(decide, look, row["claim"], names)
 
     async def answered(self, run: Run, marks: CompanyMarks, found: str, charged: int | None) -> Run:
         """Record the facts about a company and their cost, and return its run as it is now.
 
         `marks` are those of the answer, `found` its text, `charged` None if the API did not say. Never raises.
         """
-        names = await self._names()
-        told = marks.mapped(names.digest.token)
+        names = await self._naming.names()
         ended = await self._store.now()
         changes: dict[str, Any] = {"state": "finished", "status": "completed", "charged": charged}
 
@@ -85,6 +84,7 @@ class CompanyJournal(Claims):
             row = await writer.any_run(run.run_id)
             if row is None:
                 return 0
+            told = marks.mapped(names.of(row["digest_key"]).digest.token)
             before = company_marks_in(row)
             both = told if before is None else united(before, told)
             ticks = ended.ticks if ended.boot == row["boot"] else None
@@ -107,34 +107,53 @@ class CompanyJournal(Claims):
             return await reader.company(run.run_id)
 
 
-def _context(names: Names) -> str:
-    return names.digest("context", names.account, "company")
+class _Asked:
+    """The company that is asked for, under each key of digests: rows are compared under the key of their own."""
+
+    def __init__(self, names: Names, marks: CompanyMarks) -> None:
+        self._under = {
+            one.key_id: (one.company_context, marks.mapped(one.digest.token)) for one in names.under
+        }
+        self.newest = self._under[names.newest.key_id][1]
+
+    def of(self, digest_key: str | None) -> CompanyMarks:
+        """Return the same company under the key that a row was written with."""
+        return self._under[digest_key][1] if digest_key in self._under else self.newest
+
+    @property
+    def tokens(self) -> dict[str, Collection[str]]:
+        """The tokens to look the company up by, for each context."""
+        return {context: marks.keys for context, marks in self._under.values()}
 
 
 async def _known_company(
-    reader: Reader, context: str, asked: CompanyMarks, *, again: bool
+    reader: Reader, names: Names, asked: _Asked, *, again: bool
 ) -> tuple[Replay | Wait | Unknown | None, _Known | None]:
     """Return what to do about a company, and the run that decides it; None for both if it may be looked up."""
-    found = await _runs_of(reader, context, asked)
+    found = await _runs_of(reader, names, asked)
     decision = decisions.decide_person([one.run for one in found], again=again, now=reader.now.time)
     if decision is None:
         return None, None
     return decision, next(one for one in found if one.run is decision.run)
 
 
-async def _runs_of(reader: Reader, context: str, asked: CompanyMarks) -> Sequence[_Known]:
+async def _runs_of(reader: Reader, names: Names, asked: _Asked) -> Sequence[_Known]:
     """Return the runs of the company that is asked for, newest first; one that cannot be read counts."""
-    rows = await reader.runs_with(context, asked.keys)
-    found = [_Known(row, run_of(row, reader.now), company_marks_in(row)) for row in rows]
-    readable = [(one, one.marks) for one in found if one.marks is not None]
-    chosen = {readable[place][0].run.run_id for place in which(asked, [marks for _, marks in readable])}
+    rows = await reader.runs_with(asked.tokens)
+    found = [_Known(row, run_of(row, reader.now, names.whose), company_marks_in(row)) for row in rows]
+    chosen: set[int] = set()
+    for digest_key in {one.row["digest_key"] for one in found}:
+        readable = [(one, one.marks) for one in found if one.marks and one.row["digest_key"] == digest_key]
+        places = which(asked.of(digest_key), [marks for _, marks in readable])
+        chosen |= {readable[place][0].run.run_id for place in places}
     return [one for one in found if one.marks is None or one.run.run_id in chosen]
 
 
-async def _learn(writer: Writer, asked: CompanyMarks, known: _Known | None) -> None:
+async def _learn(writer: Writer, asked_for: _Asked, known: _Known | None) -> None:
     """Keep what a call names about a company with the run that is known of it."""
     if known is None:
         return
+    asked = asked_for.of(known.row["digest_key"])
     if known.marks is None:
         # A damaged row: from now on it ages as an uncertain run.
         await writer.change_run(dict.fromkeys(COLUMNS, object()), known.row)

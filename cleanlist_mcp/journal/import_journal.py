@@ -5,6 +5,8 @@ from itertools import groupby
 
 from cleanlist_mcp.journal.imports import Claim, Import, import_of, may_repeat
 from cleanlist_mcp.journal.late import LateWrites
+from cleanlist_mcp.journal.names import Names
+from cleanlist_mcp.journal.naming import Naming
 from cleanlist_mcp.journal.port import ImportRow, Store, Writer
 
 People = Sequence[Sequence[str]]
@@ -14,8 +16,9 @@ People = Sequence[Sequence[str]]
 class ImportJournal:
     """Claims imports, and records what became of them."""
 
-    def __init__(self, store: Store, late: LateWrites) -> None:
+    def __init__(self, store: Store, naming: Naming, late: LateWrites) -> None:
         self._store = store
+        self._naming = naming
         self._late = late
 
     async def into(self, list_id: str, digests: Collection[str]) -> list[Import]:
@@ -25,8 +28,9 @@ class ImportJournal:
             JournalUnusable: if they cannot be read; "none" would be taken for leave to send everybody again.
         """
         await self._late.catch_up()
+        places = _places(await self._naming.names(), list_id)
         async with self._store.read() as reader:
-            rows, members = await reader.imports_into(list_id, digests)
+            rows, members = await reader.imports_into(places, digests)
             now = reader.now
         found = {number: list(group) for number, group in groupby(members, lambda one: one.import_id)}
         return [import_of(row, found.get(row.import_id, ()), now) for row in rows]
@@ -46,17 +50,21 @@ class ImportJournal:
         the list, or held by another import, or this one was answered, has expired, or may still be under way.
 
         Raises:
+            ApiError: if the API has to be asked for the organization, and does not answer.
             JournalUnusable: if the intent cannot be written; then nothing may be sent.
         """
         await self._late.catch_up()
+        names = await self._naming.names_to_spend()
+        places = _places(names, list_id)
         digests = [digest for one in people for digest in one]
-        async with self._store.claim() as writer:
+        async with self._store.claim(names.tenants) as writer:
+            await self._naming.require_current(writer, names)
             row = await writer.import_of(key)
-            if await writer.is_taken(list_id, digests, None if row is None else row.import_id):
+            if await writer.is_taken(places, digests, None if row is None else row.import_id):
                 return None
-            await writer.keep_domains(list_id, domains)
+            await writer.keep_domains(places[0], domains)
             if row is None:
-                return Claim(await writer.add_import(key, list_id, people, settle), 1, None)
+                return Claim(await writer.add_import(key, places[0], people, settle), 1, None)
             return await _repeated(writer, row, people, settle)
 
     async def with_domains(self, list_id: str, domains: Collection[str]) -> frozenset[str]:
@@ -65,8 +73,9 @@ class ImportJournal:
         Raises:
             JournalUnusable: if they cannot be read.
         """
+        places = _places(await self._naming.names(), list_id)
         async with self._store.read() as reader:
-            kept = await reader.domains_in(list_id)
+            kept = await reader.domains_in(places)
         return frozenset(person for domain, person in kept if domain in domains)
 
     async def finished(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
@@ -93,6 +102,11 @@ class ImportJournal:
             return 1
 
         await self._late.write(write)
+
+
+def _places(names: Names, list_id: str) -> list[str]:
+    """Return the names of a list: its id, or among many tenants one for each that it belonged to, the newest first."""
+    return [list_id] if names.whose.tenants is None else [f"{one}/{list_id}" for one in names.tenants]
 
 
 async def _repeated(writer: Writer, row: ImportRow, people: People, settle: float) -> Claim | None:

@@ -17,7 +17,8 @@ from cleanlist_mcp.journal.costs import CostJournal
 from cleanlist_mcp.journal.health import Health
 from cleanlist_mcp.journal.import_journal import ImportJournal
 from cleanlist_mcp.journal.late import LateWrites
-from cleanlist_mcp.journal.names import Digester, Names
+from cleanlist_mcp.journal.names import Digester, Identity, Names
+from cleanlist_mcp.journal.naming import Ask, Naming
 from cleanlist_mcp.journal.outcomes import Outcomes
 from cleanlist_mcp.journal.port import Reader, Store
 from cleanlist_mcp.journal.records import Row, kept_name, marks_in, run_of
@@ -26,7 +27,7 @@ from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.picking import tried_rows
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
-from cleanlist_mcp.money.runs import Run
+from cleanlist_mcp.money.runs import Moment, Run
 from cleanlist_mcp.people.same_person import are_different
 
 Find = Callable[[Reader, Names], Awaitable[Row | None]]
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Journal:
-    """Memory of runs and quotes, seen by one API key; the limits look at all keys.
+    """Memory of runs and quotes, seen by one account; the limits look at all keys, or at those of one tenant.
 
     `claims` decides about spends, `outcomes` records what became of them, `costs` adds up what they cost, `imports`
     keeps the people added to lists, `searches` the rows that were shown, `companies` the results of lookups, `cards`
@@ -44,18 +45,18 @@ class Journal:
     runs read as absent, and `recent` refuses to answer that there are none.
     """
 
-    def __init__(self, store: Store, api: str, api_key: str) -> None:
-        """`api` and `api_key` are what an account is; only keyed digests of them are stored."""
+    def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
+        """`store` stays its owner's, who closes it. `ask` is given where keys of many tenants share it."""
         self._store = store
-        self._api_and_key = (api, api_key)
-        self._known_names: tuple[bytes, Names] | None = None
+        self._naming = Naming(store, identity, ask)
+        self._names = self._naming.names
         self._late = LateWrites(store)
-        self.claims = Claims(store, self._names, self._late)
+        self.claims = Claims(store, self._naming, self._late)
         self.outcomes = Outcomes(store, self._names, self._late)
-        self.imports = ImportJournal(store, self._late)
-        self.costs = CostJournal(store, self._late)
+        self.imports = ImportJournal(store, self._naming, self._late)
+        self.costs = CostJournal(store, self._names, self._late)
         self.searches = SearchJournal(store, self._names)
-        self.companies = CompanyJournal(store, self._names, self._late)
+        self.companies = CompanyJournal(store, self._naming, self._late)
         self.cards = CardJournal(store, self._names, self._late)
 
     async def health(self) -> Health:
@@ -67,9 +68,12 @@ class Journal:
         return await self._store.inspect()
 
     async def close(self) -> None:
-        """Close the journal, after a last try to write what could not be written."""
+        """Try a last time to write what could not be written."""
         await self._late.catch_up(last_try=True)
-        await self._store.close()
+
+    async def now(self) -> Moment:
+        """Return the moment by the clock that all claims go by."""
+        return await self._store.now()
 
     async def digester(self) -> Digester:
         """Return the function that makes keyed digests.
@@ -85,12 +89,6 @@ class Journal:
             return await self.digester()
         except JournalUnusable:
             return None
-
-    async def _names(self) -> Names:
-        key = await self._store.digest_key()
-        if self._known_names is None or self._known_names[0] != key:
-            self._known_names = key, Names(key, *self._api_and_key)
-        return self._known_names[1]
 
     async def remember_quote(self, quote: Quote) -> None:
         """Keep what a quote showed, and forget what is old. Never raises: a new quote is free."""
@@ -109,9 +107,9 @@ class Journal:
         Raises:
             JournalUnusable: if it cannot be read.
         """
-        account = (await self._names()).account
+        accounts = (await self._names()).accounts
         async with self._store.read() as reader:
-            return await reader.quote(account, quote_id)
+            return await reader.quote(accounts, quote_id)
 
     async def run(self, run_id: int) -> Run | None:
         """Return a run by its number; None if it was refused, is gone, or cannot be read just now."""
@@ -119,11 +117,18 @@ class Journal:
 
     async def by_workflow(self, workflow_id: str) -> Run | None:
         """Return the run of a workflow, if it was started from here, under any key, and can be read."""
-        return await self._if_readable(lambda reader, names: reader.run_of_workflow(names.api, workflow_id))
+        return await self._if_readable(
+            lambda reader, names: reader.run_of_workflow(names.tenants, workflow_id)
+        )
+
+    async def own_by_workflow(self, workflow_id: str) -> Run | None:
+        """Return the run of a workflow as `by_workflow`, unless it is a colleague's: of that, the API may tell."""
+        run = await self.by_workflow(workflow_id)
+        return run if run is not None and run.is_own else None
 
     async def last_list_run(self, list_id: str) -> Run | None:
         """Return the newest run over a list, whatever its scope and key; None if there is none, or none can be read."""
-        return await self._if_readable(lambda reader, names: reader.newest_of_list(names.api, list_id))
+        return await self._if_readable(lambda reader, names: reader.newest_of_list(names.tenants, list_id))
 
     async def tried_in(self, list_id: str) -> Mapping[str, frozenset[Scope]]:
         """Return by row of a list in which scopes runs from here, under any key, looked for it in vain within 30 days.
@@ -132,13 +137,13 @@ class Journal:
         """
         await self._late.catch_up()
         try:
-            api = (await self._names()).api
+            names = await self._names()
             async with self._store.read() as reader:
-                found = await reader.leads_tried(api, list_id)
+                found = await reader.leads_tried(names.tenants, list_id)
                 now = reader.now
         except JournalUnusable:
             return {}
-        return tried_rows([(run_of(row, now), lead_ids) for row, lead_ids in found], now.time)
+        return tried_rows([(run_of(row, now, names.whose), lead_ids) for row, lead_ids in found], now.time)
 
     async def leads_of_run(self, run_id: int) -> tuple[str, ...] | None:
         """Return the ids of the rows that were picked for a run; None if it has none, or they cannot be read."""
@@ -155,7 +160,7 @@ class Journal:
         Raises:
             JournalUnusable: if it cannot be read.
         """
-        return await self._one(lambda reader, names: reader.run_of_quote(names.account, quote_id))
+        return await self._one(lambda reader, names: reader.run_of_quote(names.accounts, quote_id))
 
     async def list_named(self, name: str) -> str | None:
         """Return the id of the list of that name that a single run of this key went to last.
@@ -163,7 +168,7 @@ class Journal:
         Raises:
             JournalUnusable: if it cannot be read.
         """
-        run = await self._one(lambda reader, names: reader.newest_into(names.account, name))
+        run = await self._one(lambda reader, names: reader.newest_into(names.accounts, name))
         return None if run is None else run.list_id
 
     async def recent(self, limit: int) -> list[Run]:
@@ -173,18 +178,20 @@ class Journal:
             JournalUnusable: if they cannot be read; "none" would be taken for leave to start again.
         """
         await self._late.catch_up()
-        account = (await self._names()).account
+        names = await self._names()
         async with self._store.read() as reader:
-            return [run_of(row, reader.now) for row in await reader.newest_runs(account, limit)]
+            rows = await reader.newest_runs(names.accounts, limit)
+            return [run_of(row, reader.now, names.whose) for row in rows]
 
     async def spent(self) -> Spent:
-        """Return what counts against the limits now, over all keys.
+        """Return what counts against the limits now.
 
         Raises:
             JournalUnusable: if it cannot be read.
         """
+        whose = (await self._names()).whose
         async with self._store.read() as reader:
-            return await reader.spent()
+            return await reader.spent(whose)
 
     async def spent_if_readable(self) -> Spent | None:
         """Return what counts against the limits now; None while the journal cannot be read."""
@@ -216,4 +223,4 @@ class Journal:
         names = await self._names()
         async with self._store.read() as reader:
             row = await find(reader, names)
-            return None if row is None else run_of(row, reader.now)
+            return None if row is None else run_of(row, reader.now, names.whose)

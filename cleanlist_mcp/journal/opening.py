@@ -1,15 +1,15 @@
-"""The journal of a configuration: which engine keeps it, and where."""
+"""The store of a configuration: which engine keeps the journal, and where."""
 
 from pathlib import Path
 
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 
 
-def open_journal(folder: Path | None, clock: Clock, api: str, api_key: str) -> Journal:
-    """Open the journal in `folder`, or one in memory if there is no folder, or none can be made in it.
+def open_store(folder: Path | None, clock: Clock) -> Store:
+    """Open the store in `folder`, or one in memory if there is no folder, or none can be made in it.
 
-    `api` and `api_key` are what an account is; only keyed digests of them are stored.
+    One store serves any number of `Journal`s; whoever opens it closes it, after them.
     """
-    return Journal(SqliteStore(folder, clock), api, api_key)
+    return SqliteStore(folder, clock)

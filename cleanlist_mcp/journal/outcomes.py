@@ -9,10 +9,13 @@ from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.port import Store, Writer
 from cleanlist_mcp.journal.records import Row, kept_name, kept_report, kept_status, marks_in, run_of
+from cleanlist_mcp.journal.whose import Whose
 from cleanlist_mcp.measures import CREDITS
 from cleanlist_mcp.money import limits
 from cleanlist_mcp.money.runs import Moment, Run
 from cleanlist_mcp.people.same_person import united
+
+_EVERYBODYS = Whose(None, ())
 
 RowChange = Callable[[Row, Moment], Row | None]
 """Returns a row as it is to be, or None to leave it."""
@@ -86,7 +89,7 @@ class Outcomes:
         """
 
         def end(row: Row, now: Moment) -> Row | None:
-            run = run_of(row, now)
+            run = run_of(row, now, _EVERYBODYS)
             if run.state != "running" or run.started_at >= now.time - limits.DAY:
                 return None
             at_start = {"finished_at": row["started_at"], "finished_ticks": row["ticks"]}
@@ -155,8 +158,8 @@ class Outcomes:
 
     async def _of_workflow(self, workflow_id: str, change: RowChange) -> None:
         async def write(writer: Writer) -> int:
-            api = (await self._names()).api
-            return await _changed(writer, await writer.any_of_workflow(api, workflow_id), change)
+            tenants = (await self._names()).tenants
+            return await _changed(writer, await writer.any_of_workflow(tenants, workflow_id), change)
 
         await self._late.write(write)
 

@@ -4,7 +4,7 @@ An engine promises three things: claims follow one another for all processes, a 
 whatever cannot be done is raised as `JournalUnusable`, within a few seconds. Rules and digests stay above.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from cleanlist_mcp.journal.health import Health
 from cleanlist_mcp.journal.records import Row
 from cleanlist_mcp.journal.records_found import Search, ShownPage
+from cleanlist_mcp.journal.whose import DigestKey, Whose
 from cleanlist_mcp.money.costs import Costs
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.prices import Scope
@@ -25,6 +26,18 @@ class Contradiction(Exception):
 
 class CommitLost(Exception):
     """A claim whose commit was sent and not answered: its rows may be there or not."""
+
+
+@dataclass(frozen=True)
+class KnownTenant:
+    """A tenant that the `owner` of a key was learnt to belong to `since` then, as it was `checked_at` last (epoch
+    seconds). It `is_live` while one of its runs is younger than a day, or is not known to have ended."""
+
+    owner: str
+    tenant: str
+    since: float
+    checked_at: float
+    is_live: bool
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class PlaceCosts:
     `list_name` is the newest name under which the list is known here.
     """
 
-    api: str
+    tenant: str
     list_id: str
     kind: str
     list_name: str
@@ -87,9 +100,12 @@ class CardBan:
 
 
 class RunReader(Protocol):
-    """Runs and quotes, as they were written. Refused runs are left out; "newest" goes by the order of claims."""
+    """Runs and quotes, as they were written. Refused runs are left out; "newest" goes by the order of claims.
 
-    async def quote(self, account: str, quote_id: str) -> Quote | None:
+    An account and a tenant are given by all of their names, the newest first.
+    """
+
+    async def quote(self, accounts: Sequence[str], quote_id: str) -> Quote | None:
         """Return the quote of that id, if it was given to this account and reads as it was written."""
 
     async def run(self, run_id: int) -> Row | None:
@@ -98,65 +114,65 @@ class RunReader(Protocol):
     async def run_of_claim(self, claim: str) -> Row | None:
         """Return the run that a claim began."""
 
-    async def run_of_quote(self, account: str, quote_id: str) -> Row | None:
+    async def run_of_quote(self, accounts: Sequence[str], quote_id: str) -> Row | None:
         """Return the run that a quote of this account started, or may have started."""
 
-    async def run_of_workflow(self, api: str, workflow_id: str) -> Row | None:
+    async def run_of_workflow(self, tenants: Sequence[str], workflow_id: str) -> Row | None:
         """Return the newest run of a workflow, whatever its account."""
 
-    async def newest_runs(self, account: str, limit: int) -> list[Row]:
+    async def newest_runs(self, accounts: Sequence[str], limit: int) -> list[Row]:
         """Return the newest runs of this account, newest first."""
 
-    async def newest_of_list(self, api: str, list_id: str) -> Row | None:
+    async def newest_of_list(self, tenants: Sequence[str], list_id: str) -> Row | None:
         """Return the newest run over a list, whatever its scope and account."""
 
-    async def work_on_list(self, api: str, list_id: str, scope: Scope) -> list[Row]:
+    async def work_on_list(self, tenants: Sequence[str], list_id: str, scope: Scope) -> list[Row]:
         """Return the newest run over a list in a scope and all that are starting or running, newest first."""
 
     async def leads_of_run(self, run_id: int) -> tuple[str, ...] | None:
         """Return the ids of the rows that a run over a list looked for, or still missed at its end, if they are
         known and read as they were written."""
 
-    async def leads_tried(self, api: str, list_id: str) -> list[tuple[Row, tuple[str, ...]]]:
+    async def leads_tried(self, tenants: Sequence[str], list_id: str) -> list[tuple[Row, tuple[str, ...]]]:
         """Return the runs over a list whose rows of this kind are known, each with them, newest first."""
 
-    async def newest_into(self, account: str, list_name: str) -> Row | None:
+    async def newest_into(self, accounts: Sequence[str], list_name: str) -> Row | None:
         """Return the newest single run of this account whose result went to a list of that name and a known id."""
 
-    async def runs_with(self, context: str, tokens: Collection[str]) -> list[Row]:
-        """Return the runs of a context that are identified by one of these tokens, newest first."""
+    async def runs_with(self, wanted: Mapping[str, Collection[str]]) -> list[Row]:
+        """Return the runs that are identified by one of the tokens of their context, newest first."""
 
-    async def is_first_of_key(self, api: str, account: str) -> bool:
-        """Return whether runs were started here for this API, and none of them by this account."""
+    async def is_first_of_key(self, tenants: Sequence[str], accounts: Sequence[str]) -> bool:
+        """Return whether runs of these tenants were started here, and none of them by this account."""
 
-    async def spent(self) -> Spent:
-        """Return what counts against the limits now, over all accounts."""
+    async def spent(self, whose: Whose) -> Spent:
+        """Return what counts against the limits now."""
 
 
 class CostReader(Protocol):
-    """The costs of runs, over all accounts; refused runs cost nothing.
+    """The costs of runs; refused runs cost nothing.
 
     Moments are epoch seconds by `Reader.now`. A run counts whole when it started; `since` is the first moment.
     """
 
-    async def costs(self, since: float, until: float | None = None) -> Costs:
+    async def costs(self, whose: Whose, since: float, until: float | None = None) -> Costs:
         """Return what the runs cost that started from `since` until before `until`, or later if that is None."""
 
-    async def costs_by_place(self, since: float) -> list[PlaceCosts]:
+    async def costs_by_place(self, whose: Whose, since: float) -> list[PlaceCosts]:
         """Return the same for each list and kind that runs are known of."""
 
-    async def newest_since(self, since: float, limit: int) -> list[Row]:
+    async def newest_since(self, whose: Whose, since: float, limit: int) -> list[Row]:
         """Return runs that started from `since` on: the `limit` newest ones, and perhaps others, in any order."""
 
-    async def first_counted(self, since: float) -> float | None:
+    async def first_counted(self, whose: Whose, since: float) -> float | None:
         """Return when the first run started from `since` on that has cost, or may cost, something; None if none did."""
 
 
 class ImportReader(Protocol):
-    """Imports and their people."""
+    """Imports and their people. A list is given by its places: its id, or one name for each tenant that it had."""
 
     async def imports_into(
-        self, list_id: str, digests: Collection[str]
+        self, places: Sequence[str], digests: Collection[str]
     ) -> tuple[list[ImportRow], list[Member]]:
         """Return all imports into a list, oldest first, and their members, in one view of both.
 
@@ -169,17 +185,17 @@ class ImportReader(Protocol):
     async def members_of(self, import_id: int) -> list[Member]:
         """Return the digests of an import by place and alias."""
 
-    async def is_taken(self, list_id: str, digests: Collection[str], besides: int | None) -> bool:
+    async def is_taken(self, places: Sequence[str], digests: Collection[str], besides: int | None) -> bool:
         """Return whether another import than `besides` holds one of these digests, or has put it into the list."""
 
-    async def domains_in(self, list_id: str) -> list[tuple[str, str]]:
+    async def domains_in(self, places: Sequence[str]) -> list[tuple[str, str]]:
         """Return the domains with which people were added to a list, each with a person, both as digests."""
 
 
 class SearchReader(Protocol):
     """Searches, as they were written."""
 
-    async def search(self, account: str, search_id: str) -> Search | None:
+    async def search(self, accounts: Sequence[str], search_id: str) -> Search | None:
         """Return a search of this account with its pages; None if anything of it is not as it was written."""
 
 
@@ -193,17 +209,26 @@ class CompanyReader(Protocol):
 class CardReader(Protocol):
     """Quotes that cards have shown, and clients that are banned."""
 
-    async def has_card(self, account: str, quote_id: str) -> bool:
+    async def has_card(self, accounts: Sequence[str], quote_id: str) -> bool:
         """Return whether a card has shown a quote of this account."""
 
-    async def card_ban(self, account: str, client: str) -> float | None:
+    async def card_ban(self, accounts: Sequence[str], client: str) -> float | None:
         """Return since when a client is banned for this account, in epoch seconds; None if it is not."""
 
     async def card_bans(self) -> list[CardBan]:
         """Return the bans of all accounts, newest first."""
 
 
-class Reader(RunReader, CostReader, ImportReader, SearchReader, CompanyReader, CardReader, Protocol):
+class OrganizationReader(Protocol):
+    """The tenants of keys, as they were learnt."""
+
+    async def tenants_of(self, owners: Collection[str]) -> list[KnownTenant]:
+        """Return the tenants that the owners of keys belong to, or did, the last learnt first."""
+
+
+class Reader(
+    RunReader, CostReader, ImportReader, SearchReader, CompanyReader, CardReader, OrganizationReader, Protocol
+):
     """One look at the journal."""
 
     @property
@@ -232,14 +257,14 @@ class RunWriter(Protocol):
     async def any_run(self, run_id: int) -> Row | None:
         """Return the run of that number, refused or not, to change it."""
 
-    async def any_of_workflow(self, api: str, workflow_id: str) -> list[Row]:
+    async def any_of_workflow(self, tenants: Sequence[str], workflow_id: str) -> list[Row]:
         """Return the runs of a workflow, refused or not, to change them."""
 
 
 class ImportWriter(Protocol):
     """Changes to imports and their people."""
 
-    async def add_import(self, key: str, list_id: str, people: Sequence[Sequence[str]], settle: float) -> int:
+    async def add_import(self, key: str, place: str, people: Sequence[Sequence[str]], settle: float) -> int:
         """Write a first sending of people, each given by their digests, and return its number."""
 
     async def repeat_import(self, import_id: int, people: Sequence[Sequence[str]], settle: float) -> None:
@@ -251,7 +276,7 @@ class ImportWriter(Protocol):
     async def withdraw_import(self, import_id: int, attempt: int, before: Moment | None) -> None:
         """Undo an attempt, unless another has begun or it was answered: back to the sending at `before`, if any."""
 
-    async def keep_domains(self, list_id: str, given: Collection[tuple[str, str]]) -> None:
+    async def keep_domains(self, place: str, given: Collection[tuple[str, str]]) -> None:
         """Keep domains with which people are added to a list, each with a person, both as digests."""
 
 
@@ -285,7 +310,16 @@ class CardWriter(Protocol):
         """Lift all bans, and return their number."""
 
 
-class Writer(Reader, RunWriter, ImportWriter, SearchWriter, CompanyWriter, CardWriter, Protocol):
+class OrganizationWriter(Protocol):
+    """Changes to the tenants of keys."""
+
+    async def keep_tenant(self, owner: str, tenant: str, *, since: float) -> None:
+        """Keep that the owner of a key belongs to a tenant since then (epoch seconds), as it was checked now."""
+
+
+class Writer(
+    Reader, RunWriter, ImportWriter, SearchWriter, CompanyWriter, CardWriter, OrganizationWriter, Protocol
+):
     """A look at the journal that may change it, all or nothing."""
 
 
@@ -295,8 +329,8 @@ class Store(Protocol):
     async def now(self) -> Moment:
         """Return the moment by the clock that all claims go by, as well as it is known. Never raises."""
 
-    async def digest_key(self) -> bytes:
-        """Return the key of all digests."""
+    async def digest_keys(self) -> Sequence[DigestKey]:
+        """Return the keys of digests, the newest first."""
 
     async def health(self) -> Health:
         """Return whether the journal can be used, as far as that is known without looking through it. Never raises."""
@@ -307,8 +341,8 @@ class Store(Protocol):
     def read(self) -> AbstractAsyncContextManager[Reader]:
         """Look at the journal."""
 
-    def claim(self) -> AbstractAsyncContextManager[Writer]:
-        """Look at the journal and change it, one at a time for all processes; durable when it returns.
+    def claim(self, tenants: Sequence[str]) -> AbstractAsyncContextManager[Writer]:
+        """Look at the journal and change it, one at a time for each of these tenants; durable when it returns.
 
         Raises:
             CommitLost: if it is not known whether the change was made.
@@ -327,7 +361,7 @@ class Store(Protocol):
         """Drop entries past their time, if that was not done lately. Never raises."""
 
     async def close(self) -> None:
-        """Close the journal."""
+        """Close the journal. Whoever opened it does so, once no `Journal` uses it any more."""
 
 
 Change = Callable[[Writer], Awaitable[int]]

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from cleanlist_mcp.journal.whose import Whose
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import Moment, Run, Stamps, on_this_clock
 from cleanlist_mcp.people.company_marks import CompanyMarks
@@ -15,12 +16,12 @@ KEEP_SECONDS = 90 * DAY
 """Seconds for which an entry is kept."""
 
 COLUMNS = (
-    *("run_id", "claim", "api", "account", "context", "kind", "state", "scope", "label", "reserved"),
+    *("run_id", "claim", "tenant", "account", "context", "kind", "state", "scope", "label", "reserved"),
     *("started_at", "in_flight_until", "boot", "ticks", "list_id", "list_name", "quote_id", "quoted"),
     *("attempt", "workflow_id", "status", "charged", "refunded", "finished_at", "finished_ticks", "report"),
-    *("list_now", "marks"),
+    *("list_now", "marks", "digest_key"),
 )
-"""The columns of a run."""
+"""The columns of a run. `digest_key` names the key that its digests were made with, None if there is only one."""
 
 PART = "part"
 """The context of a run over picked rows of a list; that of a whole list is empty."""
@@ -33,14 +34,21 @@ _RUN_FIELDS = (
 
 Row = dict[str, Any]
 
+_WITHHELD: Row = {"label": "a list", "list_name": "", "quote_id": None}
 
-def run_of(row: Row, now: Moment) -> Run:
-    """Return the run of a row, its times as the clock shows them now."""
+
+def run_of(row: Row, now: Moment, whose: Whose) -> Run:
+    """Return the run of a row, its times as the clock shows them now.
+
+    Of a colleague's, whatever speaks of their work is left out.
+    """
+    is_own = whose.tenants is None or row["account"] in whose.accounts
     run = Run(
-        **{name: row[name] for name in _RUN_FIELDS},
+        **{name: row[name] for name in _RUN_FIELDS} | ({} if is_own else _WITHHELD),
         report=_json(row["report"]),
         list_now=_json(row["list_now"]),
         is_part=row["context"] == PART,
+        is_own=is_own,
     )
     return on_this_clock(run, Stamps(row["boot"], row["ticks"], row["finished_ticks"]), now)
 

@@ -49,7 +49,7 @@ class SearchJournal:
         Raises:
             JournalUnusable: if it cannot be read.
         """
-        account = (await self._names()).account
+        accounts = (await self._names()).accounts
         async with self._store.read() as reader:
-            found = await reader.search(account, search_id)
+            found = await reader.search(accounts, search_id)
             return found if found is not None and found.is_kept(reader.now) else None

@@ -25,9 +25,8 @@ _FORM = re.compile(r"p1\.([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{64})")
 
 @dataclass(frozen=True)
 class Spend:
-    """The one spend that a proof is for; `account` is a digest, `cost` in credits."""
+    """The one spend that a proof is for; `cost` is in credits."""
 
-    account: str
     list_id: str
     scope: Scope
     quote_id: str
@@ -40,6 +39,7 @@ class ProofKey:
     def __init__(self, secret: bytes, account: str) -> None:
         """`secret` is the installation's or deployment's. Each account has a key of its own, so that what one of them
         shows to another is foreign and not forged."""
+        self._account = account
         self._key = hmac.digest(secret, b"card approval " + account.encode(), hashlib.sha256)
         self.key_id = hmac.digest(self._key, b"key id", hashlib.sha256).hex()[:8]
 
@@ -50,7 +50,7 @@ class ProofKey:
 
     def mark(self, spend: Spend, until: str) -> str:
         """Return what nobody without the key can make: the digest of a spend and the end of its time."""
-        parts = [spend.account, spend.list_id, spend.scope, spend.quote_id, spend.cost, until]
+        parts = [self._account, spend.list_id, spend.scope, spend.quote_id, spend.cost, until]
         return hmac.digest(self._key, json.dumps(parts).encode(), hashlib.sha256).hex()
 
 

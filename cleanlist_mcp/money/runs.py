@@ -20,7 +20,7 @@ class Run:
     `uncertain` (its answer was lost), `running`, `finished`, or `refused` (certainly nothing was started). `attempt`
     numbers the requests that were sent for it: only the newest one may settle it. `report` holds the figures at the
     end of a list run, `list_now` those of its list then: empty if that could not be counted. `is_part` is true for
-    a run over picked rows of a list.
+    a run over picked rows of a list. One that is not `is_own` is a colleague's: no answer shows more of it than its id.
     """
 
     run_id: int
@@ -44,6 +44,7 @@ class Run:
     report: dict[str, Any] | None = None
     list_now: dict[str, Any] | None = None
     is_part: bool = False
+    is_own: bool = True
 
 
 @dataclass(frozen=True)

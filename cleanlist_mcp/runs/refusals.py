@@ -61,8 +61,11 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
     )
 
 
-def unknown(run: Run, now: float) -> OutcomeUnknown:
-    """Return the error about a run whose outcome nobody here knows, or does not know yet."""
+def unknown(run: Run, now: float) -> CleanlistError:
+    """Return the error about a run whose outcome nobody here knows, or does not know yet; of a colleague's, it may go
+    on."""
+    if not run.is_own:
+        return in_progress(run)
     return outcome_unknown(run, under_way=state_at(run, now) == "starting")
 
 
@@ -77,12 +80,30 @@ def answered_with(known: Run, run: Run) -> OutcomeUnknown:
 
 
 def in_progress(run: Run) -> RunInProgress:
-    """Return the error about a list that is being enriched under another quote, in a scope that looks for the same."""
+    """Return the error about a list that is being enriched under another quote, in a scope that looks for the same.
+
+    Of a colleague's run, its id is all that is shown.
+    """
+    if not run.is_own:
+        return _of_a_colleague(run.workflow_id)
     which = f'workflow_id="{run.workflow_id}"' if run.workflow_id else ""
     return RunInProgress(
         f"This list is being enriched already (scope {run.scope}), under another quote; nothing was started.",
         f"Call workflow_status({which}) to follow that run.",
         figures={"workflow_id": run.workflow_id},
+    )
+
+
+def _of_a_colleague(workflow_id: str | None) -> RunInProgress:
+    follow = (
+        f'Call workflow_status(workflow_id="{workflow_id}") to follow that run.'
+        if workflow_id
+        else f"Try again in {int(decisions.UNCERTAIN_HOLD // 60)} minutes, with a new estimate."
+    )
+    return RunInProgress(
+        "A colleague is enriching this list; nothing was started.",
+        follow,
+        figures={"workflow_id": workflow_id},
     )
 
 

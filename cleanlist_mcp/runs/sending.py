@@ -119,6 +119,9 @@ class Sender:
             # The id of other work proves nothing about this one, for which credits may have been taken.
             await self._journal.outcomes.uncertain(run)
             raise answered_with(known, run)
+        if not known.is_own:
+            # A colleague's: this account gets an entry of its own, and nothing of theirs.
+            return await self._recorded(run, answer.workflow_id, 0, list_id, answer.status)
         await self._journal.outcomes.same_as(
             run, known
         )  # the API itself knew the work again: it is charged once

@@ -8,7 +8,7 @@ from anyio.abc import TaskGroup
 
 from cleanlist_mcp.api.wire import PersonRequest
 from cleanlist_mcp.clock import Clock, Deadline
-from cleanlist_mcp.errors import OutcomeUnknown
+from cleanlist_mcp.errors import CleanlistError
 from cleanlist_mcp.journal.claims import PersonWork
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.money import runs
@@ -221,6 +221,6 @@ class Workflows:
             known = await self._journal.run(run.run_id)
         return known
 
-    def unknown(self, run: Run) -> OutcomeUnknown:
+    def unknown(self, run: Run) -> CleanlistError:
         """Return the error about a run whose outcome nobody here knows, or does not know yet."""
         return unknown(run, self._clock.time())

@@ -1,6 +1,6 @@
 """The employers' domains of people who were added to lists, in SQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from cleanlist_mcp.journal.sqlite.look import Look
 
@@ -19,13 +19,16 @@ STATEMENTS = (
 class AddedDomains(Look):
     """Domains of added people, read and written inside what the store has begun."""
 
-    async def domains_in(self, list_id: str) -> list[tuple[str, str]]:
-        return self._database.execute(
-            "SELECT domain, person FROM added_domains WHERE list_id = ?", (list_id,)
-        ).fetchall()
+    async def domains_in(self, places: Sequence[str]) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for place in places:
+            found += self._database.execute(
+                "SELECT domain, person FROM added_domains WHERE list_id = ?", (place,)
+            )
+        return found
 
-    async def keep_domains(self, list_id: str, given: Collection[tuple[str, str]]) -> None:
+    async def keep_domains(self, place: str, given: Collection[tuple[str, str]]) -> None:
         self._database.executemany(
             "INSERT OR REPLACE INTO added_domains VALUES (?, ?, ?, ?)",
-            ((list_id, domain, person, self.now.time) for domain, person in given),
+            ((place, domain, person, self.now.time) for domain, person in given),
         )

@@ -1,5 +1,7 @@
 """Quotes that cards have shown and clients that are banned, in SQL."""
 
+from collections.abc import Sequence
+
 from cleanlist_mcp.journal.port import CardBan
 from cleanlist_mcp.journal.sqlite.look import Look
 
@@ -23,17 +25,14 @@ STATEMENTS = (
 class CardRows(Look):
     """Cards, read and written inside what the store has begun."""
 
-    async def has_card(self, account: str, quote_id: str) -> bool:
-        found = self._database.execute(
-            "SELECT 1 FROM cards WHERE account = ? AND quote_id = ?", (account, quote_id)
-        )
-        return found.fetchone() is not None
+    async def has_card(self, accounts: Sequence[str], quote_id: str) -> bool:
+        statement = "SELECT 1 FROM cards WHERE account = ? AND quote_id = ?"
+        return any(self._database.execute(statement, (one, quote_id)).fetchone() for one in accounts)
 
-    async def card_ban(self, account: str, client: str) -> float | None:
-        row = self._database.execute(
-            "SELECT since FROM card_bans WHERE account = ? AND client = ?", (account, client)
-        ).fetchone()
-        return None if row is None else float(row[0])
+    async def card_ban(self, accounts: Sequence[str], client: str) -> float | None:
+        statement = "SELECT since FROM card_bans WHERE account = ? AND client = ?"
+        found = (self._database.execute(statement, (one, client)).fetchone() for one in accounts)
+        return max((float(row[0]) for row in found if row is not None), default=None)
 
     async def card_bans(self) -> list[CardBan]:
         rows = self._database.execute(

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -61,8 +61,8 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Make the tables in a new file, and check those of an old one to the letter: a changed byte in one could hide
-    entries.
+    """Make the tables in a new file, or bring those of an old one up to date after checking them to the letter: a
+    changed byte in one could hide entries.
 
     Raises:
         CannotOpen: if a newer version of this program made the tables, or they are not what they were.
@@ -73,11 +73,17 @@ def bring_up_to_date(database: sqlite3.Connection) -> None:
             _make_tables(database)
         elif version > SCHEMA_VERSION:
             raise CannotOpen("newer")
-        elif 0 < version < SCHEMA_VERSION:
+        elif 0 < version < _NINTH:
             raise CannotOpen("earlier")
-        elif _tables(database) != _expected_tables():
+        elif _tables(database) != _expected_tables(version):
             raise CannotOpen("damaged")
+        elif version == _NINTH:
+            _bring_from_9(database)
     secret(database)
+
+
+_NINTH = 9
+"""The oldest version that is brought up to date."""
 
 
 def _make_tables(database: sqlite3.Connection) -> None:
@@ -88,6 +94,14 @@ def _make_tables(database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO secret VALUES (?, ?)", (value, _secret_checksum(value)))
 
 
+def _bring_from_9(database: sqlite3.Connection) -> None:
+    from cleanlist_mcp.journal.sqlite.schema_9 import TO_10  # here: hardly any journal needs it
+
+    for statement in TO_10:
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
 def _tables(database: sqlite3.Connection) -> list[tuple[str, ...]]:
     return database.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name"
@@ -95,9 +109,15 @@ def _tables(database: sqlite3.Connection) -> list[tuple[str, ...]]:
 
 
 @cache
-def _expected_tables() -> list[tuple[str, ...]]:
+def _expected_tables(version: int) -> list[tuple[str, ...]]:
+    statements: Sequence[str] = STATEMENTS
+    if version == _NINTH:
+        from cleanlist_mcp.journal.sqlite import schema_9
+
+        statements = schema_9.STATEMENTS
     database = sqlite3.connect(":memory:", isolation_level=None)
-    _make_tables(database)
+    for statement in statements:
+        database.execute(statement)
     tables = _tables(database)
     database.close()
     return tables

@@ -12,6 +12,8 @@ from cleanlist_mcp.journal.records import COLUMNS, Row
 from cleanlist_mcp.journal.sqlite.look import Look
 from cleanlist_mcp.journal.sqlite.rows import as_written
 from cleanlist_mcp.journal.sqlite.schema import AMOUNT
+from cleanlist_mcp.journal.sqlite.spending import names_in
+from cleanlist_mcp.journal.whose import Whose
 from cleanlist_mcp.money.costs import Costs, added_up
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.money.quotes import CLOCK_TOLERANCE
@@ -79,42 +81,55 @@ AND state <> 'refused'
 _COLUMNS = ", ".join(COLUMNS)
 _NO_END = 1e300
 
+_IS_OF_TENANT = " AND tenant IN (SELECT value FROM json_each(:tenants))"
+_IS_OWN = "account IN (SELECT value FROM json_each(:accounts))"
+
+
+def _shared(whose: Whose) -> str:
+    """Return the SQL that leaves the runs that are asked for."""
+    own = {"all": "", "own": f" AND {_IS_OWN}", "colleagues": f" AND NOT {_IS_OWN}"}[whose.share]
+    return own if whose.tenants is None else _IS_OF_TENANT + own
+
 
 class CostRows(Look):
     """The costs of runs, read inside what the store has begun."""
 
-    async def costs(self, since: float, until: float | None = None) -> Costs:
-        return added_up([self._sums(source, self._window(since, until)) for source in (_TICKS, _TIMES)])
+    async def costs(self, whose: Whose, since: float, until: float | None = None) -> Costs:
+        values = self._window(whose, since, until)
+        return added_up([self._sums(source + _shared(whose), values) for source in (_TICKS, _TIMES)])
 
-    async def costs_by_place(self, since: float) -> list[PlaceCosts]:
+    async def costs_by_place(self, whose: Whose, since: float) -> list[PlaceCosts]:
         parts: dict[tuple[str, str, str], list[Costs]] = {}
         names: dict[tuple[str, str, str], str] = {}
         for source, clock in ((_TIMES, "started_at"), (_TICKS, "ticks")):
             # Grouped here: SQL would sort all of them first.
-            for api, list_id, kind, name, *figures in self._database.execute(
-                f"SELECT api, list_id, kind, list_name, {_EACH} FROM {source} ORDER BY {clock}",  # noqa: S608 - ours
-                self._window(since),
+            for tenant, list_id, kind, name, *figures in self._database.execute(
+                f"SELECT tenant, list_id, kind, list_name, {_EACH} FROM {source}{_shared(whose)} "  # noqa: S608 - ours
+                f"ORDER BY {clock}",
+                self._window(whose, since),
             ):
-                place = (str(api), str(list_id), str(kind))
+                place = (str(tenant), str(list_id), str(kind))
                 parts.setdefault(place, []).append(_costs(figures))
                 names[place] = str(name)  # the newest one stays
         return [PlaceCosts(*place, names[place], added_up(costs)) for place, costs in parts.items()]
 
-    async def newest_since(self, since: float, limit: int) -> list[Row]:
+    async def newest_since(self, whose: Whose, since: float, limit: int) -> list[Row]:
         ticks, times = (
             self._database.execute(
-                f"SELECT {_COLUMNS}, checksum FROM {source} ORDER BY {clock} DESC LIMIT {int(limit)}",  # noqa: S608 - ours
-                self._window(since),
+                f"SELECT {_COLUMNS}, checksum FROM {source}{_shared(whose)} "  # noqa: S608 - ours
+                f"ORDER BY {clock} DESC LIMIT {int(limit)}",
+                self._window(whose, since),
             ).fetchall()
             for source, clock in ((_TICKS, "ticks"), (_TIMES, "started_at"))
         )
         return [as_written(columns, self._key, self.now.time) for columns in (*ticks, *times)]
 
-    async def first_counted(self, since: float) -> float | None:
-        values = self._window(since)
+    async def first_counted(self, whose: Whose, since: float) -> float | None:
+        values = self._window(whose, since)
         ticks, times = (
             self._database.execute(
-                f"SELECT {clock} FROM {source} AND {AMOUNT} > 0 ORDER BY {clock} LIMIT 1",  # noqa: S608 - ours
+                f"SELECT {clock} FROM {source}{_shared(whose)} AND {AMOUNT} > 0 "  # noqa: S608 - ours
+                f"ORDER BY {clock} LIMIT 1",
                 values,
             ).fetchone()
             for source, clock in ((_TICKS, "ticks"), (_TIMES, "started_at"))
@@ -125,10 +140,10 @@ class CostRows(Look):
     def _sums(self, source: str, values: dict[str, Any]) -> Costs:
         return _costs(self._database.execute(f"SELECT {_SUMS} FROM {source}", values).fetchone())  # noqa: S608 - ours
 
-    def _window(self, since: float, until: float | None = None) -> dict[str, Any]:
-        """Return the edges of a time by both clocks."""
+    def _window(self, whose: Whose, since: float, until: float | None = None) -> dict[str, Any]:
+        """Return the edges of a time by both clocks, and whose runs are asked for."""
         set_apart = self.now.ticks - self.now.time
-        return {
+        return names_in(whose) | {
             "boot": self.now.boot,
             "ticks": self.now.ticks,
             "time": self.now.time,

@@ -30,21 +30,23 @@ class ImportRows(Look):
     """Imports and their people, read and written inside what the store has begun."""
 
     async def imports_into(
-        self, list_id: str, digests: Collection[str]
+        self, places: Sequence[str], digests: Collection[str]
     ) -> tuple[list[ImportRow], list[Member]]:
+        wanted = json.dumps(sorted(set(digests)))
+        rows: list[Any] = []
+        members: list[Any] = []
         # One view of both tables: between two, another process may add or remove an import with its people.
         self._database.execute("SAVEPOINT looking")
         try:
-            rows = self._database.execute(
-                f"{_SELECT} INDEXED BY imports_by_list WHERE list_id = ? ORDER BY import_id", (list_id,)
-            ).fetchall()
-            members = [
-                *self._database.execute(_ALL_MEMBERS, (list_id,)),
-                *self._database.execute(_SOME_MEMBERS, (json.dumps(sorted(set(digests))), list_id)),
-            ]
+            for place in places:
+                rows += self._database.execute(
+                    f"{_SELECT} INDEXED BY imports_by_list WHERE list_id = ? ORDER BY import_id", (place,)
+                )
+                members += self._database.execute(_ALL_MEMBERS, (place,))
+                members += self._database.execute(_SOME_MEMBERS, (wanted, place))
         finally:
             self._database.execute("RELEASE looking")
-        return [_import_row(*row) for row in rows], [_member(*row) for row in sorted(members)]
+        return [_import_row(*row) for row in sorted(rows)], [_member(*row) for row in sorted(members)]
 
     async def import_of(self, key: str) -> ImportRow | None:
         row = self._database.execute(f"{_SELECT} INDEXED BY one_import WHERE key = ?", (key,)).fetchone()
@@ -58,21 +60,21 @@ class ImportRows(Look):
         )
         return [_member(*row) for row in found]
 
-    async def is_taken(self, list_id: str, digests: Collection[str], besides: int | None) -> bool:
+    async def is_taken(self, places: Sequence[str], digests: Collection[str], besides: int | None) -> bool:
         found = self._database.execute(
             "SELECT 1 FROM json_each(?) CROSS JOIN import_people INDEXED BY imports_by_person ON digest = value "
-            "CROSS JOIN imports USING (import_id) "
-            "WHERE list_id = ? AND import_id IS NOT ? AND (rows_imported IS NULL OR NOT doubtful) LIMIT 1",
-            (json.dumps(sorted(set(digests))), list_id, besides),
+            "CROSS JOIN imports USING (import_id) WHERE list_id IN (SELECT value FROM json_each(?)) "
+            "AND import_id IS NOT ? AND (rows_imported IS NULL OR NOT doubtful) LIMIT 1",
+            (json.dumps(sorted(set(digests))), json.dumps(list(places)), besides),
         )
         return found.fetchone() is not None
 
-    async def add_import(self, key: str, list_id: str, people: Sequence[Sequence[str]], settle: float) -> int:
+    async def add_import(self, key: str, place: str, people: Sequence[Sequence[str]], settle: float) -> int:
         clocks = (self.now.time, self.now.ticks)
         number = self._database.execute(
             "INSERT INTO imports (key, list_id, people, digests, attempt, first_time, first_steady, last_time, "
             "last_steady, settle) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
-            (key, list_id, len(people), sum(map(len, people)), *clocks, *clocks, settle),
+            (key, place, len(people), sum(map(len, people)), *clocks, *clocks, settle),
         ).lastrowid
         assert number is not None  # noqa: S101 - a row was inserted
         self._write_people(number, people)

@@ -13,6 +13,8 @@ from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import Part, Quote
 from cleanlist_mcp.text import clean
 
+_LATER = ("digest_key",)
+
 
 def checksum(secret: bytes, values: list[Any]) -> str:
     """Return what shows that the columns of a row are those that were written."""
@@ -20,8 +22,12 @@ def checksum(secret: bytes, values: list[Any]) -> str:
 
 
 def run_checksum(secret: bytes, row: Row) -> str:
-    """Return the checksum of a run's row: of all columns but its number, which stands in each index too."""
-    return checksum(secret, [row[name] for name in COLUMNS[1:]])
+    """Return the checksum of a run's row: of all columns but its number, which stands in each index too.
+
+    A column that came with a later version counts where it holds something: rows from before stay as written.
+    """
+    later = [row[name] for name in _LATER if row[name] is not None]
+    return checksum(secret, [row[name] for name in COLUMNS[1:] if name not in _LATER] + later)
 
 
 def quote_checksum(secret: bytes, account: str, quote: Quote) -> str:

@@ -1,6 +1,7 @@
 """Searches in SQL."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from cleanlist_mcp.journal.records_found import Search, ShownPage
@@ -31,7 +32,11 @@ STATEMENTS = (
 class SearchRows(Look):
     """Searches, read and written inside what the store has begun."""
 
-    async def search(self, account: str, search_id: str) -> Search | None:
+    async def search(self, accounts: Sequence[str], search_id: str) -> Search | None:
+        found = (self._search(account, search_id) for account in accounts)
+        return next((search for search in found if search is not None), None)
+
+    def _search(self, account: str, search_id: str) -> Search | None:
         row = self._database.execute(
             "SELECT kind, filters, made_at, boot, ticks, checksum FROM searches INDEXED BY one_search "
             "WHERE account = ? AND search_id = ?",

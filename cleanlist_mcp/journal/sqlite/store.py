@@ -24,6 +24,7 @@ from cleanlist_mcp.journal.sqlite.file import JournalFile
 from cleanlist_mcp.journal.sqlite.forgetting import forget_old
 from cleanlist_mcp.journal.sqlite.imports import ImportRows
 from cleanlist_mcp.journal.sqlite.opening import BUSY_TIMEOUT, open_file
+from cleanlist_mcp.journal.sqlite.organizations import OrganizationRows
 from cleanlist_mcp.journal.sqlite.problems import (
     APPEARED,
     FILE_NAME,
@@ -36,6 +37,7 @@ from cleanlist_mcp.journal.sqlite.problems import (
 from cleanlist_mcp.journal.sqlite.run_leads import RunLeads
 from cleanlist_mcp.journal.sqlite.runs import RunRows
 from cleanlist_mcp.journal.sqlite.searches import SearchRows
+from cleanlist_mcp.journal.whose import DigestKey
 from cleanlist_mcp.money import limits
 from cleanlist_mcp.money.runs import Moment
 
@@ -45,7 +47,17 @@ TRY_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 
-class Rows(RunRows, RunLeads, CostRows, ImportRows, AddedDomains, SearchRows, CompanyRows, CardRows):
+class Rows(
+    RunRows,
+    RunLeads,
+    CostRows,
+    ImportRows,
+    AddedDomains,
+    SearchRows,
+    CompanyRows,
+    CardRows,
+    OrganizationRows,
+):
     """One look at the journal, and changes to it."""
 
 
@@ -72,9 +84,9 @@ class SqliteStore:
     async def now(self) -> Moment:
         return self._now()
 
-    async def digest_key(self) -> bytes:
+    async def digest_keys(self) -> Sequence[DigestKey]:
         self._usable()
-        return self._key
+        return (DigestKey(None, self._key),)
 
     async def health(self) -> Health:
         self._try_to_open()
@@ -112,7 +124,8 @@ class SqliteStore:
             raise trouble("read") from None
 
     @asynccontextmanager
-    async def claim(self) -> AsyncIterator[Rows]:
+    async def claim(self, tenants: Sequence[str]) -> AsyncIterator[Rows]:
+        # One writer at a time in the whole file, whoever they are.
         missing = await self._require_reliable()
         if self._clock.monotonic() < self._locked_until:
             raise self._locked()

@@ -1,0 +1,124 @@
+"""The names of one account in a journal, and the tenant whose limits it shares."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.journal.names import Identity, KeyNames, Names
+from cleanlist_mcp.journal.port import KnownTenant, Reader, Store
+from cleanlist_mcp.journal.whose import DigestKey
+from cleanlist_mcp.money.limits import DAY
+
+Ask = Callable[[], Awaitable[str]]
+"""Asks the API for the id of the organization that a key belongs to; empty if it does not say."""
+
+REMEMBERED_SECONDS = 30.0
+"""Seconds for which a look takes the tenant as it was read last; a claim reads it anew."""
+
+
+class Naming:
+    """Knows the names of one account.
+
+    On one computer the API's address is the tenant. Where many keys share a journal it is the organization of the
+    key, which is learnt by asking the API once, checked daily, and kept by the key's digest. Until 24 hours after its
+    last run the tenant that a key had before counts too.
+    """
+
+    def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
+        """`ask` is given where many keys share the journal."""
+        self._store = store
+        self._identity = identity
+        self._ask = ask
+        self._keys: tuple[DigestKey, ...] = ()
+        self._under: tuple[KeyNames, ...] = ()
+        self._read: tuple[float, list[KnownTenant]] | None = None
+
+    async def names(self) -> Names:
+        """Return the names to look with.
+
+        Raises:
+            JournalUnusable: while they cannot be read.
+        """
+        under = await self._known_under()
+        if self._ask is None:
+            return Names(under, [one.api for one in under], is_shared=False)
+        now = (await self._store.now()).time
+        if self._read is None or not 0 <= now - self._read[0] < REMEMBERED_SECONDS:
+            async with self._store.read() as reader:
+                self._read = now, await reader.tenants_of([one.owner for one in under])
+        return _names(under, self._identity, self._read[1])
+
+    async def names_to_spend(self) -> Names:
+        """Return the names to claim with, after learning the tenant if it is not known, or was not checked for a day.
+
+        Raises:
+            ApiError: if it has to be asked for, and the API does not answer.
+            JournalUnusable: while the journal cannot be read or written.
+        """
+        names = await self.names()
+        if self._ask is None or self._is_checked(names, (await self._store.now()).time):
+            return names
+        await self._keep(names, await self._ask())
+        return await self.names()
+
+    async def require_current(self, reader: Reader, names: Names) -> None:
+        """Raise if the tenant has changed since `names` were read, as a claim that has the locks of the old one sees.
+
+        Raises:
+            JournalUnusable: if so; the next try takes the new one.
+        """
+        if self._ask is None:
+            return
+        known = await reader.tenants_of([one.owner for one in names.under])
+        if not set(_names(names.under, self._identity, known).tenants) <= set(names.tenants):
+            self._read = None
+            raise JournalUnusable(
+                "The organization of this key has just changed. Nothing was sent.", "Try again."
+            )
+
+    async def _known_under(self) -> tuple[KeyNames, ...]:
+        keys = tuple(await self._store.digest_keys())
+        if keys != self._keys:
+            self._under = tuple(KeyNames(key, self._identity) for key in keys)
+            self._keys, self._read = keys, None
+        return self._under
+
+    def _is_checked(self, names: Names, now: float) -> bool:
+        """Return whether the tenant is known under each key of digests, and was checked within a day."""
+        current = _current(self._read[1] if self._read else [])
+        return all(one.owner in current for one in names.under) and all(
+            0 <= now - one.checked_at < DAY for one in current.values()
+        )
+
+    async def _keep(self, names: Names, organization: str) -> None:
+        """Keep the tenant of the key, under each key of digests; one that was known already since it was learnt."""
+        async with self._store.record() as writer:
+            current = _current(await writer.tenants_of([one.owner for one in names.under]))
+            for one in names.under:
+                tenant = _tenant(one, self._identity, organization)
+                known = current.get(one.owner)
+                is_same = known is not None and known.tenant == tenant
+                await writer.keep_tenant(
+                    one.owner, tenant, since=known.since if known and is_same else writer.now.time
+                )
+        self._read = None
+
+
+def _tenant(under: KeyNames, identity: Identity, organization: str) -> str:
+    """Return the name of an organization; of the key itself, if the API does not say to whom it belongs."""
+    if not organization:
+        return under.digest("tenant of a key", identity.api, identity.key)
+    return under.digest("tenant", identity.api, organization)
+
+
+def _current(known: Sequence[KnownTenant]) -> dict[str, KnownTenant]:
+    """Return the tenant that each owner was last learnt to have."""
+    return {one.owner: one for one in sorted(known, key=lambda one: one.since)}
+
+
+def _names(under: Sequence[KeyNames], identity: Identity, known: Sequence[KnownTenant]) -> Names:
+    current = _current(known)
+    of_now = [
+        current[one.owner].tenant if one.owner in current else _tenant(one, identity, "") for one in under
+    ]
+    earlier = [one.tenant for one in known if one.is_live]
+    return Names(under, tuple(dict.fromkeys((*of_now, *earlier))), is_shared=True)

@@ -1,0 +1,210 @@
+"""Many keys in one journal: limits for each organization, lists that colleagues share, and nothing else."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cleanlist_mcp.errors import ApiUnavailable, DailyLimit, HourlyUnquotedLimit
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.names import Identity
+from cleanlist_mcp.money.costs import By
+from cleanlist_mcp.money.limits import DAY, Limits
+from cleanlist_mcp.people.identity import Person
+from tests.journals import (
+    ENGINES,
+    Engine,
+    HandClock,
+    Organization,
+    accept,
+    claim,
+    claim_list,
+    claim_person,
+    finish,
+    quote_for,
+    run_of,
+    word,
+)
+
+Open = Callable[..., Journal]
+
+BYS: tuple[By, ...] = ("run", "list", "day", "total")
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param]
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def opened(engine: Engine, tmp_path: Path, clock: HandClock) -> AsyncIterator[Open]:
+    """Opens the journal of a key of an organization; all of them share their entries."""
+    async with AsyncExitStack() as stack:
+
+        def opens(key: str, organization: str | Organization = "org_1") -> Journal:
+            named = Organization(organization) if isinstance(organization, str) else organization
+            journal = engine.open(tmp_path, clock, f"clapi_{key}", named)
+            stack.push_async_callback(journal.close)
+            return journal
+
+        yield opens
+
+
+async def test_the_daily_limit_counts_for_the_organization_and_the_unquoted_one_for_the_key(
+    opened: Open, clock: HandClock
+) -> None:
+    ada, grace, stranger = opened("ada"), opened("grace"), opened("kim", "org_2")
+    limits = Limits(hourly_unquoted=1, daily=41)
+    await claim_list(ada, quote_for(clock), limits)
+    assert word(await claim(grace, limits=limits)) == "start"
+    with pytest.raises(DailyLimit):
+        await claim(ada, "edsger", limits=limits)
+    with pytest.raises(HourlyUnquotedLimit):
+        await claim(grace, "edsger", limits=replace(limits, daily=None))
+    assert word(await claim(ada, "edsger", limits=replace(limits, daily=None))) == "start"
+    assert word(await claim(stranger, limits=limits)) == "start"
+    assert (await stranger.spent()).last_day == 1
+    assert (await grace.spent()).last_day == (await ada.spent()).last_day == 42
+    assert (await grace.spent()).people_last_hour == 1
+
+
+async def test_a_list_that_a_colleague_enriches_is_busy_and_shows_no_more_than_its_run(
+    opened: Open, clock: HandClock
+) -> None:
+    ada, grace = opened("ada"), opened("grace")
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock))), "bulk-1")
+    decision = await claim_list(grace, quote_for(clock, 2))
+
+    assert word(decision) == "busy"
+    run = decision.run
+    assert (run.is_own, run.workflow_id) == (False, "bulk-1")
+    assert (run.label, run.list_name, run.quote_id) == ("a list", "", None)
+    assert await grace.own_by_workflow("bulk-1") is None
+    assert await ada.own_by_workflow("bulk-1") is not None
+    assert await grace.recent(10) == []
+    assert await grace.quote("qte_1") is None
+    assert await grace.run_of_quote("qte_1") is None
+
+
+async def test_another_organization_sees_nothing_even_of_a_list_with_the_same_id(
+    opened: Open, clock: HandClock
+) -> None:
+    ada, stranger = opened("ada"), opened("kim", "org_2")
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock))), "bulk-1")
+    assert await ada.imports.claim("one", "list_1", [["digest"]], 30) is not None
+
+    assert await stranger.by_workflow("bulk-1") is None
+    assert await stranger.last_list_run("list_1") is None
+    assert await stranger.tried_in("list_1") == {}
+    assert word(await claim_list(stranger, quote_for(clock, 2))) == "start"
+    assert await stranger.imports.into("list_1", ["digest"]) == []
+    assert await stranger.imports.claim("two", "list_1", [["digest"]], 30) is not None
+
+
+async def test_what_colleagues_spent_is_one_line_without_their_names(opened: Open, clock: HandClock) -> None:
+    ada, grace = opened("ada"), opened("grace")
+    for who, journal in (("edsger", grace), ("kim", grace), ("alan", ada)):
+        run = await accept(journal, run_of(await claim(journal, who)), f"enrich-{who}")
+        await finish(journal, run.workflow_id or "", charged=1)
+    for by in BYS:
+        statement = await ada.costs.statement(1, by)
+        assert statement is not None
+        *own, colleagues = statement.lines
+        assert (colleagues.label, colleagues.costs.charged, colleagues.workflow_id) == ("colleagues", 2, None)
+        assert sum(line.costs.charged for line in own) == 1
+        assert (statement.whole.charged, statement.spent.last_day) == (3, 3)
+    alone = await opened("grete", "org_2").costs.statement(1, "run")
+    assert alone is not None
+    assert alone.lines == ()
+
+
+async def test_two_members_of_one_sign_in_are_two_accounts() -> None:
+    one, other = (Identity("api", "key", ("https://issuer.example", who)) for who in ("ada", "grace"))
+    assert one.parts != other.parts != Identity("api", "key").parts
+    assert "key" not in repr(one)
+    assert "ada" not in repr(one)
+
+
+async def test_the_organization_is_asked_for_once_a_day_and_by_nobody_who_only_looks(
+    opened: Open, clock: HandClock
+) -> None:
+    organization = Organization("org_1")
+    ada = opened("ada", organization)
+    await ada.recent(5)
+    await ada.spent()
+    assert organization.asked == 0
+    await claim(ada)
+    await claim(ada, "grace")
+    await claim(opened("ada", organization), "kim")
+    assert organization.asked == 1
+    clock.now += DAY + 1
+    await claim(ada, "edsger")
+    assert organization.asked == 2
+
+
+async def test_while_the_api_does_not_answer_nothing_is_spent_and_looks_still_work(
+    opened: Open, clock: HandClock
+) -> None:
+    silent = Organization("org_1", ApiUnavailable("Cleanlist does not answer.", "Try again."))
+    ada = opened("ada", silent)
+    with pytest.raises(ApiUnavailable):
+        await claim(ada)
+    with pytest.raises(ApiUnavailable):
+        await claim_list(ada, quote_for(clock))
+    await ada.remember_quote(quote_for(clock))
+    assert await ada.quote("qte_1") == quote_for(clock)
+    assert await ada.recent(5) == []
+    silent.fails = None
+    assert word(await claim(ada)) == "start"
+
+
+async def test_a_key_without_an_organization_is_a_tenant_of_its_own(opened: Open, clock: HandClock) -> None:
+    ada, grace = opened("ada", ""), opened("grace", "")
+    await claim_list(ada, quote_for(clock))
+    assert (await ada.spent()).last_day == 40
+    assert (await grace.spent()).last_day == 0
+
+
+async def test_a_change_of_organization_counts_under_both_until_a_day_after_the_last_run(
+    opened: Open, clock: HandClock
+) -> None:
+    organization = Organization("")
+    ada = opened("ada", organization)
+    colleague = opened("grace", "org_1")
+    await claim(colleague, "kim")
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock))), "bulk-1")
+    await finish(ada, "bulk-1", charged=40)
+    clock.now += DAY - 60
+    organization.name = "org_1"
+    clock.now += 59  # not a day yet: the tenant of before
+    assert word(await claim(ada, "alan")) == "start"
+    clock.now += 2
+    assert word(await claim(ada, "edsger")) == "start"
+    assert organization.asked == 2
+
+    assert (await ada.by_workflow("bulk-1")) is not None
+    assert (await ada.spent()).last_day == 2
+    assert (await colleague.spent()).last_day == 1
+    clock.now += DAY + 1000
+    await claim(ada, "ken")
+    assert (await ada.spent()).last_day == (await colleague.spent()).last_day == 1
+
+
+async def test_a_person_is_paid_once_by_one_key_whatever_its_organization_is_called_by_then(
+    opened: Open, clock: HandClock
+) -> None:
+    organization = Organization("org_1")
+    ada = opened("ada", organization)
+    await accept(ada, run_of(await claim_person(ada, Person(email="kim@fable.example"))))
+    clock.now += 3600
+    await finish(ada, "enrich-1", charged=1)
+    organization.name = "org_2"
+    clock.now += DAY - 3599
+    assert word(await claim_person(ada, Person(email="kim@fable.example"))) == "replay"
