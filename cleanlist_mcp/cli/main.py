@@ -69,6 +69,10 @@ def _run(arguments: argparse.Namespace) -> int:
         return demo()
     if arguments.command == "sandbox":
         return _sandbox(arguments.port)
+    if arguments.command == "doctor" and arguments.http is not None:
+        from cleanlist_mcp.cli.service_check import main as check
+
+        return check(arguments.http, _environment(sandbox=arguments.sandbox))
     if arguments.command == "doctor":
         from cleanlist_mcp.cli.doctor import main as doctor
 
@@ -125,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check settings, key, plan, scopes, balance and state folder")
     doctor.add_argument(
         "--allow-cards", action="store_true", help="give clients back the button of cards that they lost"
+    )
+    doctor.add_argument(
+        "--http", metavar="URL", help="try a team's service at this address instead, from outside"
     )
     config = commands.add_parser("config", help="print a ready snippet for a client")
     config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
