@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from types import FrameType
 from typing import Any, BinaryIO, TextIO
 
@@ -19,6 +19,7 @@ from mcp.server.stdio import stdio_server
 
 from cleanlist_mcp.errors import traceback_of, where
 from cleanlist_mcp.secrecy import blot
+from cleanlist_mcp.server import descriptors
 from cleanlist_mcp.server.build import CleanlistServer, build_server
 from cleanlist_mcp.server.streams import LAST_ANSWERS_SECONDS, Answers, Lines, Requests
 from cleanlist_mcp.settings import Settings
@@ -65,9 +66,8 @@ async def _serve(server: CleanlistServer) -> None:
             signal.signal(number, lambda number, frame: os._exit(128 + number))
         await server.run_stdio_async()
         return
-    output = _copy_of_stdout()  # before the SDK points stdout elsewhere
-    lines: Any = Lines(_claimed_stdin())
-    async with stdio_server(stdin=lines) as (read_stream, write_stream):
+    output = _copy_of_stdout()  # before stdout points elsewhere
+    async with _streams() as (read_stream, write_stream):
         with anyio.CancelScope() as scope:
             ending = _Ending(scope)
             ending.watch(output)
@@ -89,6 +89,15 @@ async def _serve(server: CleanlistServer) -> None:
             # All that must not be lost is written by now: the lifespan has ended.
             logging.shutdown()
             os._exit(ending.status)
+
+
+def _streams() -> AbstractAsyncContextManager[tuple[Any, Any]]:
+    """Return the client's two ends as message streams: without threads where that is possible, else the SDK's."""
+    source = _claimed_stdin()
+    if descriptors.can_serve(source, 1):
+        return descriptors.ends(source.fileno(), _claimed_stdout())
+    lines: Any = Lines(source)
+    return stdio_server(stdin=lines)
 
 
 def _ending_signals() -> list[signal.Signals]:
@@ -167,6 +176,20 @@ def _claimed_stdin() -> BinaryIO:
     os.dup2(nothing, 0)
     os.close(nothing)
     return os.fdopen(private, "rb", closefd=False)  # a thread may be reading it to the last
+
+
+def _claimed_stdout() -> int:
+    """Return the client's end of stdout for the answers alone: what else is printed goes to stderr, if there is one."""
+    import fcntl
+
+    private = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
+    try:
+        elsewhere = os.dup(2)
+    except OSError:
+        elsewhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(elsewhere, 1)
+    os.close(elsewhere)
+    return private
 
 
 def _copy_of_stdout() -> int | None:

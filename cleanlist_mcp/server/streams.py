@@ -35,9 +35,14 @@ _OLD_ENCODINGS = ("cp932", "gb18030", "big5hkscs", "cp949")
 is JSON in no other."""
 
 
+def text_of(line: bytes | bytearray) -> str:
+    """Return a client's line as text without any loss: bytes that are no UTF-8 become lone surrogates, which no JSON
+    parser takes for letters. A byte order mark is dropped."""
+    return line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+
+
 class Lines:
-    """The client's lines as text without any loss: bytes that are no UTF-8 become lone surrogates, which no JSON parser
-    takes for letters. A byte order mark is dropped."""
+    """The client's lines as the SDK's loop takes them, each read in a thread."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -49,7 +54,7 @@ class Lines:
         line = await anyio.to_thread.run_sync(self._file.readline)
         if not line:
             raise StopAsyncIteration
-        return line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+        return text_of(line)
 
 
 class Answers:
