@@ -103,6 +103,17 @@ def keep_proxies(environment: Mapping[str, str]) -> None:
                 keep(unquote(password))
 
 
+def keep_address(address: str) -> None:
+    """Keep the address of a database as a whole, and the password in it."""
+    keep(address)
+    try:
+        password = urlsplit(address).password
+    except ValueError:
+        return
+    for secret in {password or "", unquote(password or "")}:
+        keep(secret)
+
+
 def blot(text: str) -> str:
     """Return `text` with `MARK` in the place of each secret; a text that holds none comes back as it is."""
     if not _is_suspect(text, _LAYERS):

@@ -11,7 +11,7 @@ from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
-from cleanlist_mcp.journal.opening import open_store
+from cleanlist_mcp.journal.opening import open_database, open_store
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
@@ -83,8 +83,7 @@ class Services:
     def store(self) -> Store:
         if self._shared_store is not None:
             return self._shared_store
-        folder = None if self.settings.sandbox else self.settings.state_dir
-        return open_store(folder, self.clock)
+        return store_of(self.settings, self.clock)
 
     @cached_property
     def identity(self) -> Identity:
@@ -93,9 +92,8 @@ class Services:
 
     @cached_property
     def journal(self) -> Journal:
-        if self._shared_store is None:
-            return Journal(self.store, self.identity)
-        return Journal(self._shared_store, self.identity, self._organization)
+        is_shared = self._shared_store is not None or self.settings.uses_database
+        return Journal(self.store, self.identity, self._organization if is_shared else None)
 
     async def _organization(self) -> str:
         return (await self.client.whoami()).organization_id
@@ -147,3 +145,12 @@ class Services:
             await self.journal.close()
         if "store" in made and self._shared_store is None:
             await self.store.close()
+
+
+def store_of(settings: Settings, clock: Clock) -> Store:
+    """Open the store that settings name; whoever calls this closes it."""
+    if settings.uses_database and settings.database_url is not None:
+        keys = settings.secret_keys
+        assert keys is not None, "settings with a database have them"  # noqa: S101 - an invariant
+        return open_database(settings.database_url.get_secret_value(), clock, keys)
+    return open_store(None if settings.sandbox else settings.state_dir, clock, settings.secret_keys)

@@ -7,8 +7,9 @@ it are refused, because a host shows a server that does not start as a mere fail
 import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -17,8 +18,11 @@ from cleanlist_mcp.api_key import NO_KEY, KeyProblem, find_key
 from cleanlist_mcp.environment import Environment
 from cleanlist_mcp.errors import Advice, NotConfigured, SettingsError
 from cleanlist_mcp.links import problem_with_api
-from cleanlist_mcp.secrecy import keep
+from cleanlist_mcp.secrecy import keep, keep_address
 from cleanlist_mcp.toolset import TOOLSETS
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.secret_keys import SecretKeys
 
 DEFAULT_BASE_URL = "https://api.cleanlist.ai/api/v1/public"  # the vendor's quickstart
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -49,6 +53,8 @@ VARIABLES = (
     "CLEANLIST_MAX_WAIT_SECONDS",
     "CLEANLIST_TIMEOUT_SECONDS",
     "CLEANLIST_LOG_LEVEL",
+    "CLEANLIST_DATABASE_URL",
+    "CLEANLIST_SECRET_KEYS",
     "CLEANLIST_AUTH",
     "CLEANLIST_OAUTH_ISSUER",
     "CLEANLIST_OAUTH_AUDIENCE",
@@ -84,11 +90,17 @@ class Settings(BaseModel):
     auth: Literal["key", "oauth"] = "key"
     oauth_issuer: str | None = None
     oauth_audience: str | None = None
+    database_url: SecretStr | None = None
+    team_secrets: SecretStr | None = None
 
     def model_post_init(self, context: Any, /) -> None:
-        """Blot the key out of every text from here on."""
+        """Blot the secrets out of every text from here on."""
         if self.api_key is not None:
             keep(self.api_key.get_secret_value())
+        for part in (self.team_secrets.get_secret_value() if self.team_secrets else "").split(","):
+            keep(part.strip())
+        if self.database_url is not None:
+            keep_address(self.database_url.get_secret_value())
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -102,6 +114,13 @@ class Settings(BaseModel):
         key = find_key(given)  # in the sandbox too, which does not use it and must not show it
         key = NO_KEY if sandbox else key
         hourly = given.credits("CLEANLIST_HOURLY_UNQUOTED_LIMIT")
+        database, secrets = _database(given), _secrets(given)
+        if database is not None and secrets is None and not sandbox:
+            raise SettingsError(
+                "CLEANLIST_SECRET_KEYS",
+                "is missing, and CLEANLIST_DATABASE_URL is set",
+                "the secret that all servers of the team share; on a laptop, what `cleanlist-mcp team-secret` prints",
+            )
         return cls(
             api_key=None if isinstance(key, KeyProblem) else key,
             key_problem=key if isinstance(key, KeyProblem) else NO_KEY,
@@ -124,12 +143,26 @@ class Settings(BaseModel):
             auth=given.word("CLEANLIST_AUTH", AUTH_WORDS, "key"),
             oauth_issuer=_address(given, "CLEANLIST_OAUTH_ISSUER", "https://login.example.com"),
             oauth_audience=_address(given, "CLEANLIST_OAUTH_AUDIENCE", "https://cleanlist.example.com/mcp"),
+            database_url=database,
+            team_secrets=secrets,
         )
 
     @property
     def lists_on(self) -> bool:
         """True if the toolset `lists` is switched on."""
         return "lists" in self.toolsets
+
+    @property
+    def secret_keys(self) -> "SecretKeys | None":
+        """The keys of the team's secrets, if any are set."""
+        from cleanlist_mcp.secret_keys import SecretKeys  # here: few servers have any
+
+        return None if self.team_secrets is None else SecretKeys.read(self.team_secrets.get_secret_value())
+
+    @property
+    def uses_database(self) -> bool:
+        """True if runs are remembered in a team's database; the sandbox remembers nothing."""
+        return self.database_url is not None and not self.sandbox
 
     def require_key(self) -> str:
         """Return the API key.
@@ -187,6 +220,40 @@ def unknown_variables(environment: Iterable[str]) -> list[str]:
             near = get_close_matches(name, VARIABLES, n=1)
             lines.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "."))
     return lines
+
+
+def _database(given: Environment) -> SecretStr | None:
+    value = given.text("CLEANLIST_DATABASE_URL")
+    if not value:
+        return None
+    accepted = "an address such as postgresql://user:password@host:5432/name"
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise SettingsError("CLEANLIST_DATABASE_URL", "is not the address of a PostgreSQL database", accepted)
+    if find_spec("psycopg") is None:
+        raise SettingsError(
+            "CLEANLIST_DATABASE_URL",
+            "needs packages that are not installed",
+            "after pip install 'cleanlist-mcp[team]', " + accepted,
+        )
+    return SecretStr(value)
+
+
+def _secrets(given: Environment) -> SecretStr | None:
+    value = given.text("CLEANLIST_SECRET_KEYS")
+    if not value:
+        return None
+    from cleanlist_mcp.secret_keys import SecretKeys, WrongSecret  # here: few servers have any
+
+    try:
+        SecretKeys.read(value)
+    except WrongSecret as exc:
+        raise SettingsError(
+            "CLEANLIST_SECRET_KEYS",
+            str(exc),
+            "a comma list of secrets, the newest first, each at least 32 bytes, such as `openssl rand -base64 32` "
+            "prints",
+        ) from None
+    return SecretStr(value)
 
 
 def _toolsets(given: Environment) -> frozenset[str]:

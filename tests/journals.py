@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import anyio
+import pytest
 
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.journal.claims import PersonWork, Terms
@@ -113,7 +114,12 @@ def database_in(store: Store) -> sqlite3.Connection:
 
 
 class Engine(Protocol):
-    """What keeps a journal, and what tests do to it behind the journal's back."""
+    """What keeps a journal, and what tests do to it behind the journal's back.
+
+    Where it `has_tenants`, credits without a quote count for each key, and no key hears of others' runs.
+    """
+
+    has_tenants: bool
 
     def open(
         self, place: Path | None, clock: HandClock, key: str = KEY, organization: Organization | None = None
@@ -129,12 +135,17 @@ class Engine(Protocol):
     def run_sql(self, journal: Journal, statement: str, values: Mapping[str, Any] | None = None) -> Any:
         """Run a statement, with `:name` for each value; return the first value of its answer, if it has one."""
 
+    def put(self, journal: Journal, row: dict[str, Any], ago: float) -> None:
+        """Write the row of a run that began some seconds ago, however the clocks were set since."""
+
     def entries(self, place: Path) -> list[dict[str, Any]]:
         """Return all runs of a place by column, newest first, as they lie there."""
 
 
 class Sqlite:
     """A file in a folder, which is the place."""
+
+    has_tenants = False
 
     def open(
         self, place: Path | None, clock: HandClock, key: str = KEY, organization: Organization | None = None
@@ -148,6 +159,10 @@ class Sqlite:
         found = database_of(journal).execute(statement, values or {}).fetchone()
         return found and found[0]
 
+    def put(self, journal: Journal, row: dict[str, Any], ago: float) -> None:
+        names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+        self.run_sql(journal, f"INSERT INTO runs ({names}, checksum) VALUES ({values}, 'x')", row)  # noqa: S608 - ours
+
     def entries(self, place: Path) -> list[dict[str, Any]]:
         with closing(sqlite3.connect(place / FILE_NAME)) as reader:
             reader.row_factory = sqlite3.Row
@@ -156,8 +171,25 @@ class Sqlite:
 
 SQLITE = Sqlite()
 
-ENGINES: dict[str, Engine] = {"sqlite": SQLITE}
-"""The engines that the tests of every journal run with."""
+
+def engines() -> list[Any]:
+    """Return the engines as parameters of a fixture; one that cannot run here is skipped."""
+    from tests.databases import needs_postgres
+
+    return [
+        pytest.param(SQLITE, id="sqlite"),
+        pytest.param("postgres", id="postgres", marks=needs_postgres),
+    ]
+
+
+def engine_of(request: pytest.FixtureRequest) -> Engine:
+    """Return the engine that a fixture is asked for."""
+    if request.param == "postgres":
+        from tests.postgres_journals import POSTGRES  # here: psycopg may be missing
+
+        return POSTGRES
+    engine: Engine = request.param
+    return engine
 
 
 def set_clock(clock: HandClock, seconds: float) -> None:

@@ -10,12 +10,12 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.quotes import Quote
-from tests.journals import ENGINES, Engine, HandClock, quote_for
+from tests.journals import Engine, HandClock, engine_of, engines, quote_for
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+@pytest.fixture(scope="module", params=engines())
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+    return engine_of(request)
 
 
 @pytest.fixture

@@ -20,14 +20,13 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.records import COLUMNS, label_list
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
 from cleanlist_mcp.money import limits
-from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Start, Wait
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Wait
 from cleanlist_mcp.money.limits import DAY, HOUR, Limits, Spent
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
 from tests.journals import (
-    ENGINES,
     Engine,
     HandClock,
     accept,
@@ -35,6 +34,8 @@ from tests.journals import (
     claim,
     claim_list,
     claim_person,
+    engine_of,
+    engines,
     finish,
     quote_for,
     run_of,
@@ -43,9 +44,9 @@ from tests.journals import (
 )
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+@pytest.fixture(scope="module", params=engines())
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+    return engine_of(request)
 
 
 @pytest.fixture
@@ -86,8 +87,8 @@ async def test_another_key_sees_none_of_it_but_shares_the_limits(
     assert await other.recent(10) == []
     assert await other.quote("qte_1") is None
     assert await other.run_of_quote("qte_1") is None
-    assert (await other.spent()).last_day == 40
     assert word(await claim(other, limits=limits)) == "start"
+    assert (await other.spent()).last_day == 41
     with pytest.raises(DailyLimit):
         await claim(other, "grace", limits=limits)
     await one.close()
@@ -121,18 +122,21 @@ PASTS = st.builds(
 )
 
 
-def put(engine: Engine, journal: Journal, clock: HandClock, past: Past) -> None:
+async def put(engine: Engine, journal: Journal, clock: HandClock, past: Past) -> None:
     """Write the row of a run as it would stand there by now."""
+    names = await journal._names()
     row = dict.fromkeys(COLUMNS, "x") | {
-        **dict.fromkeys(("run_id", "quote_id", "workflow_id")),
+        **dict.fromkeys(("run_id", "quote_id", "workflow_id", "finished_at", "finished_ticks")),
+        **dict.fromkeys(("quoted", "refunded", "in_flight_until", "attempt"), 0),
         "claim": secrets.token_hex(),
+        "tenant": names.tenant,
+        "account": names.account,
         **{name: getattr(past, name) for name in ("kind", "state", "reserved", "charged")},
         "started_at": clock.time() - past.ago - (past.set_by or 0),
         "boot": "before" if past.set_by is None else clock.boot,
         "ticks": clock.since_boot()[1] - past.ago,
     }
-    names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
-    engine.run_sql(journal, f"INSERT INTO runs ({names}, checksum) VALUES ({values}, 'x')", row)  # noqa: S608 - ours
+    engine.put(journal, row, past.ago)
 
 
 @given(st.lists(PASTS, max_size=8))
@@ -141,8 +145,9 @@ async def test_every_run_counts_what_it_was_charged_or_else_all_that_it_may_cost
 ) -> None:
     clock = HandClock()
     journal = engine.open(None, clock)
+    await journal.spent()
     for past in pasts:
-        put(engine, journal, clock, past)
+        await put(engine, journal, clock, past)
     spent = await journal.spent()
     await journal.close()
 
@@ -304,6 +309,13 @@ async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
     assert [run.workflow_id for run in await journal.recent(2)] == ["bulk-2"]
 
 
+async def look_for_old(engine: Engine, place: Path, clock: HandClock) -> None:
+    """Start and end once, and look for old entries meanwhile."""
+    journal = engine.open(place, clock)
+    await journal._store.forget_old()
+    await journal.close()
+
+
 async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
     engine: Engine, tmp_path: Path, clock: HandClock
 ) -> None:
@@ -321,8 +333,7 @@ async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
 
     for _ in range(3):
         clock.now += DAY
-        journal = engine.open(tmp_path, clock)
-        await journal.close()
+        await look_for_old(engine, tmp_path, clock)
     journal = engine.open(tmp_path, clock)
     assert await journal.by_workflow("enrich-1") is None
     assert await journal.recent(10) == []
@@ -340,7 +351,7 @@ async def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
     if look == "a quote":
         await journal.remember_quote(quote_for(clock))
     await journal.close()
-    await engine.open(tmp_path, clock).close()
+    await look_for_old(engine, tmp_path, clock)
     set_clock(clock, -100 * DAY)
 
     journal = engine.open(tmp_path, clock)
@@ -355,12 +366,12 @@ async def test_a_look_at_a_clock_that_was_ahead_does_not_hold_up_forgetting(
     await accept(journal, run_of(await claim(journal)))
     await journal.close()
     set_clock(clock, 1000 * DAY)
-    await engine.open(tmp_path, clock).close()
+    await look_for_old(engine, tmp_path, clock)
     set_clock(clock, -1000 * DAY)
 
     clock.now += 91 * DAY
     for _ in range(3):
-        await engine.open(tmp_path, clock).close()
+        await look_for_old(engine, tmp_path, clock)
         clock.now += DAY
 
     journal = engine.open(tmp_path, clock)
@@ -617,7 +628,7 @@ class Money(RuleBasedStateMachine):
         self.engine.break_writes(self.servers[server], False)
         at_once(self.servers[server].close())
         self.servers[server] = self.engine.open(self.folder, self.clock, KEYS[server])
-        assert at_once(self.servers[server].health()) == Usable()
+        assert isinstance(at_once(self.servers[server].health()), Usable)
 
     @precondition(lambda self: any(truth.accepted for truth in self.truths.values()))
     @rule(pick=PICK, share=st.floats(0, 1), server=SERVERS)
@@ -656,6 +667,8 @@ class Money(RuleBasedStateMachine):
         day = [item for item in truths if item.started_at > now - DAY]
         assert BUDGET.daily is not None
         assert sum(item.amount for item in day) <= BUDGET.daily
+        if self.engine.has_tenants:  # then what is started without a quote counts for each key apart
+            hour = [item for item in hour if item.work[0] == truth.work[0]]
         assert truth.kind == "list" or sum(item.amount for item in hour) <= BUDGET.hourly_unquoted
 
     def api_accepts(self, run: Run) -> bool:
@@ -713,14 +726,6 @@ def test_no_interleaving_does_in_ten_thousand_operations(
     play(engine, examples=125, steps=80)
 
 
-async def test_a_quote_that_is_not_as_it_was_written_is_unknown(
-    engine: Engine, journal: Journal, clock: HandClock
-) -> None:
-    await journal.remember_quote(quote_for(clock))
-    engine.run_sql(journal, "UPDATE quotes SET cost = 1")
-    assert await journal.quote("qte_1") is None
-
-
 async def test_a_list_that_goes_on_under_another_key_is_busy(
     engine: Engine, tmp_path: Path, clock: HandClock
 ) -> None:
@@ -730,17 +735,6 @@ async def test_a_list_that_goes_on_under_another_key_is_busy(
     decision = await claim_list(other, quote_for(clock, 2))
 
     assert word(decision) == "busy"
-    await one.close()
-    await other.close()
-
-
-async def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
-    engine: Engine, tmp_path: Path, clock: HandClock
-) -> None:
-    one, other = (engine.open(tmp_path, clock, f"clapi_{name}") for name in "ab")
-    firsts = [await claim(one), await claim(other), await claim(other, "grace")]
-
-    assert [isinstance(first, Start) and first.first_of_key for first in firsts] == [False, True, False]
     await one.close()
     await other.close()
 

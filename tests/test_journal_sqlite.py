@@ -20,7 +20,7 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.sqlite import connection, file, held, opening, schema_9, store
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
-from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD
+from cleanlist_mcp.money.decisions import UNCERTAIN_HOLD, Start
 from cleanlist_mcp.money.quotes import Quote
 from tests.journals import (
     SQLITE,
@@ -99,7 +99,7 @@ async def test_without_a_folder_that_can_be_written_it_remembers_in_memory_and_s
 
     journal = SQLITE.open(tmp_path / "state", clock)
 
-    assert await journal.health() == Usable(durable=False)
+    assert await journal.health() == Usable("until_restart")
     assert word(await claim(journal)) == "start"
     assert word(await claim(journal)) == "wait"
     assert "CLEANLIST_STATE_DIR" in caplog.text
@@ -422,7 +422,7 @@ sys.stdin.readline()
 journal = Journal(open_store(Path(sys.argv[1]), SystemClock()), Identity("api", "key"))
 quote = Quote("qte_1", "list_1", "", "partial", 1, 1, 1, 2e9)
 health = at_once(journal.health())
-print(health.durable, word(at_once(claim_list(journal, quote, Limits(1, None)))))
+print(health.kept, word(at_once(claim_list(journal, quote, Limits(1, None)))))
 """
 
 
@@ -439,7 +439,7 @@ def test_servers_that_start_together_on_a_fresh_folder_share_one_journal(tmp_pat
             opener.stdin.write("go\n")
             opener.stdin.flush()
         said = sorted(opener.communicate(timeout=30)[0].strip() for opener in openers)
-        assert said == ["True start", "True wait", "True wait", "True wait"]
+        assert said == ["on_disk start", "on_disk wait", "on_disk wait", "on_disk wait"]
 
 
 async def test_a_folder_that_numbers_its_files_anew_stops_nothing(
@@ -673,3 +673,20 @@ async def test_sums_that_are_damaged_are_still_whole_amounts(
     spent = await journal.spent()
 
     assert all(isinstance(amount, int) and amount >= 0 for amount in vars(spent).values())
+
+
+async def test_a_quote_that_is_not_as_it_was_written_is_unknown(journal: Journal, clock: HandClock) -> None:
+    await journal.remember_quote(quote_for(clock))
+    SQLITE.run_sql(journal, "UPDATE quotes SET cost = 1")
+    assert await journal.quote("qte_1") is None
+
+
+async def test_the_first_run_with_another_key_is_told_from_the_first_of_all(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    one, other = (SQLITE.open(tmp_path, clock, f"clapi_{name}") for name in "ab")
+    firsts = [await claim(one), await claim(other), await claim(other, "grace")]
+
+    assert [isinstance(first, Start) and first.first_of_key for first in firsts] == [False, True, False]
+    await one.close()
+    await other.close()

@@ -14,7 +14,6 @@ from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.people.identity import Person
 from tests.journals import (
-    ENGINES,
     Engine,
     HandClock,
     Organization,
@@ -22,6 +21,8 @@ from tests.journals import (
     claim,
     claim_list,
     claim_person,
+    engine_of,
+    engines,
     finish,
     quote_for,
     run_of,
@@ -33,9 +34,9 @@ Open = Callable[..., Journal]
 BYS: tuple[By, ...] = ("run", "list", "day", "total")
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+@pytest.fixture(scope="module", params=engines())
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+    return engine_of(request)
 
 
 @pytest.fixture

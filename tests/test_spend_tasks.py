@@ -86,7 +86,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SuspendingStore, Sqlit
     """The stores of the journals that are opened from now on."""
     found: list[tuple[SuspendingStore, SqliteStore]] = []
 
-    def open_suspending(folder: Any, clock: Clock) -> Store:
+    def open_suspending(folder: Any, clock: Clock, keys: Any) -> Store:
         engine = SqliteStore(folder, clock)
         found.append((SuspendingStore(engine), engine))
         return as_store(found[-1][0])

@@ -2,7 +2,6 @@
 
 from cleanlist_mcp.answers.account import balance_result, whoami_result
 from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
-from cleanlist_mcp.journal.health import is_durable
 from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.toolset import switched_on
@@ -11,6 +10,7 @@ from cleanlist_mcp.toolset import switched_on
 async def describe(services: Services) -> WhoamiResult:
     """Return the API's facts about the key, and the permissions it lacks for the tools that are on."""
     answer = await services.client.whoami()
+    await services.journal.note_organization(answer.organization_id)
     settings = services.settings
     on = switched_on(settings.toolsets, read_only=settings.read_only)
     needed = {permission for tool in on for permission in tool.permissions}
@@ -18,7 +18,7 @@ async def describe(services: Services) -> WhoamiResult:
         answer,
         sandbox=services.settings.sandbox,
         missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
-        remembers="on_disk" if is_durable(await services.journal.health()) else "until_restart",
+        remembers=(await services.journal.health()).kept,
     )
 
 

@@ -125,8 +125,8 @@ class CardJournal:
 
     async def _keys(self) -> list[ProofKey]:
         """Return the keys in use, the one for new proofs first."""
-        names = await self._names()
-        return [ProofKey(key.secret, names.of(key.key_id).account) for key in await self._store.digest_keys()]
+        accounts = (await self._names()).accounts
+        return [ProofKey(secret, one) for secret in await self._store.proof_secrets() for one in accounts]
 
 
 def _kept(client: str) -> str:

@@ -141,7 +141,11 @@ class Claims:
         async def decide(writer: Writer) -> ListDecision:
             known = await _known_list(writer, names, quote)
             if isinstance(known, Resend):
-                return await _taken_up(writer, known.run, quote, terms) if may_resend else Unknown(known.run)
+                return (
+                    await _taken_up(writer, names, known.run, quote, terms)
+                    if may_resend
+                    else Unknown(known.run)
+                )
             if known is not None:
                 return known
             quotes.check_quote(quote, quote.list_id, quote.scope, writer.now.time)
@@ -377,11 +381,12 @@ async def _work_on(reader: Reader, names: Names, list_id: str, scope: Scope) -> 
     )
 
 
-async def _taken_up(writer: Writer, run: Run, quote: Quote, terms: Terms) -> Resend | Unknown:
+async def _taken_up(writer: Writer, names: Names, run: Run, quote: Quote, terms: Terms) -> Resend | Unknown:
     """Take an uncertain list run up again, under the next attempt number, if its quote may still be sent."""
     now = writer.now
     row = await writer.any_run(run.run_id)
-    if row is None or not may_send(run, quote, now.time):
+    # Looked at anew now that the row is held: an outcome may have come since.
+    if row is None or not may_send(run_of(row, now, names.whose), quote, now.time):
         return Unknown(run)
     _require_wanted(terms)
     until = now.time + terms.seconds

@@ -1,16 +1,19 @@
 """Health of a journal as a value: asking for it changes nothing, and each engine fills in its own words."""
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from cleanlist_mcp.errors import JournalRemoved, JournalUnusable
+
+Kept = Literal["on_disk", "in_database", "until_restart"]
+"""The place of entries: this computer, a team's database, or the memory of this process."""
 
 
 @dataclass(frozen=True)
 class Usable:
-    """A journal that can be read and written. If it is not `durable`, its entries live as long as the process."""
+    """A journal that can be read and written, and where it is kept."""
 
-    durable: bool = True
+    kept: Kept = "on_disk"
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Locked:
     message: str
     next_step: str
     retry_after: float
+    kept: Kept = "on_disk"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Replaced:
 
     message: str
     next_step: str
+    kept: Kept = "on_disk"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Unwritable:
     next_step: str
     reason: str
     passing: bool = False
+    kept: Kept = "on_disk"
 
 
 Health = Usable | Locked | Replaced | Unwritable
@@ -59,4 +65,4 @@ def error_in(health: Health) -> JournalUnusable | None:
 
 def is_durable(health: Health) -> bool:
     """Return whether entries outlive the process; a journal that cannot be used just now is there all the same."""
-    return not isinstance(health, Usable) or health.durable
+    return health.kept != "until_restart"

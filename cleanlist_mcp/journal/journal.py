@@ -71,6 +71,13 @@ class Journal:
         """Try a last time to write what could not be written."""
         await self._late.catch_up(last_try=True)
 
+    async def note_organization(self, organization: str) -> None:
+        """Keep the organization that the API has just named for the key. Never raises: a claim asks again."""
+        try:
+            await self._naming.note(organization)
+        except JournalUnusable:
+            log.info("The organization of a key could not be kept.")
+
     async def now(self) -> Moment:
         """Return the moment by the clock that all claims go by."""
         return await self._store.now()

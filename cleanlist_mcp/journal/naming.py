@@ -30,7 +30,7 @@ class Naming:
         self._ask = ask
         self._keys: tuple[DigestKey, ...] = ()
         self._under: tuple[KeyNames, ...] = ()
-        self._read: tuple[float, list[KnownTenant]] | None = None
+        self._read: tuple[float, Sequence[KnownTenant]] | None = None
 
     async def names(self) -> Names:
         """Return the names to look with.
@@ -41,11 +41,7 @@ class Naming:
         under = await self._known_under()
         if self._ask is None:
             return Names(under, [one.api for one in under], is_shared=False)
-        now = (await self._store.now()).time
-        if self._read is None or not 0 <= now - self._read[0] < REMEMBERED_SECONDS:
-            async with self._store.read() as reader:
-                self._read = now, await reader.tenants_of([one.owner for one in under])
-        return _names(under, self._identity, self._read[1])
+        return _names(under, self._identity, await self._known_tenants(under))
 
     async def names_to_spend(self) -> Names:
         """Return the names to claim with, after learning the tenant if it is not known, or was not checked for a day.
@@ -54,11 +50,21 @@ class Naming:
             ApiError: if it has to be asked for, and the API does not answer.
             JournalUnusable: while the journal cannot be read or written.
         """
-        names = await self.names()
-        if self._ask is None or self._is_checked(names, (await self._store.now()).time):
-            return names
-        await self._keep(names, await self._ask())
+        if self._ask is not None:
+            under = await self._known_under()
+            known = await self._known_tenants(under)
+            if not _is_checked(under, known, (await self._store.now()).time):
+                await self.note(await self._ask())
         return await self.names()
+
+    async def note(self, organization: str) -> None:
+        """Keep the organization that the API has named for the key just now; empty if it named none.
+
+        Raises:
+            JournalUnusable: if it cannot be kept.
+        """
+        if self._ask is not None:
+            await self._keep(await self._known_under(), organization)
 
     async def require_current(self, reader: Reader, names: Names) -> None:
         """Raise if the tenant has changed since `names` were read, as a claim that has the locks of the old one sees.
@@ -82,18 +88,21 @@ class Naming:
             self._keys, self._read = keys, None
         return self._under
 
-    def _is_checked(self, names: Names, now: float) -> bool:
-        """Return whether the tenant is known under each key of digests, and was checked within a day."""
-        current = _current(self._read[1] if self._read else [])
-        return all(one.owner in current for one in names.under) and all(
-            0 <= now - one.checked_at < DAY for one in current.values()
-        )
+    async def _known_tenants(self, under: Sequence[KeyNames]) -> Sequence[KnownTenant]:
+        read, now = self._read, (await self._store.now()).time
+        if read is not None and 0 <= now - read[0] < REMEMBERED_SECONDS:
+            return read[1]
+        async with self._store.read() as reader:
+            known = await reader.tenants_of([one.owner for one in under])
+        self._read = now, known
+        return known
 
-    async def _keep(self, names: Names, organization: str) -> None:
+    async def _keep(self, under: Sequence[KeyNames], organization: str) -> None:
         """Keep the tenant of the key, under each key of digests; one that was known already since it was learnt."""
-        async with self._store.record() as writer:
-            current = _current(await writer.tenants_of([one.owner for one in names.under]))
-            for one in names.under:
+        # A call waits for it, so it is tried at once.
+        async with self._store.record(last_try=True) as writer:
+            current = _current(await writer.tenants_of([one.owner for one in under]))
+            for one in under:
                 tenant = _tenant(one, self._identity, organization)
                 known = current.get(one.owner)
                 is_same = known is not None and known.tenant == tenant
@@ -101,6 +110,13 @@ class Naming:
                     one.owner, tenant, since=known.since if known and is_same else writer.now.time
                 )
         self._read = None
+
+
+def _is_checked(under: Sequence[KeyNames], known: Sequence[KnownTenant], now: float) -> bool:
+    """Return whether the tenant is known under each key of digests, and was checked within a day."""
+    current = _current(known)
+    is_known = all(one.owner in current for one in under)
+    return is_known and all(0 <= now - one.checked_at < DAY for one in current.values())
 
 
 def _tenant(under: KeyNames, identity: Identity, organization: str) -> str:

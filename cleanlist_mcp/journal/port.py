@@ -332,6 +332,9 @@ class Store(Protocol):
     async def digest_keys(self) -> Sequence[DigestKey]:
         """Return the keys of digests, the newest first."""
 
+    async def proof_secrets(self) -> Sequence[bytes]:
+        """Return the secrets that cards' proofs are made with, the newest first."""
+
     async def health(self) -> Health:
         """Return whether the journal can be used, as far as that is known without looking through it. Never raises."""
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from cleanlist_mcp.journal.quoted_parts import part_of, written_part
 from cleanlist_mcp.journal.records import COLUMNS, KEEP_SECONDS, Row
 from cleanlist_mcp.money.prices import PRICES, Scope
-from cleanlist_mcp.money.quotes import Part, Quote
+from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.text import clean
 
 _LATER = ("digest_key",)
@@ -37,14 +38,6 @@ def quote_checksum(secret: bytes, account: str, quote: Quote) -> str:
     return checksum(secret, [account, quote.quote_id, *values, *kept])
 
 
-def written_part(quote: Quote) -> str | None:
-    """Return the picked rows of a quote as they are stored; None for a whole list."""
-    part = quote.part
-    if part is None:
-        return None
-    return json.dumps([part.task_id, part.lead_ids, part.is_whole_page])
-
-
 def quote_as_written(values: Sequence[Any], secret: bytes, account: str) -> Quote | None:
     """Return a quote as it was written; None if its checksum does not fit.
 
@@ -52,17 +45,10 @@ def quote_as_written(values: Sequence[Any], secret: bytes, account: str) -> Quot
     """
     *figures, part, written = values
     try:
-        quote = replace(Quote(*figures), part=_part(part))
+        quote = replace(Quote(*figures), part=part_of(part))
     except (ValueError, TypeError):
         return None
     return quote if quote_checksum(secret, account, quote) == written else None
-
-
-def _part(text: str | None) -> Part | None:
-    if text is None:
-        return None
-    task_id, lead_ids, is_whole_page = json.loads(text)
-    return Part(task_id, tuple(lead_ids), is_whole_page)
 
 
 def as_written(values: Sequence[Any], secret: bytes, now: float) -> Row:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from cleanlist_mcp.journal.quoted_parts import written_part
 from cleanlist_mcp.journal.records import COLUMNS, Row
 from cleanlist_mcp.journal.sqlite.look import Look
 from cleanlist_mcp.journal.sqlite.rows import (
@@ -11,7 +12,6 @@ from cleanlist_mcp.journal.sqlite.rows import (
     quote_as_written,
     quote_checksum,
     run_checksum,
-    written_part,
 )
 from cleanlist_mcp.journal.sqlite.spending import spent
 from cleanlist_mcp.journal.whose import Whose

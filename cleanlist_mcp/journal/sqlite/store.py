@@ -67,9 +67,11 @@ class SqliteStore:
     One that is there and cannot be used is tried again every few seconds.
     """
 
-    def __init__(self, folder: Path | None, clock: Clock) -> None:
-        """`folder` is where the file lies, None for a memory of this process alone."""
+    def __init__(self, folder: Path | None, clock: Clock, proof_secrets: Sequence[bytes] = ()) -> None:
+        """`folder` is where the file lies, None for a memory of this process alone. Without `proof_secrets`, newest
+        first, the cards' proofs are made with the file's own secret."""
         self._folder = folder
+        self._proof_secrets = tuple(proof_secrets)
         self._clock = clock
         self._file: JournalFile | None = None
         self._database: sqlite3.Connection | None = None
@@ -88,11 +90,15 @@ class SqliteStore:
         self._usable()
         return (DigestKey(None, self._key),)
 
+    async def proof_secrets(self) -> Sequence[bytes]:
+        self._usable()
+        return self._proof_secrets or (self._key,)
+
     async def health(self) -> Health:
         self._try_to_open()
         if self._problem is not None:
             return self._problem.health(max(self._open_again_at - self._clock.monotonic(), 0.0))
-        return Usable(self._file is not None)
+        return Usable("until_restart" if self._file is None else "on_disk")
 
     async def inspect(self) -> Health:
         health = await self.health()
