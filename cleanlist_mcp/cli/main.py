@@ -77,6 +77,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from cleanlist_mcp.cli.doctor import main as doctor
 
         return doctor(_environment(sandbox=arguments.sandbox), allow_cards=arguments.allow_cards)
+    if arguments.command == "team-secret":
+        from cleanlist_mcp.cli.team_secret import main as team_secret
+
+        return team_secret(os.environ)
     from cleanlist_mcp.cli.client_config import main as config
 
     return config(arguments.client, sandbox=arguments.sandbox)
@@ -133,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--http", metavar="URL", help="try a team's service at this address instead, from outside"
     )
+    commands.add_parser("team-secret", help="print the secret for laptops that share the team's database")
     config = commands.add_parser("config", help="print a ready snippet for a client")
     config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
     for command in (doctor, config):
