@@ -178,7 +178,7 @@ def test_pages_name_only_tools_settings_and_commands_that_exist(page: Path) -> N
     text = page.read_text("utf-8")
 
     assert set(re.findall(r"CLEANLIST_[A-Z_]+", text)) <= set(VARIABLES)
-    for command in re.findall(r"`(?:\.venv/bin/)?cleanlist-mcp ([a-z-]+)", text):
+    for command in re.findall(r"`(?:\.venv/bin/)?cleanlist-mcp ([a-z]+(?:-[a-z]+)?)", text):
         assert command in {"demo", "doctor", "config", "sandbox", "team-secret"}
 
 
