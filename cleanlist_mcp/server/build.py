@@ -11,7 +11,7 @@ from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedResourceError
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedResourceError
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
@@ -28,6 +28,7 @@ from cleanlist_mcp.server.arguments import check_size_and_secrets
 from cleanlist_mcp.server.declared import declared_by
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
+from cleanlist_mcp.server.spans import DiscreetSpans
 from cleanlist_mcp.server.tools import account, enrichment, lists, prospecting
 from cleanlist_mcp.server.wrong_arguments import invalid_arguments
 from cleanlist_mcp.services import Services
@@ -68,15 +69,34 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 """The function that carries out the tool of that name."""
 
 
+_SPAN_NAMES = frozenset(
+    {
+        *(spec.name for spec in (*TOOLS, *CARD_TOOLS)),
+        *(prompt.function.__name__ for prompt in prompts.OFFERED),
+    }
+)
+"""The names that spans may hold: those of tools and prompts."""
+
+
+_NO_SUCH_RESOURCE = "Unknown resource; resources/list and resources/templates/list name the ones there are."
+
+
 class CleanlistServer(MCPServer[Services]):
     """An `MCPServer` whose tools answer every failure with the error object of the contract."""
 
     def __init__(self, *, tools: list[Tool], settings: Settings, **kwargs: Any) -> None:
         super().__init__(tools=tools, middleware=[self._begin], **kwargs)
+        self._let_spans_be_discreet()
         self._settings = settings
         self._offered = {tool.name: tool for tool in tools}
         self._turns = anyio.Semaphore(MAX_CALLS)
         self._waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
+
+    def _let_spans_be_discreet(self) -> None:
+        # The SDK's own middleware for spans comes first, and no public door leads to it.
+        lowlevel = self._lowlevel_server
+        spans, *others = lowlevel.middleware
+        lowlevel.middleware = [DiscreetSpans(spans, _SPAN_NAMES), *others]
 
     async def _begin(self, ctx: ServerRequestContext[Services, Any], call_next: CallNext) -> HandlerResult:
         """Give each request its services and its time, and let no secret out with what comes of it."""
@@ -169,6 +189,8 @@ class CleanlistServer(MCPServer[Services]):
             raise resources.as_resource_error(exc) from None
         except TimeoutError:
             raise resources.as_resource_error(boundary.too_slow()) from None
+        except ResourceNotFoundError:
+            raise ResourceNotFoundError(_NO_SUCH_RESOURCE) from None  # the SDK's text repeats the address
         except UnexpectedResourceError as exc:
             cause = exc.__cause__
             while isinstance(cause, UnexpectedResourceError):
