@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -57,14 +58,15 @@ class Server:
     """One PostgreSQL server on loopback, in a folder of its own, which ends with the tests at the latest."""
 
     def __init__(self, program: Program, *, durable: bool = False) -> None:
-        """A server that is not `durable` does not wait for the disk: nothing outlives the machine."""
-        self._program = program
+        """A server that is `durable` waits for the disk and keeps a log, as in production; another does neither."""
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         self._owner = _owner()
+        self._programs = program.folder
         if self._owner:
+            self._programs = _reachable(program.folder, self._folder)
             shutil.chown(self._folder, USER)
         self._run(
             "initdb", "-D", self._data, "-U", "team", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
@@ -75,6 +77,11 @@ class Server:
     @property
     def _data(self) -> str:
         return str(self._folder / "data")
+
+    @property
+    def log(self) -> str:
+        """What a durable server wrote down about itself and about statements that failed."""
+        return Path(self._data + ".log").read_text(errors="replace")
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database, with a password that must be shown nowhere."""
@@ -91,6 +98,14 @@ class Server:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
+        self.spawn()
+        give_up_at = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert time.monotonic() < give_up_at, "the server does not answer"
+            time.sleep(0.02)
+
+    def spawn(self) -> None:
+        """Start the server, which ends with the thread that calls this."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -99,17 +114,17 @@ class Server:
             "full_page_writes": "on" if self._durable else "off",
             "max_connections": "100",
             "shared_buffers": "32MB",
-            "log_min_messages": "panic",
+            "log_min_messages": "warning" if self._durable else "panic",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        self._process = subprocess.Popen(
-            [str(self._program.folder / "postgres"), "-D", self._data, *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent,
-            **self._owner,
-        )
-        self._wait()
+        with Path(self._data + ".log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", self._data, *options],
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_parent,
+                **self._owner,
+            )
 
     def kill(self) -> None:
         """Kill the server and all of its processes at once, as a power cut does."""
@@ -119,6 +134,10 @@ class Server:
             os.kill(process, signal.SIGKILL)
         self._process.wait()
 
+    def dump(self, database: str = "postgres") -> str:
+        """Return everything in a database as text."""
+        return self._run("pg_dump", self.url(database))
+
     def end(self) -> None:
         """Stop the server and remove its folder."""
         if self._process is not None and self._process.poll() is None:
@@ -126,28 +145,22 @@ class Server:
             self._process.wait(START_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _run(self, name: str, *arguments: str) -> None:
-        subprocess.run(
-            [str(self._program.folder / name), *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            **self._owner,
-        )
+    def _run(self, name: str, *arguments: str) -> str:
+        command = [str(self._programs / name), *arguments]
+        ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **self._owner)
+        return str(ended.stdout)
 
-    def _wait(self) -> None:
+    def answers(self) -> bool:
+        """Return whether the server takes connections."""
         import psycopg
 
-        give_up_at = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                psycopg.connect(self.url(), connect_timeout=5).close()
-            except psycopg.OperationalError:
-                assert self._process is not None
-                assert self._process.poll() is None, "the server did not start"
-                assert time.monotonic() < give_up_at, "the server does not answer"
-                time.sleep(0.02)
-            else:
-                return
+        try:
+            psycopg.connect(self.url(), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            assert self._process is not None
+            assert self._process.poll() is None, "the server did not start"
+            return False
+        return True
 
 
 @cache
@@ -167,6 +180,16 @@ def _owner() -> dict[str, Any]:
         return {}
     user = pwd.getpwnam(USER)
     return {"user": user.pw_uid, "group": user.pw_gid}
+
+
+def _reachable(programs: Path, folder: Path) -> Path:
+    """Return the folder of the programs, or of a copy, if another user may not look into it."""
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in programs.parents):
+        return programs
+    package = programs.parents[1]
+    for one in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(one, folder / one.name, symlinks=True)
+    return folder / package.name / programs.parent.name / programs.name
 
 
 def _free_port() -> int:

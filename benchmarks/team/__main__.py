@@ -1,0 +1,78 @@
+"""The command line: `python -m benchmarks.team [--quick] [--seed N] [--write] NAME ... | all`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+import anyio
+
+from benchmarks.team import page
+from benchmarks.team.database import NoPostgres
+from benchmarks.team.points import POINTS
+from benchmarks.team.report import Conditions, Report, table
+
+
+def main(words: Sequence[str]) -> int:
+    """Play the points that are named, and return the exit status: 0 if all of them hold."""
+    options = arguments(words)
+    names = list(POINTS) if options.names == ["all"] else options.names
+    conditions = Conditions(options.quick, options.seed)
+    reports = anyio.run(played, names, conditions)
+    last = last_line(conditions, reports)
+    print(last)
+    if options.write:
+        page.write([*map(table, reports), last])
+    return 0 if all(report.passed for report in reports) else 1
+
+
+async def played(names: Sequence[str], conditions: Conditions) -> list[Report]:
+    """Play points one after the other, with those that mostly wait beside them, and print each in its turn."""
+    reports: dict[str, Report] = {}
+
+    async def play(name: str) -> None:
+        began = time.monotonic()
+        print(f"-- {name}", file=sys.stderr, flush=True)
+        reports[name] = await POINTS[name].play(conditions)
+        reports[name].seconds = time.monotonic() - began
+        print(table(reports[name]), flush=True)
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            if POINTS[name].beside:
+                tasks.start_soon(play, name)
+        for name in names:
+            if not POINTS[name].beside:
+                await play(name)
+    return sorted(reports.values(), key=lambda report: report.point)
+
+
+def last_line(conditions: Conditions, reports: Sequence[Report]) -> str:
+    """Return how many points hold, and which do not."""
+    broken = [str(report.point) for report in reports if not report.passed]
+    length = "reduced length" if conditions.quick else "full length"
+    words = f"broken: points {', '.join(broken)}" if broken else "none broken"
+    return f"{len(reports) - len(broken)} of {len(reports)} points hold at {length}, seed {conditions.seed}; {words}."
+
+
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.team", description="Prove what a team is promised."
+    )
+    parser.add_argument(
+        "names", nargs="+", choices=[*POINTS, "all"], metavar="NAME", help=", ".join([*POINTS, "all"])
+    )
+    parser.add_argument("--quick", action="store_true", help="at reduced length, as in .ci/run")
+    parser.add_argument(
+        "--seed", type=int, default=int(time.time()) % 10_000, help="plays the same chances again"
+    )
+    parser.add_argument("--write", action="store_true", help="put the output into docs/teams.md")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except NoPostgres as exc:
+        sys.exit(f"{exc}")
