@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 import threading
+import unicodedata
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -354,7 +355,9 @@ def test_a_name_that_is_taken_stays_inside_the_folder_on_every_system(wanted: st
     assert name.casefold().endswith(".csv")
     assert not name.startswith(".")
     assert not set(name) & set('/\\:<>"|?*\0')
-    assert name.isprintable() and len(name.encode()) <= LONGEST_NAME
+    # What a newer Unicode has is not known to be printable here.
+    assert all(char.isprintable() or unicodedata.category(char) == "Cn" for char in name)
+    assert len(name.encode()) <= LONGEST_NAME
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling link"])

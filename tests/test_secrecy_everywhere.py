@@ -2,11 +2,12 @@
 written, and personal data in no log and not in the journal."""
 
 import io
+import itertools
 import json
 import logging
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from cleanlist_mcp.cli.findings import Finding, report
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.server.stdio import log_to_stderr
 from tests.spellings import SPELLINGS, left_of
-from tests.support import Session, World
+from tests.support import ERAS, Session, World
 
 BESIDE = "Fable Works & Sons"
 """An ordinary text that stands next to the key, and has to survive."""
@@ -252,6 +253,16 @@ async def looked(world: World) -> list[Finding]:
 QUICK = ("as it is", "JSON escapes", "base64 of user and key", "zero width between")
 
 
+def in_turns(*kinds: Sequence[str | int]) -> list[tuple[str | int, ...]]:
+    """Return each combination of cases with one protocol era, in turns: a key goes out of a text before a protocol sees
+    it. Of two kinds of cases, each meets both eras."""
+    combined = itertools.product(*(list(enumerate(cases)) for cases in kinds))
+    return [
+        (*(case for _, case in numbered), ERAS[sum(number for number, _ in numbered) % len(ERAS)])
+        for numbered in combined
+    ]
+
+
 async def assert_out_of_everything(heard: Heard, era: str, spelling: str, instead: str = "") -> None:
     world = heard.world
     text = SPELLINGS[spelling](world.sandbox.key)
@@ -266,29 +277,30 @@ async def assert_out_of_everything(heard: Heard, era: str, spelling: str, instea
         assert "internal_error" not in heard.everything
 
 
-@pytest.mark.parametrize("spelling", QUICK)
+@pytest.mark.parametrize(("spelling", "era"), in_turns(QUICK))
 async def test_the_key_comes_out_of_no_answer(heard: Heard, era: str, spelling: str) -> None:
     await assert_out_of_everything(heard, era, spelling)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("spelling", [name for name in SPELLINGS if name not in QUICK])
+@pytest.mark.parametrize(("spelling", "era"), in_turns([name for name in SPELLINGS if name not in QUICK]))
 async def test_the_key_comes_out_of_no_answer_in_any_other_spelling(
     heard: Heard, era: str, spelling: str
 ) -> None:
     await assert_out_of_everything(heard, era, spelling)
 
 
-@pytest.mark.parametrize("handle", ["list_id", "workflow_id", "quote_id", "cursor", "download_url", "status"])
+@pytest.mark.parametrize("handle", ["list_id", "quote_id", "status"])
 async def test_the_key_comes_out_of_no_handle(heard: Heard, handle: str) -> None:
     await assert_out_of_everything(heard, "auto", "as it is", handle)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("spelling", ["as it is", "base64 of user and key"])
-@pytest.mark.parametrize("handle", HANDLES)
+@pytest.mark.parametrize(
+    ("handle", "spelling", "era"), in_turns(HANDLES, ["as it is", "base64 of user and key"])
+)
 async def test_the_key_comes_out_of_no_handle_in_any_spelling(
-    heard: Heard, era: str, handle: str, spelling: str
+    heard: Heard, handle: str, spelling: str, era: str
 ) -> None:
     await assert_out_of_everything(heard, era, spelling, handle)
 
@@ -350,10 +362,9 @@ async def test_the_key_comes_out_of_no_error(heard: Heard, status: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("spelling", QUICK)
+@pytest.mark.parametrize(("status", "spelling", "era"), in_turns(STATUSES, QUICK))
 async def test_the_key_comes_out_of_no_error_in_any_spelling(
-    heard: Heard, era: str, status: int, spelling: str
+    heard: Heard, status: int, spelling: str, era: str
 ) -> None:
     await assert_out_of_no_error(heard, era, status, spelling)
 
