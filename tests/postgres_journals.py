@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -113,3 +113,25 @@ def run_sql(url: str, schema: str, statement: str, values: Mapping[str, Any] | N
         cursor = connection.execute(asked, values or None)
         row = cursor.fetchone() if cursor.description else None
         return row and row[0]
+
+
+class Team:
+    """Journals over one schema of a database, each with a store of its own, as replicas have them."""
+
+    def __init__(self, stack: AsyncExitStack, clock: HandClock, place: Path, url: str = "") -> None:
+        self._stack = stack
+        self.clock = clock
+        self.url = url or database()
+        self.schema = schema_of(place)
+        self.organization = Organization("org_1")
+
+    def store(self, *keys: DigestKey, kind: type[HandTimedStore] = HandTimedStore) -> HandTimedStore:
+        store = kind(self.url, self.clock, keys or (DIGEST_KEY,), self.schema)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    def journal(self, key: str = "clapi_ada", store: PostgresStore | None = None) -> Journal:
+        return Journal(store or self.store(), Identity(API, key), self.organization.ask)
+
+    def sql(self, statement: str, values: dict[str, Any] | None = None) -> Any:
+        return run_sql(database(), self.schema, statement, values)

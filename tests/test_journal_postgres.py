@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -15,7 +14,6 @@ from cleanlist_mcp.errors import DailyLimit, JournalUnusable
 from cleanlist_mcp.journal.health import Usable, error_in
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
-from cleanlist_mcp.journal.whose import DigestKey
 from cleanlist_mcp.money.limits import Limits
 from tests.databases import NEWEST, PROGRAMS, Server, needs_postgres, server, server_of
 from tests.journals import (
@@ -37,7 +35,7 @@ psycopg = pytest.importorskip("psycopg")
 
 from cleanlist_mcp.journal.postgres import connections, schema  # noqa: E402
 from cleanlist_mcp.journal.postgres.store import PostgresStore, lock_of  # noqa: E402
-from tests.postgres_journals import DIGEST_KEY, HandTimedStore, database, run_sql, schema_of  # noqa: E402
+from tests.postgres_journals import DIGEST_KEY, HandTimedStore, Team, database, schema_of  # noqa: E402
 
 pytestmark = needs_postgres
 
@@ -51,28 +49,6 @@ def clock() -> HandClock:
 async def stack() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as opened:
         yield opened
-
-
-class Team:
-    """Journals over one schema of a database, each with a store of its own, as replicas have them."""
-
-    def __init__(self, stack: AsyncExitStack, clock: HandClock, place: Path, url: str = "") -> None:
-        self._stack = stack
-        self.clock = clock
-        self.url = url or database()
-        self.schema = schema_of(place)
-        self.organization = Organization("org_1")
-
-    def store(self, *keys: DigestKey, kind: type[HandTimedStore] = HandTimedStore) -> HandTimedStore:
-        store = kind(self.url, self.clock, keys or (DIGEST_KEY,), self.schema)
-        self._stack.push_async_callback(store.close)
-        return store
-
-    def journal(self, key: str = "clapi_ada", store: PostgresStore | None = None) -> Journal:
-        return Journal(store or self.store(), Identity(API, key), self.organization.ask)
-
-    def sql(self, statement: str, values: dict[str, Any] | None = None) -> Any:
-        return run_sql(database(), self.schema, statement, values)
 
 
 @pytest.fixture

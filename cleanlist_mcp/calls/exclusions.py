@@ -65,14 +65,16 @@ async def excluded_rows(call: Call, list_id: str) -> IsExcluded:
         return nobody
     digest = await call.services.journal.digester()
     # In a thread: a file may hold a hundred thousand domains.
-    domains = await anyio.to_thread.run_sync(_domain_digests, digest, list_id, exclusions.domains)
+    domains = await anyio.to_thread.run_sync(_all_domain_digests, digest, list_id, exclusions.domains)
     added = await call.services.journal.imports.with_domains(list_id, domains) if domains else frozenset()
 
     def is_excluded(lead: Lead) -> bool:
         if covers_row(exclusions, lead):
             return True
         return bool(added) and not added.isdisjoint(
-            _person_digests(digest, list_id, lead.name, lead.linkedin_url)
+            known
+            for one in (digest, *digest.older)
+            for known in _person_digests(one, list_id, lead.name, lead.linkedin_url)
         )
 
     return is_excluded
@@ -87,6 +89,12 @@ def added_domains(digest: Digester, list_id: str, people: Iterable[Person]) -> l
         for known in _person_digests(digest, list_id, person.name, person.linkedin_url or "")
         for domain in _domain_digests(digest, list_id, with_parents(person.domain))
     ]
+
+
+def _all_domain_digests(digest: Digester, list_id: str, domains: Iterable[str]) -> frozenset[str]:
+    """Return the digests of domains, those of earlier keys too."""
+    given = list(domains)
+    return frozenset().union(*(_domain_digests(one, list_id, given) for one in (digest, *digest.older)))
 
 
 def _domain_digests(digest: Digester, list_id: str, domains: Iterable[str]) -> frozenset[str]:

@@ -131,13 +131,18 @@ class _Adding:
         self._settle = max(SETTLE_SECONDS, call.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
         self._rows: dict[str, Lead] = {}
         """The person of a digest: as this call sends them, and each row by itself, as another call may have."""
-        known_as = list(map(self._digests_of, people, preparing.identifiers(people)))
+        identifiers = list(preparing.identifiers(people))
+        known_as = list(map(self._digests_of, people, identifiers))
         self._known_as = {digest: digests for digests in known_as for digest in digests}
         """All digests of a person, by each of them."""
         self._by_digest = {digests[0]: one for digests, one in zip(known_as, people, strict=True)}
         self._is_compared = False
-        self._people = {digests[0]: digests for digests in known_as}
-        """Everybody about whom nothing is counted yet, by their first digests."""
+        known_before = map(self._older_digests_of, people, identifiers)
+        self._people = {
+            digests[0]: (*digests, *older) for digests, older in zip(known_as, known_before, strict=True)
+        }
+        """Everybody about whom nothing is counted yet, by their first digests; with those of earlier keys, by which
+        they are recognised and are not written down any more."""
         self._standing: Standing | None = None
         self._begun: set[str] = set()
         """Keys of the imports that this call was the first to send."""
@@ -159,8 +164,18 @@ class _Adding:
         digests += [self._digester("known by", self._list_id, text)[:DIGEST_LENGTH] for text in identifiers]
         return tuple(dict.fromkeys(digests))
 
+    def _older_digests_of(self, one: OnePerson, identifiers: Sequence[str]) -> list[str]:
+        return [
+            older(*parts)[:DIGEST_LENGTH]
+            for older in self._digester.older
+            for parts in (
+                *(_parts_of(self._list_id, lead) for lead in (one.lead, *one.rows)),
+                *(("known by", self._list_id, text) for text in identifiers),
+            )
+        ]
+
     def _digest(self, lead: Lead) -> str:
-        return self._digester("lead", self._list_id, *preparing.all_details(lead.person))[:DIGEST_LENGTH]
+        return self._digester(*_parts_of(self._list_id, lead))[:DIGEST_LENGTH]
 
     async def run(self) -> None:
         """Add the people as far as the time allows, and count what became of each of their rows."""
@@ -446,3 +461,8 @@ def _explained(error: CleanlistError) -> CleanlistError:
             answered=error.answered,
         )
     return error
+
+
+def _parts_of(list_id: str, lead: Lead) -> tuple[str, ...]:
+    """Return what the digest of a row is made of."""
+    return ("lead", list_id, *preparing.all_details(lead.person))

@@ -212,12 +212,13 @@ class _Placing:
         page = choice.page
         fresh = await services.client.search_people(request_of(self._search, page.cursor, page.limit))
         digest = await services.journal.digester()
-        now = {row.entity_id: fingerprint(digest, row) for row in fresh.results}
+        keys = (digest, *digest.older)
+        now = {(row.entity_id, fingerprint(key, row)) for row in fresh.results for key in keys}
         before = dict(page.rows)
-        changed = [one for one in choice.entity_ids if now.get(one) != before[one]]
+        changed = [one for one in choice.entity_ids if (one, before[one]) not in now]
         if changed or not fresh.task_id:
             raise _changed("The search returns other rows now.", changed)
-        same = tuple(row for row in page.rows if now.get(row[0]) == row[1])
+        same = tuple(row for row in page.rows if row in now)
         renewed = replace(page, task_id=fresh.task_id, rows=same)
         await services.journal.searches.keep(self._search, renewed)
         return _Choice(renewed, choice.entity_ids)

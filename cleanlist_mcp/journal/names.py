@@ -32,8 +32,10 @@ class Identity:
 class Digester:
     """Makes keyed digests: equal for equal parts, and meaningless without the key. Pure, so a thread may use it."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, older: Sequence["Digester"] = ()) -> None:
+        """`older` make digests with earlier keys, under which something may still be known."""
         self._key = key
+        self.older = tuple(older)
 
     def __call__(self, *parts: str) -> str:
         """Return the digest of `parts`."""
@@ -77,6 +79,7 @@ class Names:
         self.under = tuple(under)
         self.newest = self.under[0]
         self.digest = self.newest.digest
+        self.digest.older = tuple(one.digest for one in self.under[1:])
         self.tenants = tuple(tenants)
         self.tenant = self.tenants[0]
         self.accounts = tuple(one.account for one in self.under)
