@@ -9,10 +9,12 @@ from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
+from cleanlist_mcp.journal.health import Unwritable, error_in
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
 from cleanlist_mcp.journal.opening import open_database, open_store
 from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.journal.store_clock import StoreClock
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
 from cleanlist_mcp.lists.pages import RecentPages
@@ -46,7 +48,8 @@ class Services:
         organization apart. `member` is the issuer and the subject of a team's sign-in, if the account is a member's.
         """
         self.settings = settings
-        self.clock = clock
+        self._machine_clock = clock
+        self.clock: Clock = StoreClock(clock, lambda: self.store) if settings.uses_database else clock
         self.limits = Limits(settings.hourly_unquoted_limit, settings.daily_limit, settings.lists_on)
         self.offers = Offers(
             lists=settings.lists_on,
@@ -83,7 +86,7 @@ class Services:
     def store(self) -> Store:
         if self._shared_store is not None:
             return self._shared_store
-        return store_of(self.settings, self.clock)
+        return store_of(self.settings, self._machine_clock)
 
     @cached_property
     def identity(self) -> Identity:
@@ -92,8 +95,12 @@ class Services:
 
     @cached_property
     def journal(self) -> Journal:
-        is_shared = self._shared_store is not None or self.settings.uses_database
-        return Journal(self.store, self.identity, self._organization if is_shared else None)
+        return Journal(self.store, self.identity, self._organization if self.is_shared else None)
+
+    @property
+    def is_shared(self) -> bool:
+        """True if keys of many organizations may share the journal, so that limits count for each of them apart."""
+        return self._shared_store is not None or self.settings.uses_database
 
     async def _organization(self) -> str:
         return (await self.client.whoami()).organization_id
@@ -154,3 +161,21 @@ def store_of(settings: Settings, clock: Clock) -> Store:
         assert keys is not None, "settings with a database have them"  # noqa: S101 - an invariant
         return open_database(settings.database_url.get_secret_value(), clock, keys)
     return open_store(None if settings.sandbox else settings.state_dir, clock, settings.secret_keys)
+
+
+async def refusal_at_start(settings: Settings, clock: Clock) -> str | None:
+    """Return why a server must not start with these settings, in a line; None if it may.
+
+    A team's database that does not answer just now is none of the reasons: nothing is spent until it does.
+    """
+    if not settings.uses_database:
+        return None
+    store = store_of(settings, clock)
+    try:
+        health = await store.health()
+    finally:
+        await store.close()
+    error = error_in(health)
+    if error is None or not isinstance(health, Unwritable) or health.reason != "key missing":
+        return None
+    return f"{error.message.removesuffix(' Nothing was sent.')} {error.next_step}"

@@ -21,8 +21,11 @@ CANNOT_DO = (
 """Jobs that people expect of this server and that none of its tools does."""
 
 
-def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], remembers: Memory) -> WhoamiResult:
-    """Return whose key it is, and what it lacks for the tools that are switched on."""
+def whoami_result(
+    answer: Whoami, *, sandbox: bool, missing: list[str], remembers: Memory, shared: bool = False
+) -> WhoamiResult:
+    """Return whose key it is, and what it lacks for the tools that are switched on; `shared` where many keys use one
+    journal."""
     organization = answer.organization_name or "this organization"
     who = answer.user_name or answer.user_email or "an unnamed user"
     summary = f"The key works for {organization} ({who}), plan {answer.tier or 'unknown'}."
@@ -30,6 +33,8 @@ def whoami_result(answer: Whoami, *, sandbox: bool, missing: list[str], remember
     if missing:
         summary += f" It seems to lack {', '.join(missing)}."
         next_step = "If a tool is refused for that, ask the user to create a key with the missing scopes."
+    if shared and not answer.organization_id:
+        summary += " Cleanlist does not name its organization, so the limits here count for this key alone."
     if remembers == "until_restart":
         summary += " Runs are remembered only until this server ends."
     return WhoamiResult(

@@ -168,12 +168,19 @@ class Whoami(Received):
 
     user_email: Text = ""
     user_name: Text = ""
-    organization_id: Identifier  # has to be there: without it the answer is none of this endpoint
+    organization_id: Identifier = ""
     organization_name: Text = ""
     auth_type: Text = ""
     tier: Text = ""
     scopes: Words = None
     features: Words = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        """Refuse an answer that names nobody: it is none of this endpoint."""
+        if not (self.organization_id or self.organization_name or self.user_email or self.user_name):
+            raise ValueError("names nobody")
+        return self
 
 
 class Balance(Received):

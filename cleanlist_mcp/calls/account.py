@@ -19,6 +19,7 @@ async def describe(services: Services) -> WhoamiResult:
         sandbox=services.settings.sandbox,
         missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
         remembers=(await services.journal.health()).kept,
+        shared=services.is_shared,
     )
 
 

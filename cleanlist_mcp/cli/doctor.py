@@ -98,7 +98,14 @@ def _examined(environment: Mapping[str, str], *, allow_cards: bool) -> list[Find
 
     import anyio
 
-    return anyio.run(partial(examine, read_settings(environment), environment, allow_cards=allow_cards))
+    from cleanlist_mcp.errors import SettingsError
+    from cleanlist_mcp.loops import loop_options
+
+    settings = read_settings(environment)
+    options = {} if isinstance(settings, SettingsError) else loop_options(settings)
+    return anyio.run(
+        partial(examine, settings, environment, allow_cards=allow_cards), backend_options=options
+    )
 
 
 async def _live(
@@ -112,7 +119,10 @@ async def _live(
     """Check what the sandbox does without: the state folder, the key and the network."""
     from cleanlist_mcp.cli.account_check import check_account
 
-    findings, spent = await _state_folder(settings, clock, allow_cards=allow_cards)
+    if settings.uses_database:
+        findings, spent = await _database(settings, clock, allow_cards=allow_cards)
+    else:
+        findings, spent = await _state_folder(settings, clock, allow_cards=allow_cards)
     if settings.api_key is None:
         findings.append(_no_key(settings, environment))
     else:
@@ -178,6 +188,50 @@ def _no_key(settings: Settings, environment: Mapping[str, str]) -> Finding:
         "here, set CLEANLIST_API_KEY for this command too. To try the tools without a key, set "
         "CLEANLIST_SANDBOX=true.",
     )
+
+
+async def _database(
+    settings: Settings, clock: Clock, *, allow_cards: bool
+) -> tuple[list[Finding], Spent | None]:
+    """Return whether runs can be remembered in the team's database, and what was spent as far as they were."""
+    from cleanlist_mcp.journal.health import error_in
+    from cleanlist_mcp.journal.journal import Journal
+    from cleanlist_mcp.journal.names import Identity
+    from cleanlist_mcp.links import api_of
+    from cleanlist_mcp.services import store_of
+
+    store = store_of(settings, clock)
+    try:
+        unusable = error_in(await store.inspect())
+        if unusable is not None:
+            problem = unusable.message.removesuffix(" Nothing was sent.")
+            text = f"{problem} Until this is fixed, nothing is spent."
+            return [Finding("problem", "team database", text, _for_the_user(unusable))], None
+        key = settings.api_key.get_secret_value() if settings.api_key else ""
+        journal = Journal(store, Identity(api_of(settings.base_url), key), _not_asked)
+        usable = Finding("ok", "team database", "It answers, and its tables and the team's secret fit.")
+        return [usable, *_secret(settings), *await _cards(journal, allow=allow_cards)], await journal.spent()
+    finally:
+        await store.close()
+
+
+async def _not_asked() -> str:
+    """Return no organization: a look needs none."""
+    return ""
+
+
+def _secret(settings: Settings) -> list[Finding]:
+    keys = settings.secret_keys
+    if keys is None or not keys.is_whole:
+        return []
+    return [
+        Finding(
+            "ok",
+            "team secret",
+            "CLEANLIST_SECRET_KEYS holds the secrets of the team's service. A laptop needs only what "
+            "`cleanlist-mcp team-secret` prints.",
+        )
+    ]
 
 
 async def _state_folder(

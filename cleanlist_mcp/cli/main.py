@@ -11,9 +11,12 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cleanlist_mcp import __version__
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.settings import Settings
 
 CLIENTS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "zed", "windsurf")
 
@@ -171,9 +174,24 @@ def _serve(environment: Mapping[str, str]) -> None:
         _complain(f"WARNING: {line}")
     if settings.state_dir is None and not settings.sandbox:
         _complain(f"WARNING: {_FORGETS}")
+    if settings.uses_database:
+        _require_database(settings)
     gc.enable()
     gc.freeze()
     serve(settings)
+
+
+def _require_database(settings: Settings) -> None:
+    """Refuse to start without a secret that the team's journal still needs."""
+    import anyio
+
+    from cleanlist_mcp.clock import SystemClock
+    from cleanlist_mcp.loops import loop_options
+    from cleanlist_mcp.services import refusal_at_start
+
+    line = anyio.run(refusal_at_start, settings, SystemClock(), backend_options=loop_options(settings))
+    if line is not None:
+        _refuse(line)
 
 
 def _sandbox(port: int) -> int:

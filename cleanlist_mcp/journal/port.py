@@ -329,6 +329,9 @@ class Store(Protocol):
     async def now(self) -> Moment:
         """Return the moment by the clock that all claims go by, as well as it is known. Never raises."""
 
+    def time(self) -> float:
+        """Return the epoch seconds of that moment."""
+
     async def digest_keys(self) -> Sequence[DigestKey]:
         """Return the keys of digests, the newest first."""
 

@@ -18,6 +18,7 @@ import anyio
 from mcp.server.stdio import stdio_server
 
 from cleanlist_mcp.errors import traceback_of, where
+from cleanlist_mcp.loops import loop_options
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.server import descriptors
 from cleanlist_mcp.server.build import CleanlistServer, build_server
@@ -44,7 +45,7 @@ def serve(settings: Settings) -> None:
     First it lets a spend request that has left finish and writes it down, within 15 seconds.
     """
     try:
-        anyio.run(_serve, build_server(settings))
+        anyio.run(_serve, build_server(settings), backend_options=loop_options(settings))
     except* OSError:
         # The client closed its end while an answer was on its way: nobody is left to read it.
         log.info("The client closed the connection.")

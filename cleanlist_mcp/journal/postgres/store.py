@@ -81,8 +81,14 @@ class PostgresStore:
         self._forgot_at: float | None = None
 
     async def now(self) -> Moment:
+        return self._moment(self._time())
+
+    def time(self) -> float:
+        return self._moment(self._time()).time
+
+    def _time(self) -> float:
         ahead = self._clock.time() - self._clock.monotonic() if self._ahead is None else self._ahead
-        return self._moment(self._clock.monotonic() + ahead)
+        return self._clock.monotonic() + ahead
 
     async def digest_keys(self) -> Sequence[DigestKey]:
         return self._digest_keys

@@ -86,6 +86,9 @@ class SqliteStore:
     async def now(self) -> Moment:
         return self._now()
 
+    def time(self) -> float:
+        return self._clock.time()
+
     async def digest_keys(self) -> Sequence[DigestKey]:
         self._usable()
         return (DigestKey(None, self._key),)
