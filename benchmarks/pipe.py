@@ -25,7 +25,7 @@ class Pipe:
 
     def __init__(self, module: Sequence[str], environment: Mapping[str, str]) -> None:
         # One that hangs must not hold up whoever measures: it is killed, and reading from it ends.
-        self._guard = threading.Timer(GUARD_SECONDS, self._kill)
+        self._guard = threading.Timer(GUARD_SECONDS, self.kill)
         self._guard.daemon = True
         self._process = subprocess.Popen(
             [sys.executable, "-m", *module],
@@ -36,7 +36,8 @@ class Pipe:
         self._guard.start()
         self._last_id = 0
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process at once: whoever waits for an answer learns that it has gone."""
         self._process.kill()
 
     def __enter__(self) -> "Pipe":
@@ -73,16 +74,20 @@ class Pipe:
 
     def call_all(self, calls: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
         """Call tools at once; their structured answers in the order of the calls."""
+        return [_result(message)["structuredContent"] for message in self.ask_all(calls)]
+
+    def ask_all(self, calls: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        """Call tools at once; the messages that answer them, in the order of the calls."""
         first = self._last_id + 1
         for tool, arguments in calls:
             self._last_id += 1
             params = {"name": tool, "arguments": arguments}
             self._write({"jsonrpc": "2.0", "id": self._last_id, "method": "tools/call", "params": params})
-        answers: dict[int, Any] = {}
+        answers: dict[int, dict[str, Any]] = {}
         while len(answers) < len(calls):
             message = self._read()
             if "id" in message:
-                answers[message["id"]] = _result(message)["structuredContent"]
+                answers[message["id"]] = message
         return [answers[number] for number in range(first, self._last_id + 1)]
 
     def resident_mib(self) -> float | None:

@@ -1,19 +1,20 @@
 """The parts that tools work with, made once for the server's life, each on first use."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.answers.offers import Offers
-from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.health import Unwritable, error_in
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
-from cleanlist_mcp.journal.opening import open_database, open_store
-from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.journal.opening import open_database, open_ledger, open_store
+from cleanlist_mcp.journal.port import Ledger, Store
+from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.journal.store_clock import StoreClock
 from cleanlist_mcp.links import api_of
 from cleanlist_mcp.lists.directory import ListDirectory
@@ -62,15 +63,21 @@ class Services:
         self._member = member
 
     @cached_property
-    def _budget(self) -> RateBudget:
-        return RateBudget()
+    def _ledger(self) -> Ledger | None:
+        if self._shared_store is not None or self.settings.uses_database:
+            return self.store.ledger
+        return open_ledger(self._folder, self.clock)
+
+    @cached_property
+    def budget(self) -> SharedBudget:
+        return SharedBudget(self.clock, self._ledger, self.identity.api, self.identity.key)
 
     @cached_property
     def client(self) -> "CleanlistClient":
         # Here: httpx takes long to load, and nothing is asked before the first call.
         from cleanlist_mcp.api.client import CleanlistClient
 
-        return CleanlistClient(self.settings, self._budget, transport=self._transport, clock=self.clock)
+        return CleanlistClient(self.settings, self.budget, transport=self._transport, clock=self.clock)
 
     @cached_property
     def downloads(self) -> "Downloads":
@@ -111,7 +118,7 @@ class Services:
 
     @cached_property
     def watcher(self) -> Watcher:
-        return Watcher(self.client, self.journal, self.clock, self._budget, self._tasks)
+        return Watcher(self.client, self.journal, self.clock, self.budget, self._tasks)
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -141,6 +148,10 @@ class Services:
         )
         return ListDirectory(self.client, self.clock, find_hint=hint)
 
+    @property
+    def _folder(self) -> Path | None:
+        return None if self.settings.sandbox else self.settings.state_dir
+
     async def aclose(self) -> None:
         """Let spend requests that have left finish, then close what was opened."""
         made = self.__dict__
@@ -152,6 +163,8 @@ class Services:
             await self.journal.close()
         if "store" in made and self._shared_store is None:
             await self.store.close()
+        if self._shared_store is None and made.get("_ledger") is not None:
+            await made["_ledger"].close()
 
 
 def store_of(settings: Settings, clock: Clock) -> Store:

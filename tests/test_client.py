@@ -14,7 +14,6 @@ from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
 from cleanlist_mcp.api.client import PATIENCE, CleanlistClient
-from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
 from cleanlist_mcp.api.retries import MAX_ATTEMPTS
 from cleanlist_mcp.api.wire import (
@@ -35,6 +34,7 @@ from cleanlist_mcp.errors import (
     RateLimited,
     Unauthorized,
 )
+from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.settings import Settings
@@ -84,7 +84,7 @@ class Api:
         values: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": BASE}
         self.client = CleanlistClient(
             Settings(**(values | settings)),
-            RateBudget(),
+            SharedBudget(self.clock),
             transport=httpx.MockTransport(self._answer),
             clock=self.clock,
             chance=lambda: 0.5,
@@ -245,7 +245,7 @@ class Streaming(httpx.AsyncBaseTransport):
 def over(transport: httpx.AsyncBaseTransport | None, **settings: Any) -> CleanlistClient:
     values: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": BASE}
     return CleanlistClient(
-        Settings(**(values | settings)), RateBudget(), transport=transport, clock=FakeClock()
+        Settings(**(values | settings)), SharedBudget(FakeClock()), transport=transport, clock=FakeClock()
     )
 
 
@@ -294,7 +294,7 @@ async def test_what_goes_wrong_after_the_answer_takes_nothing_back(failure: Exce
 async def test_an_answer_that_trickles_ends_with_the_requests_time() -> None:
     stream = Stream(b" ", pause=0.01)
     with anyio.fail_after(30), pytest.raises(ApiUnavailable, match=r"0\.2 seconds") as raised:
-        await over(Streaming(stream), timeout_seconds=0.2).status("enrich-1", poll=True)
+        await over(Streaming(stream), timeout_seconds=0.2).status("enrich-1", kind="look")
 
     assert not raised.value.nothing_started
     assert stream.closed
@@ -425,7 +425,7 @@ async def test_nothing_is_sent_again_once_the_server_stops() -> None:
 async def test_a_poll_is_one_request() -> None:
     api = Api(refused(503, retryable=True))
     with pytest.raises(ApiUnavailable):
-        await api.client.status("enrich-1", poll=True)
+        await api.client.status("enrich-1", kind="look")
 
     assert len(api.requests) == 1
 

@@ -28,7 +28,6 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from cleanlist_mcp.api.client import CleanlistClient
-from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
 from cleanlist_mcp.api.wire import (
     CreateListRequest,
@@ -38,6 +37,7 @@ from cleanlist_mcp.api.wire import (
     PersonRequest,
 )
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse
+from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.settings import Settings
 from tests.raw_api import Seen, answer, serving
 from tests.test_client import BASE, KEY, FakeClock
@@ -87,7 +87,9 @@ OLD: dict[str, dict[str, Any]] = {
 @asynccontextmanager
 async def client_of(base_url: str, **settings: Any) -> AsyncIterator[CleanlistClient]:
     values: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": base_url} | settings
-    client = CleanlistClient(Settings(**values), RateBudget(), clock=FakeClock(), chance=lambda: 0.5)
+    client = CleanlistClient(
+        Settings(**values), SharedBudget(FakeClock()), clock=FakeClock(), chance=lambda: 0.5
+    )
     try:
         yield client
     finally:
@@ -597,14 +599,15 @@ from pydantic import SecretStr
 from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.errors import ApiError
 from cleanlist_mcp.api.wire import PersonRequest
-from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.settings import Settings
 
 async def main():
     settings = Settings(
         api_key=SecretStr("clapi_fictional_key"), base_url=sys.argv[1], timeout_seconds=float(sys.argv[2])
     )
-    client = CleanlistClient(settings, RateBudget())
+    client = CleanlistClient(settings, SharedBudget(SystemClock()))
     request = PersonRequest(email="ada@fable.example", enrichment_type="partial")
     try:
         print((await client.start_person(request, patience=0)).workflow_id)

@@ -389,7 +389,7 @@ async def test_a_state_folder_of_ones_own_is_not_warned_of(folder: Path, api: Ho
 def small_disk(place: Path) -> Iterator[Path]:
     """A file system with room for a journal and little else; only an administrator can make one."""
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", place], capture_output=True)  # noqa: S607
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=520k", "tmpfs", place], capture_output=True)  # noqa: S607
     if made.returncode:
         pytest.skip("no leave to mount a small file system")
     try:

@@ -10,13 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.polling import log_uniform, lower_bound
-from cleanlist_mcp.api.rate_budget import (
-    HELD_BACK,
-    LAST_LOOK_BEFORE_END,
-    REQUESTS_PER_MINUTE,
-    SERVED_EARLY,
-    RateBudget,
-)
+from cleanlist_mcp.api.minute import HELD_BACK, REQUESTS_PER_MINUTE
+from cleanlist_mcp.api.rate_budget import LAST_LOOK_BEFORE_END, SERVED_EARLY, RateBudget
 from cleanlist_mcp.runs.schedule import JITTER, WIDEST, Progress, next_delay
 
 chances = st.floats(0, 1)

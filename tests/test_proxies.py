@@ -7,8 +7,9 @@ from pydantic import SecretStr
 
 from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.api.proxies import proxy_for
-from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.errors import ApiUnavailable
+from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.settings import Settings
 
 API = "https://api.cleanlist.example/api/v1/public"
@@ -116,7 +117,7 @@ async def test_an_entry_that_cannot_be_read_is_left_out_and_the_others_hold(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", f"localhost,{entry}")
     settings = Settings(api_key=SecretStr("clapi_fictional_key"), base_url="https://127.0.0.1:9/api/v2")
-    client = CleanlistClient(settings, RateBudget())
+    client = CleanlistClient(settings, SharedBudget(SystemClock()))
     with pytest.raises(ApiUnavailable, match="cannot be reached") as raised:
         await client.whoami()
     await client.aclose()

@@ -1,6 +1,7 @@
 """Waiting for runs: how soon an end is seen, at how many requests, and what can never be lost."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any, cast
 
@@ -8,15 +9,18 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
+from pydantic import SecretStr
 
 from cleanlist_mcp.api.client import CleanlistClient
-from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.api.minute import Kind
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import ApiError, NotFound, RateLimited
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.outcomes import Outcomes
-from cleanlist_mcp.runs.watching import REMEMBERED_RUNS, Watched, Watcher
+from cleanlist_mcp.journal.shared_budget import SharedBudget
+from cleanlist_mcp.runs.schedule import next_delay
+from cleanlist_mcp.runs.watching import FOLLOW_STEP, REMEMBERED_RUNS, Watched, Watcher
 from tests.journals import open_journal
 from tests.support import Edited, Session, VirtualClock, VirtualNetwork, World, counted, said
 
@@ -423,18 +427,143 @@ async def test_a_defect_in_a_look_leaves_the_server_serving(
         assert (await settled(session, report))["finished"]
 
 
+@pytest.mark.parametrize("servers", [2, 3])
+async def test_a_run_that_several_servers_wait_for_is_looked_at_by_one_and_once_by_each_at_its_end(
+    world: World, servers: int
+) -> None:
+    world = latent(world, 30)
+    reports: list[dict[str, Any]] = []
+
+    async def wait(session: Session, workflow_id: str) -> None:
+        report = await session.call("workflow_status", workflow_id=workflow_id, wait_seconds=45)
+        reports.append(report)
+
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(world.connect()) for _ in range(servers)]
+        report = await sessions[0].call("enrich_person", **ADA, wait_seconds=0)
+        async with anyio.create_task_group() as tasks:
+            for session in sessions:
+                tasks.start_soon(wait, session, report["workflow_id"])
+        took = world.clock.now
+
+    assert [report["finished"] for report in reports] == [True] * servers
+    assert all(report["person"]["email"] for report in reports)
+    assert took <= 30 * 1.25 + 2 * FOLLOW_STEP
+    assert looks(world) <= watch_alone_looks(30) + servers - 1
+
+
+def watch_alone_looks(length: float) -> int:
+    """The most looks that one server takes for a run that ends after so long."""
+    age, count = 0.0, 0
+    while age < length:
+        age, count = age + next_delay(age, jitter=1.0), count + 1
+    return count
+
+
+async def test_the_end_of_a_list_is_known_to_the_other_servers_without_a_look(world: World) -> None:
+    world = latent(world, 10)
+    async with world.connect() as one, world.connect() as other:
+        arguments = await list_arguments(world, one)
+        report = await one.call("enrich_list", **arguments, wait_seconds=0)
+        reports: list[dict[str, Any]] = []
+
+        async def wait(session: Session) -> None:
+            reports.append(
+                await session.call("workflow_status", workflow_id=report["workflow_id"], wait_seconds=45)
+            )
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, one)
+            await all_at_rest()
+            tasks.start_soon(wait, other)
+        at_end = looks(world)
+
+    assert [report["finished"] for report in reports] == [True, True]
+    assert reports[0]["credits"] == reports[1]["credits"]
+    assert at_end <= 7
+
+
+async def test_progress_that_another_server_saw_is_told_here_too(world: World) -> None:
+    world = latent(world, 40)
+    async with world.connect() as one, world.connect() as other:
+        arguments = await list_arguments(world, one)
+        report = await one.call("enrich_list", **arguments, wait_seconds=0)
+        async with anyio.create_task_group() as tasks:
+
+            async def wait(session: Session) -> None:
+                await session.call("workflow_status", workflow_id=report["workflow_id"], wait_seconds=30)
+
+            tasks.start_soon(wait, one)
+            await all_at_rest()
+            tasks.start_soon(wait, other)
+
+    assert len(other.progress) >= 3
+
+
+async def test_twelve_runs_that_three_servers_wait_for_meet_no_429(world: World) -> None:
+    world = latent(world, 20)
+    finished: list[bool] = []
+
+    async def wait(session: Session, report: dict[str, Any]) -> None:
+        report = await settled(session, report)
+        finished.append(report["finished"])
+
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(world.connect()) for _ in range(3)]
+        started = [
+            await sessions[number % 3].call(
+                "enrich_person", email=f"person{number}@fable.example", wait_seconds=0
+            )
+            for number in range(12)
+        ]
+        async with anyio.create_task_group() as tasks:
+            for session in sessions:
+                for report in started:
+                    tasks.start_soon(wait, session, report)
+
+    assert refusals(world) == 0
+    assert len(finished) == 36
+    moments = [record.time for record in world.sandbox.requests]
+    assert max(sum(at <= other < at + 60 for other in moments) for at in moments) <= 30
+
+
+async def test_ten_keys_of_an_organization_meet_no_429_and_all_see_their_runs_end(world: World) -> None:
+    world = latent(world, 15)
+    keys = [world.sandbox.key]
+    keys += [world.sandbox.add_account(f"seller{n}", colleague_of=world.sandbox.key) for n in range(1, 10)]
+    late: list[float] = []
+
+    async def work(session: Session, number: int) -> None:
+        report = await session.call("enrich_person", email=f"person{number}@fable.example", wait_seconds=0)
+        began = world.clock.now
+        await settled(session, report, wait_seconds=25)
+        late.append(world.clock.now - began - 15)
+
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(world.connect(api_key=SecretStr(key))) for key in keys]
+        for session in sessions:
+            await session.call("credits_balance")
+        async with anyio.create_task_group() as tasks:
+            for number, session in enumerate(sessions):
+                tasks.start_soon(work, session, number)
+
+    assert refusals(world) == 0
+    assert max(late) <= 25
+
+
 class Slate:
     """Stands in for the API: each look gets the next answer, once somebody lets it."""
 
     def __init__(self, clock: Clock) -> None:
-        self.budget = RateBudget()
+        self.budget = SharedBudget(clock)
         self.looks = 0
         self.answers: dict[int, WorkflowStatus | Exception] = {}
         self.released: dict[int, anyio.Event] = {}
         self._clock = clock
 
-    async def status(self, workflow_id: str, *, poll: bool = False) -> WorkflowStatus:
-        self.budget.record(self._clock.monotonic(), workflow_id if poll else None)
+    async def status(self, workflow_id: str, *, kind: Kind = "call") -> WorkflowStatus:
+        if kind == "look":
+            await self.budget.admit(kind, workflow_id)
         self.looks += 1
         number = self.looks
         if number in self.released:

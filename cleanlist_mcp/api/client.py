@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.connections import Answer, Connections, Request
 from cleanlist_mcp.api.failures import What, failure, held_back
+from cleanlist_mcp.api.minute import Kind
 from cleanlist_mcp.api.prefixes import Prefixes
 from cleanlist_mcp.api.prospects import (
     AddedToList,
@@ -22,7 +23,7 @@ from cleanlist_mcp.api.prospects import (
     PeoplePage,
     SearchRequest,
 )
-from cleanlist_mcp.api.rate_budget import RateBudget
+from cleanlist_mcp.api.rate_budget import Admission
 from cleanlist_mcp.api.reading import lenient_json, workflow_id_in
 from cleanlist_mcp.api.wire import (
     LISTS_PAGE,
@@ -69,7 +70,7 @@ class CleanlistClient:
     def __init__(
         self,
         settings: Settings,
-        budget: RateBudget,
+        budget: Admission,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
@@ -88,11 +89,15 @@ class CleanlistClient:
 
     async def whoami(self) -> Whoami:
         """Return the owner of the key, with plan and permissions."""
-        return await self._send("GET", "/whoami", Whoami)
+        owner = await self._send("GET", "/whoami", Whoami)
+        await self._budget.belongs_to(owner.organization_id)
+        return owner
 
     async def balance(self) -> Balance:
         """Return the whole credits that are left."""
-        return await self._send("GET", "/credits/balance", Balance)
+        balance = await self._send("GET", "/credits/balance", Balance)
+        await self._budget.belongs_to(balance.organization_id)
+        return balance
 
     async def estimate(self, request: EstimateRequest | PartEstimateRequest) -> Estimate:
         """Return a signed quote for a list, or for rows of it; free, and starts nothing."""
@@ -110,7 +115,7 @@ class CleanlistClient:
             "/enrichment/person",
             PersonStarted,
             body=request,
-            spends=True,
+            kind="start",
             what="list" if request.lead_list_id else "person" if request.person_id else "address",
             patience=patience,
             stop=stop,
@@ -128,7 +133,7 @@ class CleanlistClient:
             "/enrichment/bulk",
             ListStarted,
             body=body,
-            spends=True,
+            kind="start",
             what="list",
             patience=patience,
             stop=stop,
@@ -143,22 +148,27 @@ class CleanlistClient:
             "/enrichment/by-task",
             ListStarted,
             body=request,
-            spends=True,
+            kind="start",
             what="list",
             patience=patience,
             stop=stop,
         )
 
-    async def status(self, workflow_id: str, *, poll: bool = False) -> WorkflowStatus:
-        """Return the state of a run. A `poll` comes from the rate budget and is not repeated: the next one is near."""
+    async def status(self, workflow_id: str, *, kind: Kind = "call") -> WorkflowStatus:
+        """Return the state of a run. A look is not repeated: the next one is near.
+
+        Raises:
+            PutOff: for a look or a glance, if the minute is used up.
+        """
         path = "/enrichment/status/" + quote(workflow_id, safe="")
         return await self._send(
             "GET",
             path,
             WorkflowStatus,
             what="workflow",
-            patience=0 if poll else PATIENCE,
-            polled_run=workflow_id if poll else None,
+            patience=0 if kind == "look" else PATIENCE,
+            kind=kind,
+            run=workflow_id if kind in ("look", "glance") else None,
             # A cohort is asked for by its own handle and names its run.
             is_meant=lambda status: status.workflow_id in ("", workflow_id) or workflow_id.startswith("cl-"),
         )
@@ -229,7 +239,7 @@ class CleanlistClient:
             "/enrichment/company",
             CompanyAnswer,
             body=request,
-            spends=True,
+            kind="start",
             what="company",
             patience=patience,
             stop=stop,
@@ -269,10 +279,10 @@ class CleanlistClient:
         *,
         body: BaseModel | Mapping[str, Any] | None = None,
         query: dict[str, str] | None = None,
-        spends: bool = False,
+        kind: Kind = "call",
         what: What = "address",
         patience: float = PATIENCE,
-        polled_run: str | None = None,
+        run: str | None = None,
         stop: anyio.Event | None = None,
         repeats_lost: bool = True,
         is_meant: Callable[[ModelT], bool] = lambda answer: True,
@@ -284,7 +294,7 @@ class CleanlistClient:
         """
         if isinstance(body, BaseModel):
             body = body.model_dump(exclude_none=True)
-        request = Request(method, path, body, query, what, spends, polled_run)
+        request = Request(method, path, body, query, what, kind, run)
         give_up_at = self._clock.monotonic() + min(patience, self._settings.max_wait_seconds)
         stop = stop or anyio.Event()
         attempt = 1
@@ -294,7 +304,7 @@ class CleanlistClient:
             except ApiError as error:
                 attempt += 1
                 wait = None
-                if retries.may_resend(error, spends=spends or not repeats_lost):
+                if retries.may_resend(error, spends=request.spends or not repeats_lost):
                     left = give_up_at - self._clock.monotonic()
                     wait = retries.wait_before(attempt, error, patience=left, chance=self._chance())
                 if wait is None or await self._clock.wait(stop, wait):
@@ -309,16 +319,16 @@ class CleanlistClient:
             ApiError: for whatever is not a readable success.
         """
         headers = {"Authorization": f"Bearer {self._settings.require_key()}"}
-        now = self._clock.monotonic()
-        refused_for = self._budget.interactive_wait(now)
+        refused_for = await self._budget.admit(request.kind, request.run)
         if refused_for > 0:
             # The API refused a moment ago; asking again would only prolong that.
             raise held_back(refused_for)
-        self._budget.record(now, request.polled_run, starts=request.spends)
         answer = await self._answer(request, headers)
         try:
             return self._understood(request, answer, model, is_meant)
-        except ApiError:
+        except ApiError as error:
+            if isinstance(error, RateLimited):
+                await self._budget.block(error.retry_after or 0)
             await answer.distrust()
             raise
 
@@ -345,10 +355,7 @@ class CleanlistClient:
                     fate="unknown",
                 )
             return found
-        error = failure(answer.status, answer.headers, content, what=request.what, spends=request.spends)
-        if isinstance(error, RateLimited):
-            self._budget.block(self._clock.monotonic() + (error.retry_after or 0))
-        raise error
+        raise failure(answer.status, answer.headers, content, what=request.what, spends=request.spends)
 
 
 def _is_same(list_id: str, asked_for: str) -> bool:

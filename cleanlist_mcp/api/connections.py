@@ -16,6 +16,7 @@ import httpx
 
 from cleanlist_mcp import __version__, awake
 from cleanlist_mcp.api.failures import What
+from cleanlist_mcp.api.minute import Kind
 from cleanlist_mcp.api.proxies import proxy_for
 from cleanlist_mcp.api.reading import Body, BodyRefused, workflow_id_in
 from cleanlist_mcp.errors import (
@@ -38,15 +39,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `what` names the thing it asks for, `polled_run` the run that a poll looks at."""
+    """One request. `what` names the thing it asks for, `run` the run that is looked at."""
 
     method: str
     path: str
     body: Mapping[str, Any] | None
     query: dict[str, str] | None
     what: What
-    spends: bool
-    polled_run: str | None
+    kind: Kind
+    run: str | None
+
+    @property
+    def spends(self) -> bool:
+        """True if it starts something that costs."""
+        return self.kind == "start"
 
 
 @dataclass

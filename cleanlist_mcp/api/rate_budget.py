@@ -8,17 +8,42 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, sqrt
+from typing import Protocol
 
-REQUESTS_PER_MINUTE = 30  # per key, in fixed 60 s windows (the vendor's documentation)
-HELD_BACK = 6  # of those, for calls that a person is waiting for
-STARTS_AMONG_THEM = 2  # more starts than this in a minute are a burst, on top of those calls
-WINDOW_SECONDS = 61.0  # the API's minute, and a second for requests that travel unequally long
+from cleanlist_mcp.api.minute import ASK_AGAIN, REQUESTS_PER_MINUTE, WINDOW_SECONDS, Kind, Minute, looks_left
+
 LAST_LOOK_BEFORE_END = 0.75  # s before a wait ends: room for one request
 SERVED_EARLY = 0.3  # s: a look this shortly before a last look is that last look
-ASK_AGAIN = 5.0  # s: the longest a watcher sleeps without asking whether budget came free
 JUST_BEFORE = 0.01  # s: to ask what is left right before a request leaves the window
 PLENTY = 0.5  # roots of a second per look: with no more than this the schedule needs no pacing
 REMEMBERED_SECONDS = 600.0  # how long a released run keeps its place in the queue
+
+
+class PutOff(Exception):
+    """A look or glance that is not sent, because the minute is used up; `seconds` is when to ask again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class Admission(Protocol):
+    """Whoever is asked before each request of a key."""
+
+    async def admit(self, kind: Kind, run: str | None = None) -> float:
+        """Note a request that is about to be sent, a look of that `run`; return 0.
+
+        Returns the seconds for which the API refuses all requests, if it does; then nothing was noted.
+
+        Raises:
+            PutOff: for a look or a glance, if the minute is used up.
+        """
+
+    async def block(self, seconds: float) -> None:
+        """Let nobody send anything for so long, because the API answered 429."""
+
+    async def belongs_to(self, organization: str) -> None:
+        """Take note of the organization of the key, whose other keys share a minute too; empty if it is not known."""
 
 
 @dataclass
@@ -54,8 +79,31 @@ class RateBudget:
         self._starts: list[float] = []
         self._calls: list[float] = []
         self._watches: dict[str, _Watch] = {}
+        self._elsewhere: dict[str, _Watch] = {}
+        self._share = REQUESTS_PER_MINUTE
         self._looked: dict[str, float] = {}
         self._blocked_until = 0.0
+
+    def learn(self, now: float, minute: Minute, elsewhere: Iterable[str] = ()) -> None:
+        """Take over what all processes that use the key have sent, and their 429.
+
+        The runs `elsewhere` are watched by others of them: their last looks are kept free as those here are.
+        """
+        self._polls, self._starts, self._calls = (
+            [now + one.at for one in minute.sent if one.kind == kind] for kind in ("look", "start", "call")
+        )
+        if minute.blocked_until > 0:
+            self.block(now + minute.blocked_until)
+        self._elsewhere = {}
+        for run in elsewhere:
+            watch = minute.watches[run]
+            self._elsewhere[run] = _Watch(now + watch.started, [now + at for at in watch.last_looks])
+            if watch.sight is not None:
+                self.looked(run, now + watch.sight.at)
+
+    def spread(self, looks: int) -> None:
+        """Spread looks as if no more than so many a minute were left: colleagues use the rest."""
+        self._share = looks
 
     def record(self, now: float, run: str | None = None, *, starts: bool = False) -> None:
         """Note one request, as it is sent: a look at `run`, one that `starts` a run, or any other."""
@@ -64,7 +112,15 @@ class RateBudget:
         for moments in (self._polls, self._starts, self._calls):
             del moments[: bisect_right(moments, now - WINDOW_SECONDS)]
         if run is not None:
-            self._note_look(run, now)
+            self.looked(run, now)
+
+    def looked(self, run: str, at: float) -> None:
+        """Note that `run` was looked at, here or by another process."""
+        oldest = at - REMEMBERED_SECONDS
+        self._looked = {name: before for name, before in self._looked.items() if before > oldest}
+        self._looked[run] = max(at, self._looked.get(run, -inf))
+        if watch := self._watches.get(run):
+            watch.last_looks = [moment for moment in watch.last_looks if moment > at + SERVED_EARLY]
 
     def block(self, until: float) -> None:
         """Send nothing before `until`, because the API answered 429."""
@@ -116,15 +172,11 @@ class RateBudget:
         """Return when the next of the requests that were sent leaves the window; `now` if none was."""
         return max(min((at for at in self._expiries() if at > now), default=now), self._blocked_until)
 
-    def _note_look(self, run: str, now: float) -> None:
-        oldest = now - REMEMBERED_SECONDS
-        self._looked = {name: at for name, at in self._looked.items() if at > oldest}
-        self._looked[run] = now
-        if watch := self._watches.get(run):
-            watch.last_looks = [at for at in watch.last_looks if at > now + SERVED_EARLY]
-
     def _last_look(self, run: str) -> float:
-        return self._looked.get(run, self._watches[run].started)
+        return self._looked.get(run, self._all_watches()[run].started)
+
+    def _all_watches(self) -> dict[str, _Watch]:
+        return {**self._elsewhere, **self._watches}
 
     def _room(self, at: float) -> int:
         """Polls that could still go out at `at`, if nothing else is sent until then."""
@@ -133,8 +185,7 @@ class RateBudget:
             len(moments) - bisect_right(moments, since)
             for moments in (self._polls, self._starts, self._calls)
         )
-        among = min(starts, STARTS_AMONG_THEM)
-        return REQUESTS_PER_MINUTE - max(HELD_BACK, calls + among) - (starts - among) - polls
+        return min(looks_left(polls, starts, calls), self._share - polls)
 
     def _reserved(self, now: float) -> list[tuple[float, str]]:
         """Return the looks promised to runs, by moment, as far as they fit; the longest unseen goes first.
@@ -143,7 +194,7 @@ class RateBudget:
         whole window: most likely it has ended by now.
         """
         wishes = []
-        for run, watch in self._watches.items():
+        for run, watch in self._all_watches().items():
             before = self._last_look(run)
             if before <= now - WINDOW_SECONDS:
                 wishes.append((before, now, run))
@@ -181,9 +232,10 @@ class RateBudget:
         """
         started = self._watches[run].started
         root = sqrt(max(now - started, 0.0))
+        watched = len(self._all_watches())
         step = 0.0
         for end in [*self._expiries(), now + WINDOW_SECONDS]:
-            share = self._room(max(end - JUST_BEFORE, now)) / len(self._watches)
+            share = self._room(max(end - JUST_BEFORE, now)) / watched
             reach = sqrt(root * root + max(end - now, 0.0)) - root
             step = max(step, reach / share if share > 0 else inf)
         if step < PLENTY:

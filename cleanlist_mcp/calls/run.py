@@ -270,10 +270,5 @@ def _is_forgotten(run: Run) -> bool:
 
 
 def _kept(run: Run) -> WorkflowStatus | None:
-    """Return a settled list run as it was last seen: it is answered without a request.
-
-    One whose refund was under review is checked again, because that decision is still to come.
-    """
-    if run.state != "finished" or run.report is None or run.charged is None:
-        return None
-    return WorkflowStatus.model_validate(run.report)
+    """Return a settled list run as it was last seen: it is answered without a request."""
+    return None if run.settled_report is None else WorkflowStatus.model_validate(run.settled_report)

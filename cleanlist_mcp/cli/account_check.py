@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from cleanlist_mcp import errors
 from cleanlist_mcp.api.client import CleanlistClient
-from cleanlist_mcp.api.rate_budget import RateBudget
 from cleanlist_mcp.api.wire import Whoami
 from cleanlist_mcp.api_key import KEYS_PAGE
 from cleanlist_mcp.cli.findings import KEYS_PLACE, RESTART, Finding
 from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import switched_on
 
@@ -36,7 +36,7 @@ async def check_account(
     settings: Settings, transport: httpx.AsyncBaseTransport | None, clock: Clock
 ) -> list[Finding]:
     """Return the findings about the key. Never raises for what it finds."""
-    client = CleanlistClient(settings, RateBudget(), transport=transport, clock=clock)
+    client = CleanlistClient(settings, SharedBudget(clock), transport=transport, clock=clock)
     findings: list[Finding] = []
     try:
         who = await client.whoami()

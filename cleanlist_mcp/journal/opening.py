@@ -4,7 +4,8 @@ import secrets
 from pathlib import Path
 
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.journal.port import Ledger, Store
+from cleanlist_mcp.journal.sqlite.ledger import SqliteLedger
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.journal.whose import DigestKey
 from cleanlist_mcp.secret_keys import SecretKeys
@@ -29,3 +30,11 @@ def open_database(url: str, clock: Clock, keys: SecretKeys) -> Store:
     # A laptop's approvals are for itself: it cannot make those of the team's service.
     proofs = [key.secret for key in keys.proof_keys()] or [secrets.token_bytes(32)]
     return PostgresStore(url, clock, digests, proofs)
+
+
+def open_ledger(folder: Path | None, clock: Clock) -> Ledger | None:
+    """Return what the processes that use `folder` tell each other about requests; None if there is no folder.
+
+    It needs no store: asking the API for the balance does not wait for a journal that somebody holds.
+    """
+    return None if folder is None else SqliteLedger(folder, clock)

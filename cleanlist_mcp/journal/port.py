@@ -326,6 +326,10 @@ class Writer(
 class Store(Protocol):
     """An engine that keeps the journal. Everything here raises `JournalUnusable` if it cannot be done now."""
 
+    @property
+    def ledger(self) -> "Ledger | None":
+        """The notes that all processes of this store share, closed with it; None if no other process can see them."""
+
     async def now(self) -> Moment:
         """Return the moment by the clock that all claims go by, as well as it is known. Never raises."""
 
@@ -372,3 +376,36 @@ class Store(Protocol):
 
 Change = Callable[[Writer], Awaitable[int]]
 """Writes what came of a request and returns how many entries changed."""
+
+
+class LedgerUnusable(Exception):
+    """The ledger cannot be used now; nobody has to know, because each process has a memory of its own."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """The text last written under a name, None if nothing was, and its age in seconds."""
+
+    text: str | None = None
+    age: float = 0.0
+
+
+Rewrite = Callable[[Mapping[str, Note]], Mapping[str, str]]
+"""Returns the new texts of notes, of none if nothing changes. It may be called again if writing fails."""
+
+
+class Ledger(Protocol):
+    """Notes that all processes of a store read and rewrite, one at a time: what they have just sent and look at.
+
+    Ages go by one clock for all of them. Nothing here waits for the disk, or longer than half a second: what is lost
+    with the power was of use for a minute. Everything raises `LedgerUnusable` if it cannot be done now.
+    """
+
+    async def name(self, *parts: str) -> str:
+        """Return a keyed digest of `parts`, to name a note by."""
+
+    async def rewrite(self, names: Sequence[str], change: Rewrite) -> None:
+        """Read the notes of these names and write what `change` makes of them, while no other process does."""
+
+    async def close(self) -> None:
+        """Close the ledger."""

@@ -46,6 +46,11 @@ class Run:
     is_part: bool = False
     is_own: bool = True
 
+    @property
+    def settled_report(self) -> dict[str, Any] | None:
+        """The report of a list run about which nothing will change; None while a refund is under review."""
+        return self.report if self.state == "finished" and self.charged is not None else None
+
 
 @dataclass(frozen=True)
 class Moment:

@@ -5,17 +5,20 @@ import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.api.failures import held_back
-from cleanlist_mcp.api.rate_budget import LAST_LOOK_BEFORE_END, SERVED_EARLY, RateBudget
+from cleanlist_mcp.api.minute import Kind, Sight
+from cleanlist_mcp.api.rate_budget import LAST_LOOK_BEFORE_END, SERVED_EARLY, PutOff
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import ApiError, CleanlistError, InternalError, NotFound, where
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.shared_budget import RENEW_AFTER, SharedBudget
 from cleanlist_mcp.runs.schedule import Progress, next_delay
 
 if TYPE_CHECKING:
@@ -35,6 +38,12 @@ RECHECK = 2.0
 
 TIMER_SLACK = 0.001
 """Seconds by which a timer may ring early without being set again."""
+
+SAME_LOOK = 0.01
+"""Seconds by which a look seems later once it went through the notes that processes share."""
+
+FOLLOW_STEP = 1.0
+"""Seconds between two glances at what another process saw of a run."""
 
 OnChange = Callable[[WorkflowStatus], Awaitable[None]]
 
@@ -62,6 +71,7 @@ class _Poller:
     error: CleanlistError | None = None
     looked_at: float | None = None
     given_up: bool = False
+    ended_elsewhere: bool = False
     polling: bool = False
     looking: bool = False
     progress: Progress = field(default_factory=Progress)
@@ -94,7 +104,7 @@ class Watcher:
         client: "CleanlistClient",
         journal: Journal,
         clock: Clock,
-        budget: RateBudget,
+        budget: SharedBudget,
         tasks: TaskGroup,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -149,8 +159,8 @@ class Watcher:
         now = self._clock.monotonic()
         if not self._budget.may_look(now):
             return held_back(self._budget.room_from(now) - now)
-        await self._look(poller, poll=True)
-        return None
+        put_off = await self._look(poller, "look")
+        return held_back(put_off) if put_off else None
 
     def _poller(self, workflow_id: str, started_at: float | None) -> _Poller:
         poller = self._pollers.get(workflow_id)
@@ -174,7 +184,9 @@ class Watcher:
                 poller.looked.wait()
             )  # another call is asking just now, and its answer will do, if one comes
         if poller.looked_at is None or (poller.looked_at == before and not self._is_fresh(poller)):
-            await self._look(poller, poll=False)
+            put_off = await self._look(poller, "glance")
+            if put_off:
+                return Watched(poller.status, held_back(put_off))
         return Watched(poller.status, poller.error)
 
     def _is_fresh(self, poller: _Poller) -> bool:
@@ -223,43 +235,98 @@ class Watcher:
         self._budget.watch(poller.workflow_id, poller.started, ends)
 
     async def _poll(self, poller: _Poller) -> None:
+        """Look whenever it is time, as long as calls wait for the run."""
         try:
             while poller.last_looks and not poller.over:
-                now = self._clock.monotonic()
-                at = self._budget.poll_at(poller.workflow_id, poller.wanted, now)
-                if at - now < TIMER_SLACK:
-                    await self._look(poller, poll=True)
-                    self._tell_budget(poller)
-                else:
-                    poller.replanned = anyio.Event()
-                    await self._clock.wait(poller.replanned, at - now)
+                poller.replanned = anyio.Event()
+                pause = await self._step(poller)
+                if pause >= TIMER_SLACK:
+                    await self._clock.wait(poller.replanned, pause)
         finally:
             poller.polling = False
             if self._pollers.get(poller.workflow_id) is poller:
                 self._budget.release(poller.workflow_id)
+            await self._budget.leave(poller.workflow_id)
 
-    async def _look(self, poller: _Poller, *, poll: bool) -> None:
+    async def _step(self, poller: _Poller) -> float:
+        """Look if it is time, or see what another process saw; return the seconds to the next step."""
+        run = poller.workflow_id
+        is_ours = await self._budget.lead(run, poller.started, poller.last_looks.values())
+        await self._learn(poller, self._budget.sight(run))
+        if not poller.last_looks or poller.over:
+            return 0.0  # the last call has left meanwhile
+        now = self._clock.monotonic()
+        # What another process looks at is left to it, but for the last looks that this one has promised.
+        wanted = poller.wanted if is_ours or poller.ended_elsewhere else inf
+        at = self._budget.poll_at(run, wanted, now)
+        if at - now >= TIMER_SLACK:
+            return min(at - now, RENEW_AFTER if is_ours else FOLLOW_STEP)
+        put_off = await self._look(poller, "look")
+        self._tell_budget(poller)
+        return put_off
+
+    async def _learn(self, poller: _Poller, sight: Sight | None) -> None:
+        """Take over what another process saw. An end is looked at here too: nobody keeps a person's data."""
+        if sight is None or (poller.looked_at is not None and sight.at <= poller.looked_at + SAME_LOOK):
+            return
+        if sight.finished:
+            poller.ended_elsewhere = True
+            poller.wanted = min(poller.wanted, self._clock.monotonic())
+            run = await self._journal.by_workflow(poller.workflow_id)
+            if run is not None and run.settled_report is not None:
+                poller.status = WorkflowStatus.model_validate(run.settled_report)
+                self._seen(poller)
+            return
+        age = max(sight.at - poller.started, 0.0)
+        counts = {"status": sight.status, "processed": sight.processed, "total": sight.total}
+        poller.status = (poller.status or WorkflowStatus(status=sight.status)).model_copy(update=counts)
+        poller.progress = poller.progress.seen(age, sight.processed, sight.total)
+        poller.looked_at = sight.at
+        poller.wanted = sight.at + self._delay(poller, age)
+        self._seen(poller)
+
+    def _seen(self, poller: _Poller) -> None:
+        """Wake all calls that wait for a look."""
+        poller.looked.set()
+        poller.looked = anyio.Event()
+
+    def _delay(self, poller: _Poller, age: float) -> float:
+        progress = poller.progress if poller.progress.total > 1 else None
+        return next_delay(age, jitter=self._chance(), progress=progress)
+
+    async def _look(self, poller: _Poller, kind: Kind) -> float:
+        """Look once; return 0, or the seconds for which the look is put off because the minute is used up."""
         now = self._clock.monotonic()
         age = now - poller.started
+        put_off = 0.0
         poller.looking = True
         try:
-            await self._ask(poller, age, poll=poll)
+            await self._ask(poller, age, kind)
             poller.looked_at = now
+        except PutOff as exc:
+            put_off = exc.seconds
         finally:
-            progress = poller.progress if poller.progress.total > 1 else None
-            poller.wanted = now + next_delay(age, jitter=self._chance(), progress=progress)
+            if not put_off:
+                poller.wanted = now + self._delay(poller, age)
             poller.looking = False
-            poller.looked.set()
-            poller.looked = anyio.Event()
+            self._seen(poller)
+        return put_off
 
-    async def _ask(self, poller: _Poller, age: float, *, poll: bool) -> None:
-        """Send one request, and keep what it shows of the run. Only a certain refusal ends the watching."""
+    async def _ask(self, poller: _Poller, age: float, kind: Kind) -> None:
+        """Send one request, and keep what it shows of the run. Only a certain refusal ends the watching.
+
+        Raises:
+            PutOff: if the minute is used up.
+        """
         try:
-            status = await self._client.status(poller.workflow_id, poll=poll)
+            status = await self._client.status(poller.workflow_id, kind=kind)
             poller.error = None
             poller.progress = poller.progress.seen(age, status.processed, status.total)
             if status.finished or not poller.over:  # of two looks at once, the older may answer last
                 await self._record(poller, status)
+                await self._tell(poller, poller.started + age, status)
+        except PutOff:
+            raise
         except ApiError as exc:
             poller.error = exc
             poller.given_up = exc.nothing_started and not exc.retryable
@@ -273,6 +340,10 @@ class Watcher:
             # It must not reach the task group: that would stop the whole server.
             log.error("A look at a run failed in this server itself: %s.", where(exc))
             poller.error, poller.given_up = _OWN_ERROR, True
+
+    async def _tell(self, poller: _Poller, at: float, status: WorkflowStatus) -> None:
+        sight = Sight(at, status.status, status.processed, status.total, status.finished)
+        await self._budget.tell(poller.workflow_id, poller.started, sight)
 
     async def _record(self, poller: _Poller, status: WorkflowStatus) -> None:
         """Keep what was seen, and write down what changed."""

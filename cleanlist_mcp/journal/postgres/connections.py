@@ -29,6 +29,7 @@ QUIET_SECONDS = 0.5
 """Seconds for which nobody tries again after the database could not be reached: each try takes its caller's time."""
 
 Connection = psycopg.AsyncConnection[Any]
+Query = str | psycopg.sql.Composed
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +37,18 @@ log = logging.getLogger(__name__)
 class Connections:
     """Connections to one database, for one event loop."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, seconds: float = TRANSACTION_SECONDS) -> None:
+        """`seconds` is the longest that a transaction, or the wait for a new connection, may take."""
         self._url = url
         self._clock = clock
+        self._seconds = seconds
         self._idle: list[Connection] = []
         self._slots: anyio.Semaphore | None = None
         self._down_until = 0.0
         self._was_down = False
 
     @asynccontextmanager
-    async def one(self, opening: str) -> AsyncIterator[tuple[Connection, psycopg.AsyncCursor[Any]]]:
+    async def one(self, opening: Query) -> AsyncIterator[tuple[Connection, psycopg.AsyncCursor[Any]]]:
         """Yield a connection after the statements `opening`, which it has answered; at the last result.
 
         Raises:
@@ -57,7 +60,7 @@ class Connections:
         async with self._slot():
             loop = asyncio.get_running_loop()
             cutting = _Cutting(self._note_down)
-            timer = loop.call_later(TRANSACTION_SECONDS, cutting.cut)
+            timer = loop.call_later(self._seconds, cutting.cut)
             try:
                 connection, cursor = await self._opened(opening, cutting)
                 yield connection, cursor
@@ -90,7 +93,9 @@ class Connections:
         finally:
             slots.release()
 
-    async def _opened(self, opening: str, cutting: "_Cutting") -> tuple[Connection, psycopg.AsyncCursor[Any]]:
+    async def _opened(
+        self, opening: Query, cutting: "_Cutting"
+    ) -> tuple[Connection, psycopg.AsyncCursor[Any]]:
         """Return a connection that has answered. One that lay idle may be dead: nothing was asked of it yet."""
         while self._idle:
             connection = cutting.connection = self._idle.pop()
@@ -105,7 +110,7 @@ class Connections:
                 if cutting.is_cut:
                     raise DatabaseProblem(GONE, "no answer in time") from None
         try:
-            with anyio.fail_after(TRANSACTION_SECONDS):
+            with anyio.fail_after(self._seconds):
                 connection = cutting.connection = await self._connect()
         except (psycopg.Error, OSError, TimeoutError) as exc:
             self._note_down(type(exc).__name__)

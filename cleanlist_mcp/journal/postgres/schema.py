@@ -88,6 +88,12 @@ _FIRST = (
         account TEXT NOT NULL, client TEXT NOT NULL, since DOUBLE PRECISION NOT NULL, PRIMARY KEY (account, client)
     )
     """,
+    # Rewritten all the time: half of a page is left free for that, and nothing of it is kept after a crash.
+    """
+    CREATE UNLOGGED TABLE notes (
+        name TEXT PRIMARY KEY, text TEXT NOT NULL, written_at DOUBLE PRECISION NOT NULL
+    ) WITH (fillfactor = 50)
+    """,
     "CREATE INDEX quotes_by_expiry ON quotes (expires_at)",
     "CREATE UNIQUE INDEX one_run_per_quote ON runs (account, quote_id) WHERE state <> 'refused'",
     "CREATE UNIQUE INDEX one_run_per_claim ON runs (claim)",

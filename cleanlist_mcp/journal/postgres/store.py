@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from cleanlist_mcp.journal.postgres.costs import CostRows
 from cleanlist_mcp.journal.postgres.forgetting import Forgetting
 from cleanlist_mcp.journal.postgres.found import CardRows, CompanyRows, OrganizationRows, SearchRows
 from cleanlist_mcp.journal.postgres.imports import ImportRows
+from cleanlist_mcp.journal.postgres.ledger import PATIENCE, PostgresLedger
 from cleanlist_mcp.journal.postgres.making import bring_up_to_date
 from cleanlist_mcp.journal.postgres.problems import (
     BUSY,
@@ -73,12 +75,19 @@ class PostgresStore:
         self._digest_keys = tuple(digest_keys)
         self._proof_secrets = tuple(proof_secrets)
         self._schema = schema
+        self._url = url
         self._connections = Connections(url, clock)
         self._making: anyio.Lock | None = None
         self._is_made = False
         self._ahead: float | None = None
         self._record_again_at = 0.0
         self._forgot_at: float | None = None
+
+    @cached_property
+    def ledger(self) -> PostgresLedger:
+        # Connections of its own: neither a claim nor a note waits for the other's.
+        connections = Connections(self._url, self._clock, seconds=PATIENCE)
+        return PostgresLedger(connections, self._require_made, self._digest_keys[0].secret, self._schema)
 
     async def now(self) -> Moment:
         return self._moment(self._time())
@@ -152,6 +161,8 @@ class PostgresStore:
             log.warning("Old entries could not be dropped from the team's journal.")
 
     async def close(self) -> None:
+        if "ledger" in self.__dict__:
+            await self.ledger.close()
         await self._connections.close()
 
     @asynccontextmanager

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from cleanlist_mcp.clock import Clock
@@ -23,6 +24,7 @@ from cleanlist_mcp.journal.sqlite.costs import CostRows
 from cleanlist_mcp.journal.sqlite.file import JournalFile
 from cleanlist_mcp.journal.sqlite.forgetting import forget_old
 from cleanlist_mcp.journal.sqlite.imports import ImportRows
+from cleanlist_mcp.journal.sqlite.ledger import SqliteLedger
 from cleanlist_mcp.journal.sqlite.opening import BUSY_TIMEOUT, open_file
 from cleanlist_mcp.journal.sqlite.organizations import OrganizationRows
 from cleanlist_mcp.journal.sqlite.problems import (
@@ -82,6 +84,10 @@ class SqliteStore:
         self._is_checked = False
         self._logged = ""
         self._open(BUSY_TIMEOUT)
+
+    @cached_property
+    def ledger(self) -> SqliteLedger | None:
+        return None if self._folder is None else SqliteLedger(self._folder, self._clock)
 
     async def now(self) -> Moment:
         return self._now()
@@ -172,6 +178,8 @@ class SqliteStore:
         self._forget_old()
 
     async def close(self) -> None:
+        if self.__dict__.get("ledger") is not None:
+            await self.__dict__["ledger"].close()
         self._release()
 
     def _open(self, patience: float) -> None:

@@ -1,0 +1,162 @@
+"""The notes that processes of one machine write about requests, in a small SQLite file beside the journal.
+
+A file of its own: a claim in the journal waits for the disk, and nothing here may wait for that or hold it up. Nothing
+in it matters for longer than a minute, so a file that cannot be read is thrown away.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cleanlist_mcp.clock import Clock
+from cleanlist_mcp.journal.port import LedgerUnusable, Note, Rewrite
+from cleanlist_mcp.journal.sqlite.held import NO_LINKS, SIDE_FILES, beside, file_id
+from cleanlist_mcp.journal.sqlite.problems import is_busy
+
+LEDGER_NAME = "requests.sqlite3"
+
+BUSY_SECONDS = 0.1
+"""Seconds to wait for another process, during which nothing else runs here; one takes a tenth of a millisecond."""
+
+OPEN_STEP = 0.01
+"""Seconds between tries to open a file that another process is just making."""
+
+SIDE_FILE_PAGES = 16
+"""Pages of 4 kB after which the side file is emptied: it stays as small as what is in it."""
+
+FORGET_AFTER = 3600.0
+"""Seconds after which the notes of a key that nobody uses are dropped."""
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS secret (value BLOB NOT NULL)",
+    """
+    CREATE TABLE IF NOT EXISTS notes (
+        name TEXT PRIMARY KEY, text TEXT NOT NULL, time REAL NOT NULL, boot TEXT NOT NULL, ticks REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+log = logging.getLogger(__name__)
+
+
+class SqliteLedger:
+    """The notes in a folder. Opened when first used, and anew if its file was removed or replaced."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._path = folder / LEDGER_NAME
+        self._clock = clock
+        self._database: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._secret = b""
+
+    async def name(self, *parts: str) -> str:
+        self._opened()
+        return hmac.digest(self._secret, json.dumps(parts).encode(), hashlib.sha256).hex()[:16]
+
+    async def rewrite(self, names: Sequence[str], change: Rewrite) -> None:
+        database = self._opened()
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                self._write(database, change({name: self._note(database, name) for name in names}))
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as exc:
+            self._failed(exc)
+            raise LedgerUnusable from None
+
+    async def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+        self._database = None
+
+    def _note(self, database: sqlite3.Connection, name: str) -> Note:
+        row = database.execute("SELECT text, time, boot, ticks FROM notes WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            return Note()
+        text, written_at, boot, ticks = row
+        now_boot, now_ticks = self._clock.since_boot()
+        # After a new start of the machine only the clock tells, which may have been set meanwhile.
+        age = now_ticks - ticks if boot == now_boot else self._clock.time() - written_at
+        return Note(text, max(age, 0.0))
+
+    def _write(self, database: sqlite3.Connection, texts: Mapping[str, str]) -> None:
+        moment = (self._clock.time(), *self._clock.since_boot())
+        for name, text in texts.items():
+            database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", (name, text, *moment))
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the connection to the file that lies there now.
+
+        Raises:
+            LedgerUnusable: if there is none.
+        """
+        if self._database is not None and file_id(self._path) == self._file:
+            return self._database
+        self._database = (
+            None  # not closed: that would remove the side files of another that lies there by now
+        )
+        try:
+            self._database = self._open_in_turn()
+        except (sqlite3.Error, OSError) as exc:
+            self._failed(exc)
+            raise LedgerUnusable from None
+        return self._database
+
+    def _open_in_turn(self) -> sqlite3.Connection:
+        give_up_at = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._open()
+            except sqlite3.OperationalError as exc:
+                # Changing to WAL does not wait its turn: two servers that start together collide here.
+                if not is_busy(exc) or time.monotonic() >= give_up_at:
+                    raise
+            time.sleep(OPEN_STEP)
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600))
+        self._file = file_id(self._path)
+        if self._file is None:
+            raise FileNotFoundError  # a link, or not a file
+        database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            self._prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA wal_autocheckpoint = {SIDE_FILE_PAGES}")
+        database.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES:
+            database.execute(statement)
+        if database.execute("SELECT 1 FROM secret").fetchone() is None:
+            database.execute("INSERT INTO secret VALUES (?)", (secrets.token_bytes(32),))
+        database.execute("DELETE FROM notes WHERE time < ?", (self._clock.time() - FORGET_AFTER,))
+        self._secret = database.execute("SELECT value FROM secret").fetchone()[0]
+        database.execute("COMMIT")
+
+    def _failed(self, error: Exception) -> None:
+        """Throw a damaged file away; the other processes notice that and open the new one too."""
+        log.debug("What others send with this key is not known now (%s).", type(error).__name__)
+        if type(error) is sqlite3.DatabaseError:  # its subclasses mean a lock, a disk or a mistake of ours
+            for path in (self._path, *(beside(self._path, suffix) for suffix in SIDE_FILES)):
+                with suppress(OSError):
+                    path.unlink()
