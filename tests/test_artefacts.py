@@ -1,5 +1,6 @@
 """What a release would hand out: the source distribution and the wheel, built and used."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -108,3 +109,4 @@ def test_the_index_gets_the_readme_and_the_addresses(built: Path) -> None:
 
     assert metadata.endswith((ROOT / "README.md").read_text("utf-8"))
     assert "Project-URL: Homepage, https://www.cleanlist.ai" in metadata
+    assert f"mcp-name: {json.loads((ROOT / 'server.json').read_text('utf-8'))['name']} -->" in metadata
