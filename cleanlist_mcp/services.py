@@ -1,12 +1,15 @@
-"""The parts that tools work with, made once for the server's life, each on first use."""
+"""The parts that tools work with: one set per account, each part made on first use."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.answers.offers import Offers
+from cleanlist_mcp.api.wire import Whoami
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.health import Unwritable, error_in
@@ -29,11 +32,35 @@ if TYPE_CHECKING:
     import httpx
 
     from cleanlist_mcp.api.client import CleanlistClient
+    from cleanlist_mcp.api.connections import Connections
     from cleanlist_mcp.api.downloads import Downloads
+
+MAX_CALLS = 64
+"""Tool calls that run at once; more wait their turn, within the same 50 seconds."""
+
+MAX_WAITING_CALLS = 256
+"""The same for the tools that wait for runs: however many do, the others have their turn."""
+
+OWNER_SECONDS = 60.0
+"""Age up to which a service with many accounts takes the API's answer about a key: it is asked most and changes
+least."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The parts that the accounts of one process share, and that its end closes: the store of the journal, and the
+    connections to the API."""
+
+    store: Store
+    connections: "Connections"
 
 
 class Services:
-    """Client, journal, watcher and the rest, each made when first needed: listing tools needs none of them."""
+    """Client, journal, watcher and the rest, each made when first needed: listing tools needs none of them.
+
+    `turns` and `waiting_turns` are the places for calls that run at once: each account has its own, so that one
+    account's calls never wait for another's.
+    """
 
     def __init__(
         self,
@@ -42,11 +69,11 @@ class Services:
         tasks: TaskGroup,
         transport: "httpx.AsyncBaseTransport | None",
         *,
-        store: Store | None = None,
+        shared: Shared | None = None,
         member: tuple[str, str] | None = None,
     ) -> None:
-        """A `store` that is given is shared with other accounts, and stays its owner's; then limits count for each
-        organization apart. `member` is the issuer and the subject of a team's sign-in, if the account is a member's.
+        """Parts that are `shared` with other accounts stay their owner's; then limits count for each tenant apart.
+        `member` is the issuer and the subject of a team's sign-in, if the account is a member's.
         """
         self.settings = settings
         self._machine_clock = clock
@@ -57,14 +84,17 @@ class Services:
             spending=not settings.read_only,
             key=settings.api_key is not None,
         )
+        self.turns = anyio.Semaphore(MAX_CALLS)
+        self.waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
         self._tasks = tasks
         self._transport = transport
-        self._shared_store = store
+        self._shared = shared
         self._member = member
+        self._owner: tuple[float, Whoami] | None = None
 
     @cached_property
     def _ledger(self) -> Ledger | None:
-        if self._shared_store is not None or self.settings.uses_database:
+        if self._shared is not None or self.settings.uses_database:
             return self.store.ledger
         return open_ledger(self._folder, self.clock)
 
@@ -77,7 +107,13 @@ class Services:
         # Here: httpx takes long to load, and nothing is asked before the first call.
         from cleanlist_mcp.api.client import CleanlistClient
 
-        return CleanlistClient(self.settings, self.budget, transport=self._transport, clock=self.clock)
+        return CleanlistClient(
+            self.settings,
+            self.budget,
+            transport=self._transport,
+            connections=None if self._shared is None else self._shared.connections,
+            clock=self.clock,
+        )
 
     @cached_property
     def downloads(self) -> "Downloads":
@@ -91,8 +127,8 @@ class Services:
 
     @cached_property
     def store(self) -> Store:
-        if self._shared_store is not None:
-            return self._shared_store
+        if self._shared is not None:
+            return self._shared.store
         return store_of(self.settings, self._machine_clock)
 
     @cached_property
@@ -107,10 +143,22 @@ class Services:
     @property
     def is_shared(self) -> bool:
         """True if keys of many organizations may share the journal, so that limits count for each of them apart."""
-        return self._shared_store is not None or self.settings.uses_database
+        return self._shared is not None or self.settings.uses_database
 
     async def _organization(self) -> str:
-        return (await self.client.whoami()).organization_id
+        return (await self.owner()).organization_id
+
+    async def owner(self) -> Whoami:
+        """Return the owner of the key, of this moment; where accounts share a process, up to `OWNER_SECONDS` old.
+
+        Raises:
+            ApiError: if the API does not answer, or refuses the key.
+        """
+        now = self.clock.monotonic()
+        if self._shared is not None and self._owner is not None and now - self._owner[0] <= OWNER_SECONDS:
+            return self._owner[1]
+        self._owner = now, await self.client.whoami()
+        return self._owner[1]
 
     @cached_property
     def exclusion_file(self) -> ExclusionFile | None:
@@ -152,18 +200,25 @@ class Services:
     def _folder(self) -> Path | None:
         return None if self.settings.sandbox else self.settings.state_dir
 
+    @property
+    def busy(self) -> bool:
+        """True while a spend is under way or a run is watched, which must not be cut."""
+        made = self.__dict__
+        spends = "workflows" in made and self.workflows.spends.under_way > 0
+        return spends or ("watcher" in made and self.watcher.watches)
+
     async def aclose(self) -> None:
-        """Let spend requests that have left finish, then close what was opened."""
+        """Let spend requests that have left finish, then close what was opened here."""
         made = self.__dict__
         if "workflows" in made:
             await self.workflows.close()
-        if "client" in made:
+        if "client" in made and self._shared is None:
             await self.client.aclose()
         if "journal" in made:
             await self.journal.close()
-        if "store" in made and self._shared_store is None:
+        if "store" in made and self._shared is None:
             await self.store.close()
-        if self._shared_store is None and made.get("_ledger") is not None:
+        if self._shared is None and made.get("_ledger") is not None:
             await made["_ledger"].close()
 
 

@@ -5,6 +5,7 @@ it are refused, because a host shows a server that does not start as a mere fail
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -58,6 +59,8 @@ VARIABLES = (
     "CLEANLIST_AUTH",
     "CLEANLIST_OAUTH_ISSUER",
     "CLEANLIST_OAUTH_AUDIENCE",
+    "CLEANLIST_ALLOWED_HOSTS",
+    "CLEANLIST_ALLOWED_ORIGINS",
 )
 
 
@@ -66,7 +69,8 @@ class Settings(BaseModel):
 
     `max_wait_seconds` caps every wait that a call makes, for clients that give up early. `state_dir` is None if
     the user has no home folder: then runs are remembered until the restart. `auth` and the two after it are for a
-    service over HTTP: each caller's own key, or people of one issuer in front of `api_key`.
+    service over HTTP: each caller's own key, or people of one issuer in front of `api_key`. `allowed_hosts` and
+    `allowed_origins` are the values of the headers Host and Origin that it serves, each as a whole.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,6 +96,8 @@ class Settings(BaseModel):
     oauth_audience: str | None = None
     database_url: SecretStr | None = None
     team_secrets: SecretStr | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
 
     def model_post_init(self, context: Any, /) -> None:
         """Blot the secrets out of every text from here on."""
@@ -145,6 +151,10 @@ class Settings(BaseModel):
             oauth_audience=_address(given, "CLEANLIST_OAUTH_AUDIENCE", "https://cleanlist.example.com/mcp"),
             database_url=database,
             team_secrets=secrets,
+            allowed_hosts=_exact(given, "CLEANLIST_ALLOWED_HOSTS", _HOST, "mcp.example.com or 10.0.0.5:8000"),
+            allowed_origins=_exact(
+                given, "CLEANLIST_ALLOWED_ORIGINS", "https?://" + _HOST, "https://app.example.com"
+            ),
         )
 
     @property
@@ -264,6 +274,20 @@ def _toolsets(given: Environment) -> frozenset[str]:
             "CLEANLIST_TOOLSETS", "names an unknown toolset", "a comma list of " + ", ".join(TOOLSETS)
         )
     return frozenset(names | {"core"})
+
+
+_HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+
+
+def _exact(given: Environment, name: str, form: str, example: str) -> tuple[str, ...]:
+    """Return the items of a comma list that headers are compared with as a whole: no patterns, no paths."""
+    items = [part.strip().lower() for part in (given.text(name) or "").split(",")]
+    items = [item for item in dict.fromkeys(items) if item]
+    if not all(re.fullmatch(form, item) for item in items):
+        raise SettingsError(
+            name, "holds a value of another form", f"a comma list of exact values such as {example}"
+        )
+    return tuple(items)
 
 
 def _base_url(given: Environment) -> str:

@@ -179,7 +179,7 @@ def test_pages_name_only_tools_settings_and_commands_that_exist(page: Path) -> N
 
     assert set(re.findall(r"CLEANLIST_[A-Z_]+", text)) <= set(VARIABLES)
     for command in re.findall(r"`(?:\.venv/bin/)?cleanlist-mcp ([a-z]+(?:-[a-z]+)?)", text):
-        assert command in {"demo", "doctor", "config", "sandbox", "team-secret"}
+        assert command in {"demo", "doctor", "config", "sandbox", "serve", "team-secret"}
 
 
 def test_the_table_of_performance_has_the_columns_and_runs_of_its_benchmark() -> None:

@@ -164,7 +164,7 @@ async def test_the_daily_limit_of_the_organization_holds_over_replicas() -> None
 async def test_whoami_says_that_runs_are_remembered_in_the_database_and_teaches_the_organization() -> None:
     async with service(1) as team:
         (services,) = team.replicas
-        assert (await account.describe(services)).remembers_runs == "in_database"
+        assert (await account.describe(Call(services, 50.0))).remembers_runs == "in_database"
         asked = len(team.sandbox.requests)
         await team.person("ada", 0)
         assert [record.path.rsplit("/", 1)[-1] for record in team.sandbox.requests[asked:]] == ["person"]

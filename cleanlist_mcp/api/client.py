@@ -73,12 +73,14 @@ class CleanlistClient:
         budget: Admission,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
+        connections: Connections | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """`connections` are those of all accounts, if there are several; else this client has its own."""
         self._settings = settings
         self._budget = budget
-        self._connections = Connections(settings, transport)
+        self._connections = connections or Connections(settings, transport)
         self._clock = clock or SystemClock()
         self._chance = chance
         self._prefixes = Prefixes(settings.base_url)

@@ -122,8 +122,13 @@ class Connections:
     start of a run or for a quote.
     """
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None, *, most: int | None = None
+    ) -> None:
+        """`most` is how many are open at a time for several accounts; then each request has a connection of its own,
+        because what waits on a used one may be another account's."""
         self._settings = settings
+        self._most = most
         self._transport = transport
         self._http: dict[bool, httpx.AsyncClient] = {}  # by whether it keeps connections
 
@@ -139,7 +144,7 @@ class Connections:
             ApiUnavailable: if there is none, or not all of it.
             BadResponse: if it is too large, or encoded in a way that was not asked for.
         """
-        http = self._open(keeps=request.method == "GET")
+        http = self._open(keeps=request.method == "GET" and self._most is None)
         departure = _Departure()
         answer = Answer()
         work = partial(_converse, http, request, headers, departure, answer)
@@ -204,7 +209,7 @@ class Connections:
             follow_redirects=False,
             timeout=_timeout(self._settings.timeout_seconds),
             limits=httpx.Limits(
-                max_connections=CONNECTIONS,
+                max_connections=self._most or CONNECTIONS,
                 max_keepalive_connections=KEPT_CONNECTIONS if keeps else 0,
             ),
             headers=headers if keeps else headers | {"Connection": "close"},

@@ -2,21 +2,22 @@
 
 from cleanlist_mcp.answers.account import balance_result, whoami_result
 from cleanlist_mcp.answers.shapes import BalanceResult, WhoamiResult
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.toolset import switched_on
 
 
-async def describe(services: Services) -> WhoamiResult:
+async def describe(call: Call) -> WhoamiResult:
     """Return the API's facts about the key, and the permissions it lacks for the tools that are on."""
-    answer = await services.client.whoami()
+    services, settings = call.services, call.settings
+    answer = await services.owner()
     await services.journal.note_organization(answer.organization_id)
-    settings = services.settings
     on = switched_on(settings.toolsets, read_only=settings.read_only)
     needed = {permission for tool in on for permission in tool.permissions}
     return whoami_result(
         answer,
-        sandbox=services.settings.sandbox,
+        sandbox=settings.sandbox,
         missing=[] if answer.scopes is None else sorted(needed - set(answer.scopes)),
         remembers=(await services.journal.health()).kept,
         shared=services.is_shared,

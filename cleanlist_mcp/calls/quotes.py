@@ -191,11 +191,11 @@ class Quotes:
             spent = await self._journal.spent()
         except JournalUnusable as exc:
             return Room(), exc
-        daily = self._services.limits.daily
+        daily = self._call.limits.daily
         left = None if daily is None else max(daily - spent.last_day, 0)
         if problem is not None:
             return Room(left), problem
-        limit = limit_error("list", quote.cost, spent, self._services.limits)
+        limit = limit_error("list", quote.cost, spent, self._call.limits)
         return Room(left, limit is None), limit
 
     async def _next_step(self, quote: Quote, limit: CleanlistError | None) -> str:
@@ -243,7 +243,7 @@ class Quotes:
     async def _check_unspent(self, quote: Quote, list_id: str, scope: Scope, max_credits: int | None) -> None:
         check_quote(quote, list_id, scope, self._call.now())
         check_max_credits(quote.cost, max_credits, list_id, scope)
-        check_limits("list", quote.cost, await self._journal.spent(), self._services.limits)
+        check_limits("list", quote.cost, await self._journal.spent(), self._call.limits)
         await self.require_usable_journal()
 
     def _how_to_fill(self, list_id: str) -> str:
@@ -274,7 +274,7 @@ class Quotes:
         health = await self._journal.health()
         if error_in(health) is not None:
             return error_in(health)
-        if self._services.limits.daily is None or is_durable(health) or self._call.settings.sandbox:
+        if self._call.limits.daily is None or is_durable(health) or self._call.settings.sandbox:
             return None
         return DailyLimit(
             "CLEANLIST_DAILY_LIMIT is set, but the journal that keeps the limit cannot be kept on disk; nothing was "

@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 CLIENTS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "zed", "windsurf")
 
 _EPILOG = """\
-Without a command it serves MCP over stdin and stdout; a client starts it.
+Without a command it serves MCP over stdin and stdout; a client starts it. `serve --http` serves a team.
 Settings come from CLEANLIST_* environment variables; see the README."""
 
 _FORGETS = (
     "this user has no home folder, so runs are forgotten at a restart, and a repeat can pay twice. Set "
     "CLEANLIST_STATE_DIR to a folder that can be written."
 )
+_NOT_OVER_HTTP = {
+    "CLEANLIST_API_KEY": "each request brings its own key.",
+    "CLEANLIST_API_KEY_FILE": "each request brings its own key.",
+    "CLEANLIST_CSV_DIR": "files are read and saved on the user's own computer alone.",
+}
+"""Settings that mean nothing to a service, and why."""
+
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second is Windows'
 
 
@@ -43,7 +50,7 @@ def main() -> None:
 
 def _ended(arguments: argparse.Namespace) -> int:
     """Return the status of a command, or of serving, which looks after its own output once it has one."""
-    serving = arguments.command is None
+    serving = arguments.command is None or (arguments.command == "serve" and not arguments.http)
     # Python has no stream if a shell closed it (>&-).
     if sys.stdout is None or (serving and sys.stdin is None):
         _complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
@@ -66,6 +73,8 @@ def _ended(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "serve":
+        return _serve_http(_environment(sandbox=arguments.sandbox), arguments.host, arguments.port)
     if arguments.command == "demo":
         from cleanlist_mcp.cli.demo import main as demo
 
@@ -130,6 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     made_up = "made-up data; no key needed, nothing charged"
     parser.add_argument("--sandbox", action="store_true", help=made_up)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve MCP: over stdin and stdout, or to a team over HTTP")
+    serve.add_argument("--http", action="store_true", help="serve Streamable HTTP at /mcp, many keys at once")
+    serve.add_argument("--host", help="address to serve with --http (default 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="port with --http (default 8000); 0 picks a free one")
     commands.add_parser("demo", help="play a whole job on the sandbox and show each step")
     sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
     sandbox.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 picks a free one")
@@ -143,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("team-secret", help="print the secret for laptops that share the team's database")
     config = commands.add_parser("config", help="print a ready snippet for a client")
     config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
-    for command in (doctor, config):
+    for command in (serve, doctor, config):
         # Without a default of its own, which would undo the option before the command.
         command.add_argument("--sandbox", action="store_true", default=argparse.SUPPRESS, help=made_up)
     return parser
@@ -156,6 +169,32 @@ def _port(text: str) -> int:
 
 
 def _serve(environment: Mapping[str, str]) -> None:
+    settings = _settings_to_serve(environment)
+    from cleanlist_mcp.server.stdio import serve
+
+    gc.enable()
+    gc.freeze()
+    serve(settings)
+
+
+def _serve_http(environment: Mapping[str, str], host: str | None, port: int | None) -> int:
+    settings = _settings_to_serve(environment)
+    from cleanlist_mcp.server.http.serve import HOST, PORT, CannotServe, serve
+
+    for name, why in _NOT_OVER_HTTP.items():
+        if environment.get(name) and not settings.sandbox:
+            _complain(f"WARNING: {name} does nothing over HTTP: {why}")
+    gc.enable()
+    gc.freeze()
+    settings = settings.model_copy(update={"csv_dir": None})
+    try:
+        return serve(settings, HOST if host is None else host, PORT if port is None else port)
+    except CannotServe as exc:
+        _refuse(f"{exc}.")
+
+
+def _settings_to_serve(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of a server, with the log on stderr and warnings there for what the user should know."""
     # While modules load, an interrupt can surface as anybody's error; nothing is lost by leaving at once.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
     # A collection while thousands of classes are made finds nothing; frozen, they are never looked at again.
@@ -167,7 +206,7 @@ def _serve(environment: Mapping[str, str]) -> None:
         settings = Settings.from_environment(environment)
     except SettingsError as exc:
         _refuse(f"{exc.message} {exc.next_step}")
-    from cleanlist_mcp.server.stdio import log_to_stderr, serve
+    from cleanlist_mcp.server.stdio import log_to_stderr
 
     log_to_stderr(settings.log_level)
     for line in unknown_variables(environment):
@@ -176,9 +215,7 @@ def _serve(environment: Mapping[str, str]) -> None:
         _complain(f"WARNING: {_FORGETS}")
     if settings.uses_database:
         _require_database(settings)
-    gc.enable()
-    gc.freeze()
-    serve(settings)
+    return settings
 
 
 def _require_database(settings: Settings) -> None:

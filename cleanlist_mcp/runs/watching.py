@@ -116,6 +116,11 @@ class Watcher:
         self._chance = chance
         self._pollers: OrderedDict[str, _Poller] = OrderedDict()
 
+    @property
+    def watches(self) -> bool:
+        """True while a call waits for a run, or a look at one is under way."""
+        return any(poller.polling or poller.last_looks for poller in self._pollers.values())
+
     async def watch(
         self, workflow_id: str, started_at: float | None, seconds: float, on_change: OnChange | None = None
     ) -> Watched:

@@ -38,7 +38,7 @@ from cleanlist_mcp.server.arguments import (
 from cleanlist_mcp.server.descriptions import description
 from cleanlist_mcp.server.reading import read
 from cleanlist_mcp.server.schemas import input_schema, output_schema, validated_schema
-from cleanlist_mcp.services import Services
+from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import ToolSpec
 
 CALL_SECONDS = 50.0
@@ -55,9 +55,9 @@ _call: ContextVar[Call] = ContextVar("call")
 ToolFunction = Callable[..., Awaitable[Result]]
 
 
-def begin_call(services: Services) -> None:
-    """Start the time that the request which begins now has."""
-    _call.set(Call(services, CALL_SECONDS))
+def begin_call(call: Call) -> None:
+    """Make `call` the one that runs in this task."""
+    _call.set(call)
 
 
 def current_call(ctx: Context[Any, Any] | None = None) -> Call:
@@ -66,6 +66,12 @@ def current_call(ctx: Context[Any, Any] | None = None) -> Call:
     if ctx is not None:
         call.on_change = _progress(ctx)
     return call
+
+
+def settings_of_call(otherwise: Settings) -> Settings:
+    """Return the settings of the call that is running; `otherwise` outside of any call."""
+    call = _call.get(None)
+    return otherwise if call is None else call.settings
 
 
 def _progress(ctx: Context[Any, Any]) -> OnChange:

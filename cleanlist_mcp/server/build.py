@@ -1,7 +1,7 @@
 """The MCP server, built and not imported: `build_server(settings)`."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -17,9 +17,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
+from mcp.types import Prompt as ListedPrompt
+from mcp.types import Tool as ListedTool
 from pydantic import AnyUrl, SecretStr, ValidationError
 
 from cleanlist_mcp import __version__
+from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.secrecy import blot_all, keep
@@ -38,11 +41,8 @@ from cleanlist_mcp.toolset import CARD_TOOLS, TOOLS, ToolSpec, spec_of, switched
 if TYPE_CHECKING:
     import httpx
 
-MAX_CALLS = 64
-"""Tool calls that run at once; more wait their turn, within the same 50 seconds."""
-
-MAX_WAITING_CALLS = 256
-"""The same for the tools that wait for runs: however many do, the others have their turn."""
+Surroundings = Callable[[ServerRequestContext[Any, Any]], AbstractContextManager[Call]]
+"""Gives the call that a request is, for as long as it runs."""
 
 _OUR_OWN_WORDS = frozenset(
     {
@@ -55,6 +55,9 @@ _OUR_OWN_WORDS = frozenset(
     }
 )
 """Requests whose answers are ours to the last word, the same for everybody."""
+
+_INSTRUCTIVE = frozenset({"initialize", "server/discover"})
+"""Requests whose answers carry the instructions."""
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
@@ -81,16 +84,28 @@ _SPAN_NAMES = frozenset(
 _NO_SUCH_RESOURCE = "Unknown resource; resources/list and resources/templates/list name the ones there are."
 
 
-class CleanlistServer(MCPServer[Services]):
-    """An `MCPServer` whose tools answer every failure with the error object of the contract."""
+@contextmanager
+def of_the_process(ctx: ServerRequestContext[Services, Any]) -> Iterator[Call]:
+    """Give the call of a process that has one account: its services live as long as the server."""
+    yield Call(ctx.lifespan_context, boundary.CALL_SECONDS)
 
-    def __init__(self, *, tools: list[Tool], settings: Settings, **kwargs: Any) -> None:
-        super().__init__(tools=tools, middleware=[self._begin], **kwargs)
+
+class CleanlistServer(MCPServer[Any]):
+    """An `MCPServer` whose tools answer every failure with the error object of the contract.
+
+    A request may narrow what it is offered: tools, prompts and instructions go by the settings of its call.
+    """
+
+    def __init__(self, settings: Settings, surroundings: Surroundings, **kwargs: Any) -> None:
+        super().__init__(
+            instructions=instructions(settings),
+            tools=make_tools(settings),
+            middleware=[self._begin],
+            **kwargs,
+        )
         self._let_spans_be_discreet()
         self._settings = settings
-        self._offered = {tool.name: tool for tool in tools}
-        self._turns = anyio.Semaphore(MAX_CALLS)
-        self._waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
+        self._surroundings = surroundings
 
     def _let_spans_be_discreet(self) -> None:
         # The SDK's own middleware for spans comes first, and no public door leads to it.
@@ -98,12 +113,19 @@ class CleanlistServer(MCPServer[Services]):
         spans, *others = lowlevel.middleware
         lowlevel.middleware = [DiscreetSpans(spans, _SPAN_NAMES), *others]
 
-    async def _begin(self, ctx: ServerRequestContext[Services, Any], call_next: CallNext) -> HandlerResult:
+    async def _begin(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Give each request its services and its time, and let no secret out with what comes of it."""
-        boundary.begin_call(ctx.lifespan_context)
+        with self._surroundings(ctx) as call:
+            boundary.begin_call(call)
+            return self._narrowed(call, ctx.method, await self._answer(call, ctx, call_next))
+
+    async def _answer(
+        self, call: Call, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
         try:
             answer = await call_next(replace(ctx, params=understood(ctx.method, ctx.params)))
         except MCPError as exc:
+            _keep_key(call)
             # The SDK repeats in some errors what the client sent.
             shown = (
                 {"message": exc.message} if exc.data is None else {"message": exc.message, "data": exc.data}
@@ -111,20 +133,51 @@ class CleanlistServer(MCPServer[Services]):
             exc.error = exc.error.model_copy(update=blot_all(shown))
             raise
         if ctx.method not in _OUR_OWN_WORDS:
+            _keep_key(call)
             return blot_all(answer)
         if isinstance(answer, dict) and self._shows_cards(ctx):
-            return cards.with_cards(ctx.method, answer, spending=not self._settings.read_only)
+            spending = not boundary.settings_of_call(self._settings).read_only
+            return cards.with_cards(ctx.method, answer, spending=spending)
         return answer
 
     def _shows_cards(self, ctx: Context[Services, Any] | ServerRequestContext[Services, Any] | None) -> bool:
         return ctx is not None and self._settings.cards != "never" and declared_by(ctx).shows_cards
 
     def _tool(self, name: str, context: Context[Services, Any] | None) -> Tool | None:
-        """Return the tool of that name, if it is there for the client of this call."""
-        tool = self._offered.get(name)
+        """Return the tool of that name, if it is there for this call and its client."""
+        settings = boundary.current_call().settings
+        tool = next((tool for tool in make_tools(settings) if tool.name == name), None)
         if tool is None and self._shows_cards(context):
-            tool = cards.card_tools(not self._settings.read_only, self._settings.sandbox).get(name)
+            tool = cards.card_tools(not settings.read_only, settings.sandbox).get(name)
         return tool
+
+    def _narrowed(self, call: Call, method: str, answer: HandlerResult) -> HandlerResult:
+        """Return the answer with the instructions that fit what this request is offered."""
+        if method not in _INSTRUCTIVE or self._offers_all(call.settings) or not isinstance(answer, dict):
+            return answer
+        return answer | {"instructions": instructions(call.settings)}
+
+    def _offers_all(self, settings: Settings) -> bool:
+        whole = self._settings
+        return (settings.toolsets, settings.read_only) == (whole.toolsets, whole.read_only)
+
+    async def list_tools(self) -> list[ListedTool]:
+        """Return the tools that the running call is offered."""
+        settings = boundary.settings_of_call(self._settings)
+        tools = await super().list_tools()
+        if self._offers_all(settings):
+            return tools
+        offered = {tool.name: tool.description for tool in make_tools(settings)}
+        return [
+            tool.model_copy(update={"description": offered[tool.name]})
+            for tool in tools
+            if tool.name in offered
+        ]
+
+    async def list_prompts(self) -> list[ListedPrompt]:
+        """Return the prompts whose tools the running call is offered."""
+        offered = _prompt_names(boundary.settings_of_call(self._settings))
+        return [prompt for prompt in await super().list_prompts() if prompt.name in offered]
 
     async def serve_streams(self, read_stream: Any, write_stream: Any) -> None:
         """Serve one connection over a pair of the SDK's message streams, until the read side ends."""
@@ -150,15 +203,17 @@ class CleanlistServer(MCPServer[Services]):
         self, name: str, arguments: dict[str, Any], context: Context[Services, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. An unknown one is a protocol error; any other failure is an error result."""
+        call = boundary.current_call()
         spec, tool = spec_of(name), self._tool(name, context)
         if spec is None or tool is None:
             return boundary.error_result(_not_offered(None if spec in CARD_TOOLS else spec))
         try:
             sifted = boundary.read_arguments(spec, tool, arguments)
             with anyio.fail_after(boundary.CALL_SECONDS):
-                async with self._waiting_turns if spec.waits else self._turns:
+                async with call.services.waiting_turns if spec.waits else call.services.turns:
+                    await call.admitted()
                     result = await self._run(tool, sifted.known, context)
-        except InvalidArguments as exc:
+        except CleanlistError as exc:
             return boundary.error_result(exc)
         except TimeoutError:
             return boundary.error_result(boundary.too_slow())
@@ -171,7 +226,7 @@ class CleanlistServer(MCPServer[Services]):
     async def _run(
         self, tool: Tool, arguments: dict[str, Any], context: Context[Services, Any] | None
     ) -> CallToolResult | InputRequiredResult:
-        if context is None or tool.name in self._offered:
+        if context is None or spec_of(tool.name) not in CARD_TOOLS:
             return await super().call_tool(tool.name, arguments, context)
         return cast(CallToolResult, await tool.run(arguments, context, convert_result=True))
 
@@ -184,8 +239,9 @@ class CleanlistServer(MCPServer[Services]):
         try:
             check_size_and_secrets({"uri": str(uri)})
             with anyio.fail_after(boundary.CALL_SECONDS):
+                await boundary.current_call().admitted()
                 return await super().read_resource(uri, context)
-        except InvalidArguments as exc:
+        except CleanlistError as exc:
             raise resources.as_resource_error(exc) from None
         except TimeoutError:
             raise resources.as_resource_error(boundary.too_slow()) from None
@@ -205,13 +261,15 @@ class CleanlistServer(MCPServer[Services]):
         context: Context[Services, Any] | None = None,
     ) -> GetPromptResult | InputRequiredResult:
         """Get a prompt; wrong arguments are a protocol error that names none of their values."""
+        known = {prompt.name: prompt for prompt in await self.list_prompts()}
         try:
             check_size_and_secrets(arguments or {})
+            if name not in known:
+                raise ValueError("not offered")
             return await super().get_prompt(name, arguments, context)
         except InvalidArguments as exc:
             raise resources.as_resource_error(exc) from None
         except ValueError:
-            known = {prompt.name: prompt for prompt in await self.list_prompts()}
             if name not in known:
                 message = "Unknown prompt; prompts/list names the ones there are."
             else:
@@ -234,7 +292,7 @@ def build_server(
     embedded sandbox is served in process. Nothing is opened before the first call that needs it.
     """
     if settings.sandbox and transport is None:
-        settings, transport = _with_sandbox(settings)
+        settings, transport = with_sandbox(settings)
     time = clock or SystemClock()
 
     @asynccontextmanager
@@ -248,17 +306,24 @@ def build_server(
                 with anyio.CancelScope(shield=True):
                     await services.aclose()
 
+    return server_of(settings, of_the_process, lifespan)
+
+
+def server_of(
+    settings: Settings, surroundings: Surroundings, lifespan: Callable[[Any], Any], **kwargs: Any
+) -> CleanlistServer:
+    """Return the server with all that it offers; `kwargs` are further ones of `MCPServer`."""
     server = CleanlistServer(
+        settings,
+        surroundings,
         name="cleanlist-mcp",
         title="Cleanlist",
         version=__version__,
-        instructions=instructions(settings),
         website_url="https://www.cleanlist.ai",
-        tools=make_tools(settings),
-        settings=settings,
         lifespan=lifespan,
         log_level="WARNING",
         subscriptions=False,
+        **kwargs,
     )
     for (uri, name, title, description), reader in zip(resources.OFFERED, resources.READERS, strict=True):
         offered = server.resource(
@@ -266,10 +331,17 @@ def build_server(
         )
         offered(reader)
     server.completion()(resources.complete)  # type: ignore[no-untyped-call]
-    on = switched_on(settings.toolsets, read_only=settings.read_only)
-    for prompt in _made_prompts(frozenset(spec.name for spec in on)):
+    for prompt in _made_prompts(_names_on(settings)):
         server.add_prompt(prompt)
     return server
+
+
+def _names_on(settings: Settings) -> frozenset[str]:
+    return frozenset(spec.name for spec in switched_on(settings.toolsets, read_only=settings.read_only))
+
+
+def _prompt_names(settings: Settings) -> set[str]:
+    return {prompt.name for prompt in _made_prompts(_names_on(settings))}
 
 
 def make_tools(settings: Settings) -> list[Tool]:
@@ -297,7 +369,7 @@ def _made_prompts(tools: frozenset[str]) -> tuple[Prompt, ...]:
     )
 
 
-def _with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTransport]":
+def with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTransport]":
     """Return the same settings with the sandbox as the API, its key and address, and the way to it."""
     from cleanlist_mcp.sandbox.app import transport
     from cleanlist_mcp.sandbox.state import Sandbox
@@ -308,14 +380,20 @@ def _with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTranspo
     return settings.model_copy(update=update), transport(sandbox)
 
 
+def _keep_key(call: Call) -> None:
+    """Have the call's key blotted out of its answer, however many other keys were in use meanwhile."""
+    if call.settings.api_key is not None:
+        keep(call.settings.api_key.get_secret_value())
+
+
 def _not_offered(spec: ToolSpec | None) -> CleanlistError:
     """Return the refusal of a tool that is off because this server only reads.
 
     Raises:
         MCPError: if it is off for another reason, or there is no such tool.
     """
-    settings = boundary.current_call().settings
-    if spec is not None and spec.effect != "reads" and settings.read_only:
+    call = boundary.current_call()
+    if spec is not None and spec.effect != "reads" and call.settings.read_only:
         return ReadOnly(
             "This server is read-only: the tools that spend or write are off.",
             "Tell the user; only they can unset CLEANLIST_READ_ONLY in the client's configuration.",

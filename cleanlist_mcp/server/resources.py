@@ -67,11 +67,11 @@ OFFERED: tuple[tuple[str, str, str, str], ...] = (
 
 
 async def read_account() -> str:
-    services = boundary.current_call().services
-    who = await account.describe(services)
+    call = boundary.current_call()
+    who = await account.describe(call)
     return compact(
         _data(who.model_copy(update={"next_step": None}))
-        | {"balance": _data(await account.balance(services))}
+        | {"balance": _data(await account.balance(call.services))}
     )
 
 
@@ -139,6 +139,7 @@ async def complete(
     if len(argument.value) > LONGEST_TYPED or holds_secret(argument.value):
         return None
     with anyio.move_on_after(boundary.CALL_SECONDS), suppress(CleanlistError):
+        await boundary.current_call().admitted()
         return await _complete(argument.name, argument.value.casefold())
     return None  # a completion only helps with typing; the call itself reports what is wrong
 
@@ -180,4 +181,4 @@ def _summed_up(summary: str, data: dict[str, Any]) -> str:
 
 
 def _data(result: Result) -> dict[str, Any]:
-    return boundary.data_of(result, sandbox=boundary.current_call().services.settings.sandbox)
+    return boundary.data_of(result, sandbox=boundary.current_call().settings.sandbox)

@@ -13,7 +13,7 @@ from cleanlist_mcp.server.boundary import current_call
 
 async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
     """Answer with the owner of the key in use."""
-    return await account.describe(current_call(ctx).services)
+    return await account.describe(current_call(ctx))
 
 
 async def credits_balance(

@@ -108,7 +108,7 @@ async def _of_people(call: Call, count: int, scope: Scope) -> EstimateResult:
     balance = await services.client.balance()
     spent = await services.journal.spent_if_readable() or Spent(0, 0, 0)
     return people_estimate(
-        count, scope, balance.credits, spent, services.limits, read_only=call.settings.read_only
+        count, scope, balance.credits, spent, call.limits, read_only=call.settings.read_only
     )
 
 

@@ -76,12 +76,13 @@ async def create_list(
     description: Annotated[str, Field(max_length=1000, description="What it is for.")] = "",
 ) -> CreateListResult:
     """Create a list, or find the one of that name."""
-    services = current_call(ctx).services
+    call = current_call(ctx)
+    services = call.services
     wanted = _list_name(name)
     request = CreateListRequest(name=wanted, description=clean(description) or None)
     made = await services.client.create_list(request)
     services.directory.learn_new(made)
-    return created_list(made, wanted, services.offers)
+    return created_list(made, wanted, call.offers)
 
 
 SearchArgument = Annotated[

@@ -1,0 +1,126 @@
+"""The service as an ASGI application: guard, door, the SDK, and the accounts behind it."""
+
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp.server import MCPServer, ServerRequestContext
+from mcp.server.request_state import RequestStateSecurity
+from mcp.server.session import ServerSession
+from mcp.server.transport_security import TransportSecuritySettings
+
+from cleanlist_mcp.accounts import Accounts, Caller
+from cleanlist_mcp.api.connections import Connections
+from cleanlist_mcp.calls.call import Call
+from cleanlist_mcp.clock import Clock, SystemClock
+from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.secret_keys import SecretKeys
+from cleanlist_mcp.server.boundary import CALL_SECONDS
+from cleanlist_mcp.server.build import CleanlistServer, server_of
+from cleanlist_mcp.server.http.arrival import arrival_of
+from cleanlist_mcp.server.http.callers import Verifier
+from cleanlist_mcp.server.http.door import MOST_BODY, Door
+from cleanlist_mcp.server.http.guard import MCP_PATH, Guard
+from cleanlist_mcp.server.http.sessions import Session, Sessions
+from cleanlist_mcp.services import Services, Shared
+from cleanlist_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_CONNECTIONS = 500
+"""Connections to the API at a time, over all accounts."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The parts that a service is built from: its settings, the journal's engine, its keys, and who may call."""
+
+    settings: Settings
+    store: Store
+    keys: SecretKeys
+    verifier: Verifier
+    hosts: Collection[str]
+    origins: Collection[str] = ()
+    transport: "httpx.AsyncBaseTransport | None" = None
+    clock: Clock | None = None
+
+
+def build_app(deployment: Deployment) -> Guard:
+    """Return the application. Its lifespan opens and closes the accounts and, at the end, the journal."""
+    server = _server(deployment)
+    inner = server.streamable_http_app(
+        streamable_http_path=MCP_PATH,
+        stateless_http=True,
+        max_request_body_size=MOST_BODY,
+        # The guard has looked at host and origin, and compares them as a whole, which the SDK does not.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    door = Door(inner, deployment.verifier, Sessions([key.secret for key in deployment.keys.session_keys()]))
+    return Guard(door, hosts=deployment.hosts, origins=deployment.origins)
+
+
+def _server(deployment: Deployment) -> CleanlistServer:
+    clock = deployment.clock or SystemClock()
+    settings = deployment.settings
+
+    @asynccontextmanager
+    async def lifespan(server: MCPServer[Accounts]) -> AsyncIterator[Accounts]:
+        shared = Shared(deployment.store, Connections(settings, deployment.transport, most=MOST_CONNECTIONS))
+        async with anyio.create_task_group() as tasks:
+            make = partial(_services, deployment, clock, tasks, shared)
+            accounts = Accounts(make, clock, tasks)
+            tasks.start_soon(accounts.sweep_now_and_then)
+            try:
+                yield accounts
+            finally:
+                tasks.cancel_scope.cancel()  # pollers end here; spend requests that have left are shielded
+                with anyio.CancelScope(shield=True):
+                    await accounts.aclose()
+                    await shared.connections.aclose()
+                    await shared.store.close()
+
+    return server_of(
+        settings,
+        _surroundings,
+        lifespan,
+        request_state_security=RequestStateSecurity(
+            keys=[key.secret for key in deployment.keys.request_state_keys()],
+            bind_principal=lambda ctx: arrival_of(ctx).caller.digest,
+        ),
+    )
+
+
+def _services(
+    deployment: Deployment, clock: Clock, tasks: "anyio.abc.TaskGroup", shared: Shared, caller: Caller
+) -> Services:
+    """Return the services of one caller."""
+    settings = deployment.settings.model_copy(update={"api_key": caller.api_key})
+    return Services(settings, clock, tasks, deployment.transport, shared=shared, member=caller.member)
+
+
+@contextmanager
+def _surroundings(ctx: ServerRequestContext[Accounts, Any]) -> Iterator[Call]:
+    """Give the call of a request: its caller's account, with what the request asks for."""
+    accounts, arrival = ctx.lifespan_context, arrival_of(ctx)
+    if arrival.session is not None:
+        _declare(ctx.session, arrival.session)
+    with accounts.call(arrival.caller) as account:
+        yield Call(
+            account.services,
+            CALL_SECONDS,
+            settings=arrival.narrowing.of(account.services.settings),
+            admitted=partial(accounts.admit, account, arrival.address),
+        )
+
+
+def _declare(session: ServerSession, sealed: Session) -> None:
+    """Let the SDK know what the client declared in its handshake, perhaps to another replica.
+
+    Without sessions in memory the SDK knows nothing of it, and has no door for it: the connection of a request is
+    private. It can go once `stateless_http` takes what a handshake declared; no thread about that is known.
+    """
+    session._connection.client_params = sealed.client

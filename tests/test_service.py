@@ -1,0 +1,241 @@
+"""The HTTP service as its clients see it, in both protocol eras: jobs, sessions, dialogs, wishes, accounts."""
+
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.types import ElicitResult
+
+from cleanlist_mcp.sandbox.state import Sandbox
+from cleanlist_mcp.server import dialog
+from cleanlist_mcp.toolset import CORE, TOOLS
+from tests.service import SECRET, call, initialize, serving
+from tests.support import ERAS, error_of, text_of
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(latency=0.2)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_whole_job_over_http(sandbox: Sandbox, tmp_path: Path, mode: str) -> None:
+    seen: list[str | None] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(message)
+
+    async with serving(sandbox, tmp_path) as service, service.client(sandbox.key, mode) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == [spec.name for spec in TOOLS]
+
+        async def done(tool: str, **arguments: Any) -> dict[str, Any]:
+            result = await client.call_tool(tool, arguments, progress_callback=note)
+            assert not result.is_error, text_of(result)
+            answer: dict[str, Any] | None = result.structured_content
+            assert answer is not None
+            return answer
+
+        made = await done("create_list", name="Conference")
+        people = [{"email": f"person{number}@booth.example"} for number in range(3)]
+        await done("add_leads", list_id=made["list_id"], people=people)
+        quote = await done("estimate", list_id=made["list_id"], scope="phone_only")
+        spend = {"list_id": quote["list_id"], "scope": "phone_only", "quote_id": quote["quote_id"]}
+        run = await done("enrich_list", **spend, wait_seconds=20)
+        again = await done("workflow_status")
+
+    assert run["status"] == again["status"] == "completed"
+    assert run["workflow_id"] == again["workflow_id"]
+    assert len(sandbox.runs) == 1
+    assert seen
+
+
+async def test_a_client_of_the_older_era_is_known_on_every_replica_and_after_a_restart(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Its capabilities are: with them CLEANLIST_CONFIRM=always could be met, without a way to ask it is refused."""
+    async with serving(sandbox, tmp_path) as first, serving(sandbox, tmp_path) as second:
+        _, headers, _ = await first.raw(
+            first.post(initialize({"elicitation": {"form": {}}}), key=sandbox.key)
+        )
+        line = f"Mcp-Session-Id: {headers['mcp-session-id']}"
+        for replica in (second, first, second):
+            status, _, body = await replica.raw(replica.post(call("whoami"), line, key=sandbox.key))
+            assert status == 200 and b"Northwind" in body
+    async with serving(sandbox, tmp_path) as later:
+        assert (await later.raw(later.post(call("whoami"), line, key=sandbox.key)))[0] == 200
+    async with serving(sandbox, tmp_path, secret=SECRET[::-1]) as other:
+        assert (await other.raw(other.post(call("whoami"), line, key=sandbox.key)))[0] == 404
+
+
+@pytest.mark.parametrize("declares", [True, False])
+async def test_the_sdk_sees_what_a_client_declared_to_another_replica(
+    sandbox: Sandbox, tmp_path: Path, declares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def note(ctx: Any) -> bool:
+        capabilities = ctx.client_capabilities
+        seen.append(capabilities and (capabilities.elicitation, capabilities.extensions))
+        return False
+
+    monkeypatch.setattr(dialog, "can_ask", note)
+    capabilities = {"elicitation": {"form": {}}, "extensions": {"io.modelcontextprotocol/ui": {"a": [1]}}}
+    async with serving(sandbox, tmp_path) as first, serving(sandbox, tmp_path) as second:
+        async with first.client(sandbox.key) as client:
+            quote = (await client.call_tool("estimate", {"list_id": "Q3 Prospects"})).structured_content
+        assert quote is not None
+        _, headers, _ = await first.raw(
+            first.post(initialize(capabilities if declares else {}), key=sandbox.key)
+        )
+        spend = call(
+            "enrich_list",
+            list_id=quote["list_id"],
+            scope="partial",
+            quote_id=quote["quote_id"],
+            wait_seconds=0,
+        )
+        line = f"Mcp-Session-Id: {headers['mcp-session-id']}"
+        await second.raw(second.post(spend, line, key=sandbox.key))
+
+    found = seen[-1]
+    assert found is not None
+    assert (found[0] is not None) == declares
+    assert found[1] == (capabilities["extensions"] if declares else None)
+
+
+async def _quoted(client: Any) -> dict[str, Any]:
+    quote = (await client.call_tool("estimate", {"list_id": "Q3 Prospects"})).structured_content
+    return {"list_id": quote["list_id"], "scope": quote["scope"], "quote_id": quote["quote_id"]}
+
+
+async def test_a_dialog_of_the_newer_era_goes_on_at_another_replica(sandbox: Sandbox, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async with AsyncExitStack() as stack:
+        replicas = [
+            await stack.enter_async_context(serving(sandbox, tmp_path, confirm="always")) for _ in range(2)
+        ]
+
+        async def answer(context: Any, params: Any) -> ElicitResult:
+            asked.append(params.message)
+            # What comes next goes to the other one.
+            for replica, other in (replicas, replicas[::-1]):
+                replica.guard._app, other.guard._app = other.guard._app, replica.guard._app
+                break
+            return ElicitResult(action="accept", content={"approve": True})
+
+        client = await stack.enter_async_context(replicas[0].client(sandbox.key, elicitation_callback=answer))
+        result = await client.call_tool("enrich_list", await _quoted(client) | {"wait_seconds": 10})
+
+    assert not result.is_error, text_of(result)
+    assert len(asked) == len(sandbox.runs) == 1
+
+
+@pytest.mark.parametrize(("confirm", "starts"), [("always", 0), ("auto", 1)])
+async def test_a_client_of_the_older_era_is_not_asked_over_http(
+    sandbox: Sandbox, tmp_path: Path, confirm: str, starts: int
+) -> None:
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        raise AssertionError("asked")
+
+    async with (
+        serving(sandbox, tmp_path, confirm=confirm) as service,
+        service.client(sandbox.key, "legacy", elicitation_callback=answer) as client,
+    ):
+        result = await client.call_tool("enrich_list", await _quoted(client) | {"wait_seconds": 0})
+
+    assert len(sandbox.runs) == starts
+    if not starts:
+        assert error_of(result)["code"] == "confirmation_unavailable"
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_headers_narrow_what_a_connection_is_offered(
+    sandbox: Sandbox, tmp_path: Path, mode: str
+) -> None:
+    headers = {"X-Cleanlist-Read-Only": "true", "X-Cleanlist-Toolsets": "core"}
+    reads = [spec.name for spec in TOOLS if spec.name in CORE and spec.effect == "reads"]
+    async with serving(sandbox, tmp_path) as service:
+        async with service.client(sandbox.key, mode, headers) as client:
+            tools = (await client.list_tools()).tools
+            prompts = (await client.list_prompts()).prompts
+            spend = await client.call_tool("enrich_person", {"email": "ada@northwind.example"})
+            with pytest.raises(Exception, match="Unknown tool"):
+                await client.call_tool("find_lists", {})
+            instructions = client.instructions or ""
+        async with service.client(sandbox.key, mode) as client:
+            assert len((await client.list_tools()).tools) == len(TOOLS)
+
+    assert [tool.name for tool in tools] == reads
+    assert not any("get_leads" in (tool.description or "") for tool in tools)
+    assert [prompt.name for prompt in prompts] == ["what_did_i_spend"]
+    assert "read-only" in instructions and "create_list" not in instructions
+    assert error_of(spend)["code"] == "read_only"
+    assert not sandbox.runs
+
+
+async def test_a_header_never_widens(sandbox: Sandbox, tmp_path: Path) -> None:
+    headers = {"X-Cleanlist-Read-Only": "false", "X-Cleanlist-Toolsets": "core,lists,prospecting"}
+    async with (
+        serving(sandbox, tmp_path, read_only=True, toolsets=frozenset({"core"})) as service,
+        service.client(sandbox.key, headers=headers) as client,
+    ):
+        names = [tool.name for tool in (await client.list_tools()).tools]
+
+    assert names == [spec.name for spec in TOOLS if spec.name in CORE and spec.effect == "reads"]
+
+
+async def test_a_refused_key_is_asked_about_once_a_minute_and_kept_nowhere(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with serving(sandbox, tmp_path) as service, service.client("clapi_of_nobody_0123456789") as client:
+        assert len((await client.list_tools()).tools) == len(TOOLS)
+        errors = [error_of(await client.call_tool("credits_balance", {})) for _ in range(3)]
+
+    assert {error["code"] for error in errors} == {"unauthorized"}
+    assert len(sandbox.requests) == 1
+
+
+async def test_who_owns_a_key_is_asked_once_for_many_calls(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with serving(sandbox, tmp_path) as service, service.client(sandbox.key) as client:
+        for _ in range(4):
+            assert not (await client.call_tool("whoami", {})).is_error
+
+    assert [record.path for record in sandbox.requests] == ["/whoami"]
+
+
+def test_stdio_imports_no_room_of_the_http_service() -> None:
+    program = (
+        "import sys, cleanlist_mcp.cli.main, cleanlist_mcp.server.stdio\n"
+        "print([name for name in sys.modules if '.server.http' in name or name.endswith('.accounts')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "told"),
+    [
+        (["--host", "0.0.0.0"], {}, "CLEANLIST_ALLOWED_HOSTS"),  # noqa: S104
+        (["--host", "::"], {}, "CLEANLIST_ALLOWED_HOSTS"),
+        (["--host", "nowhere.example"], {"CLEANLIST_ALLOWED_HOSTS": "nowhere.example"}, "cannot serve"),
+        ([], {"CLEANLIST_ALLOWED_HOSTS": "*.example.com"}, "CLEANLIST_ALLOWED_HOSTS"),
+        ([], {"CLEANLIST_ALLOWED_HOSTS": "https://mcp.example.com"}, "CLEANLIST_ALLOWED_HOSTS"),
+        ([], {"CLEANLIST_ALLOWED_ORIGINS": "app.example.com"}, "CLEANLIST_ALLOWED_ORIGINS"),
+        ([], {"CLEANLIST_AUTH": "password"}, "CLEANLIST_AUTH"),
+    ],
+)
+def test_an_unsafe_start_is_refused_in_one_line(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], told: str
+) -> None:
+    command = [sys.executable, "-m", "cleanlist_mcp", "serve", "--http", "--port", "0", *arguments]
+    environment = {"CLEANLIST_STATE_DIR": str(tmp_path), "PATH": "", **variables}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 2
+    assert told in done.stderr and done.stderr.count("\n") == 1
+    assert not done.stdout
