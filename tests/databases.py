@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -203,3 +205,52 @@ def _end_with_parent() -> None:
     """Let the kernel end a server whose tests are killed."""
     set_death_signal = 1
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
+
+
+needs_pooler = pytest.mark.skipif(
+    shutil.which("pgbouncer") is None and not Path("/usr/sbin/pgbouncer").exists(),
+    reason="needs pgbouncer (Debian's package)",
+)
+
+
+@contextmanager
+def pooler(to: Server, connections: int = 2) -> Iterator[str]:
+    """Run a pooler in transaction mode before a server, with few connections for all; yield a database's address."""
+    import psycopg
+
+    folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
+    port = _free_port()
+    url = to.new_database()
+    (folder / "users").write_text('"team" "canary-password"\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host=127.0.0.1 port={to.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n"
+        f"pool_mode = transaction\ndefault_pool_size = {connections}\nlogfile = /dev/null\n"
+    )
+    owner = _owner()
+    if owner:
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, USER)
+    process = subprocess.Popen(
+        [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", str(folder / "pgbouncer.ini")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent,
+        **owner,
+    )
+    pooled = url.replace(f":{to.port}/", f":{port}/")
+    give_up_at = time.monotonic() + START_SECONDS
+    try:
+        while True:
+            try:
+                psycopg.connect(pooled, connect_timeout=5).close()
+                break
+            except psycopg.OperationalError:
+                assert process.poll() is None, "the pooler did not start"
+                assert time.monotonic() < give_up_at, "the pooler does not answer"
+                time.sleep(0.02)
+        yield pooled
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)

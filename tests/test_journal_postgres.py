@@ -15,7 +15,16 @@ from cleanlist_mcp.journal.health import Usable, error_in
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
 from cleanlist_mcp.money.limits import Limits
-from tests.databases import NEWEST, PROGRAMS, Server, needs_postgres, server, server_of
+from tests.databases import (
+    NEWEST,
+    PROGRAMS,
+    Server,
+    needs_pooler,
+    needs_postgres,
+    pooler,
+    server,
+    server_of,
+)
 from tests.journals import (
     API,
     HandClock,
@@ -339,3 +348,26 @@ async def test_replicas_whose_clocks_differ_by_an_hour_decide_alike(team: Team, 
     assert (await other.run(run.run_id)) == run
     await one.close()
     await other.close()
+
+
+@needs_pooler
+async def test_everything_works_behind_a_pooler_in_transaction_mode(
+    stack: AsyncExitStack, clock: HandClock, tmp_path: Path
+) -> None:
+    with pooler(server()) as url:
+        team = Team(stack, clock, tmp_path, url)
+        replicas = [team.journal() for _ in range(3)]
+        decisions: list[str] = []
+
+        async def ask(journal: Journal, who: str) -> None:
+            decisions.append(word(await claim(journal, who)))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(ask, replicas[number % 3], f"kim-{number // 3}")
+        assert sorted(decisions) == [*["start"] * 4, *["wait"] * 8]
+        run = run_of(await claim(replicas[0], "kim-0"))
+        await accept(replicas[1], run)
+        assert (await replicas[2].by_workflow("enrich-1")) is not None
+        assert (await replicas[0].spent()).last_day == 4
+        await stack.aclose()

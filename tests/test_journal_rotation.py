@@ -1,20 +1,28 @@
 """A team's secret is changed while it works: the same person before, during and after is paid once."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.health import error_in
-from cleanlist_mcp.journal.names import Digester
+from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.names import Digester, Identity
+from cleanlist_mcp.journal.opening import open_database
 from cleanlist_mcp.journal.whose import DigestKey
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.people.identity import Person
-from tests.databases import needs_postgres
+from cleanlist_mcp.secret_keys import SecretKeys
+from tests.databases import needs_postgres, server
 from tests.journals import (
     HandClock,
+    Organization,
     accept,
     claim,
     claim_list,
@@ -133,3 +141,35 @@ async def test_an_approval_of_before_is_good_during_a_change(team: Team) -> None
     during = team.journal(store=team.store(B, A))
     judged = during.cards.judged
     assert await judged(proof or "", quote.list_id, quote.scope, quote.quote_id, quote.cost, "Host") == "good"
+
+
+def started_with(url: str, secrets: str) -> tuple[int, str]:
+    """Start a server whose client leaves at once; return its status and what it complained about."""
+    settings = {
+        "CLEANLIST_DATABASE_URL": url,
+        "CLEANLIST_SECRET_KEYS": secrets,
+        "CLEANLIST_API_KEY": "clapi_" + "a" * 32,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "cleanlist_mcp"],
+        env=dict(os.environ) | settings,
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return ended.returncode, ended.stderr
+
+
+async def test_a_server_does_not_start_without_a_secret_that_is_needed_and_says_so_in_one_line() -> None:
+    old, new = "an old secret of thirty-two bytes", "a new secret of thirty-two bytes!"
+    url = server().new_database()
+    store = open_database(url, SystemClock(), SecretKeys.read(old))
+    await claim(Journal(store, Identity("api", "key"), Organization("org_1").ask))
+    await store.close()
+
+    status, complaint = started_with(url, new)
+    assert (status, complaint.count("\n")) == (2, 1)
+    assert "CLEANLIST_SECRET_KEYS lacks a key" in complaint
+    assert started_with(url, f"{new},{old}") == (0, "")
+    assert started_with(url, SecretKeys.read(f"{new},{old}").for_laptops) == (0, "")

@@ -37,7 +37,7 @@ _FIRST = (
         list_id TEXT NOT NULL, list_name TEXT NOT NULL, quote_id TEXT, quoted BIGINT, attempt BIGINT NOT NULL,
         workflow_id TEXT, status TEXT NOT NULL, charged BIGINT, refunded BIGINT, finished_at DOUBLE PRECISION,
         finished_ticks DOUBLE PRECISION, report TEXT, list_now TEXT, marks TEXT, digest_key TEXT NOT NULL
-    )
+    ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.01)
     """,
     """
     CREATE TABLE identifiers (
