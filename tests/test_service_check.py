@@ -93,7 +93,7 @@ async def test_a_service_that_is_as_it_should_be_is_reported_so() -> None:
     found = await examined(service)
 
     assert bad(found) == []
-    tried = {"TLS", "health", "host names", "origins", "callers", "key"}
+    tried = {"TLS", "health", "host names", "origins", "callers", "calls"}
     assert tried | {"protocol 2025-11-25", "protocol 2026-07-28"} <= {one.subject for one in found}
     assert set(service.keys) == {("cleanlist.acme.example", f"Bearer {KEY}")}
 
@@ -114,7 +114,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     ),
     "a key that is refused": (
         {"error": {"message": "The API does not accept the key.", "next_step": "Make a new one."}},
-        [("problem", "key")],
+        [("problem", "calls")],
     ),
 }
 

@@ -221,6 +221,11 @@ def _refusal(status: int, code: str, body: ErrorBody, common: _Common, what: Wha
     )
 
 
+def unknown_workflow() -> NotFound:
+    """Return the error about a run that is not shown: the same as about one that the API does not know."""
+    return NotFound(*_NOT_FOUND["workflow"])
+
+
 def _lacks_permission(body: ErrorBody, common: _Common) -> ApiError:
     needed = ", ".join(body.figures.get("required_scopes", []))
     message = (

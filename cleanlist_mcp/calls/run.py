@@ -17,6 +17,7 @@ from cleanlist_mcp.answers.run import (
     unstarted,
 )
 from cleanlist_mcp.answers.shapes import WorkflowReport
+from cleanlist_mcp.api.failures import unknown_workflow
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, LeadsPage, WorkflowStatus
 from cleanlist_mcp.calls.call import Call
@@ -107,8 +108,12 @@ class RunFollower:
 
         Raises:
             InvalidArguments: if the id cannot be one.
+            NotFound: if it is of somebody else who uses the same key.
+            JournalUnusable: if that cannot be known.
             ApiError: if the API cannot be asked, and nothing about the run is known here.
         """
+        if await self._journal.is_withheld(workflow_id):
+            raise unknown_workflow()
         run = await self._journal.own_by_workflow(workflow_id)
         if run is not None and run.workflow_id is None:
             run = None  # its row is damaged; the API still knows the workflow

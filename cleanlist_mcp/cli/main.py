@@ -179,10 +179,12 @@ def _serve(environment: Mapping[str, str]) -> None:
 
 def _serve_http(environment: Mapping[str, str], host: str | None, port: int | None) -> int:
     settings = _settings_to_serve(environment)
+    from cleanlist_mcp.errors import SettingsError
     from cleanlist_mcp.server.http.serve import HOST, PORT, CannotServe, serve
 
     for name, why in _NOT_OVER_HTTP.items():
-        if environment.get(name) and not settings.sandbox:
+        used = settings.sandbox or (settings.auth == "oauth" and name != "CLEANLIST_CSV_DIR")
+        if environment.get(name) and not used:
             _complain(f"WARNING: {name} does nothing over HTTP: {why}")
     gc.enable()
     gc.freeze()
@@ -191,6 +193,8 @@ def _serve_http(environment: Mapping[str, str], host: str | None, port: int | No
         return serve(settings, HOST if host is None else host, PORT if port is None else port)
     except CannotServe as exc:
         _refuse(f"{exc}.")
+    except SettingsError as exc:
+        _refuse(f"{exc.message} {exc.next_step}")
 
 
 def _settings_to_serve(environment: Mapping[str, str]) -> Settings:

@@ -76,7 +76,7 @@ class ServiceCheck:
     def _way(self) -> Finding:
         if self._origin.startswith("https:"):
             return Finding("ok", "TLS", "The certificate is trusted here.")
-        return Finding("warning", "TLS", "Requests are not encrypted.", "Keep this address to this machine.")
+        return Finding("ok", "TLS", "There is none, and none is needed on this machine itself.")
 
     async def _health(self) -> Finding:
         alive, ready = await self._get("/healthz"), await self._get("/readyz")
@@ -270,7 +270,7 @@ def _owner(answer: _Answered) -> Finding:
     content = answer.result.get("content")
     said = content[0].get("text", "") if isinstance(content, list) and content else ""
     if answer.result and not answer.result.get("isError"):
-        return Finding("ok", "key", "A call with it succeeds.")
+        return Finding("ok", "calls", "A call succeeds.")
     error = _json(str(said).removeprefix("Error: ").encode()).get("error", {})
     reason = error.get("message") or f"The call fails with HTTP status {answer.status}."
-    return Finding("problem", "key", str(reason), str(error.get("next_step", "")))
+    return Finding("problem", "calls", str(reason), str(error.get("next_step", "")))

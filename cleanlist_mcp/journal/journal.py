@@ -48,6 +48,7 @@ class Journal:
     def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
         """`store` stays its owner's, who closes it. `ask` is given where keys of many tenants share it."""
         self._store = store
+        self._is_members = identity.member is not None
         self._naming = Naming(store, identity, ask)
         self._names = self._naming.names
         self._late = LateWrites(store)
@@ -132,6 +133,20 @@ class Journal:
         """Return the run of a workflow as `by_workflow`, unless it is a colleague's: of that, the API may tell."""
         run = await self.by_workflow(workflow_id)
         return run if run is not None and run.is_own else None
+
+    async def is_withheld(self, workflow_id: str) -> bool:
+        """Return whether a workflow is of one person or company, and was started by somebody else who signed in.
+
+        People of one sign-in share a key, so the API would show it to all of them. Runs over lists are everybody's, as
+        the lists are.
+
+        Raises:
+            JournalUnusable: if it cannot be read, for people who sign in.
+        """
+        if not self._is_members:
+            return False
+        run = await self._one(lambda reader, names: reader.run_of_workflow(names.tenants, workflow_id))
+        return run is not None and not run.is_own and run.kind != "list"
 
     async def last_list_run(self, list_id: str) -> Run | None:
         """Return the newest run over a list, whatever its scope and key; None if there is none, or none can be read."""

@@ -1,6 +1,6 @@
 """The MCP server, built and not imported: `build_server(settings)`."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp.server import MCPServer, ServerRequestContext
-from mcp.server.context import CallNext, HandlerResult
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedResourceError
@@ -96,11 +96,19 @@ class CleanlistServer(MCPServer[Any]):
     A request may narrow what it is offered: tools, prompts and instructions go by the settings of its call.
     """
 
-    def __init__(self, settings: Settings, surroundings: Surroundings, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        surroundings: Surroundings,
+        *,
+        watch: Sequence[ServerMiddleware[Any]] = (),
+        **kwargs: Any,
+    ) -> None:
+        """`watch` sees each message before and after everything else."""
         super().__init__(
             instructions=instructions(settings),
             tools=make_tools(settings),
-            middleware=[self._begin],
+            middleware=[*watch, self._begin],
             **kwargs,
         )
         self._let_spans_be_discreet()

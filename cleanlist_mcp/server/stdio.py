@@ -214,6 +214,14 @@ def log_to_stderr(level: str) -> None:
     logging.captureWarnings(True)
 
 
+def log_lines_alone(name: str) -> None:
+    """Write the messages of one logger to stderr as they are, each a line: programs read them."""
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_Formatter("%(message)s"))
+    logger = logging.getLogger(name)
+    logger.handlers, logger.propagate = [handler], False
+
+
 class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:
         """Report that a record could not be written; the standard library would print what it holds."""

@@ -68,6 +68,10 @@ HOSTS = {
 """Programs for people, which read our snippet and connect by themselves."""
 
 
+REMOTE = "mcp-remote@0.15.1"
+"""The way to a service over HTTP for clients that only start programs."""
+
+
 def split(package: str) -> tuple[str, str]:
     """Return the name, without extras, and the version of a pinned package; "" for one that is not pinned."""
     separator = "==" if "==" in package else "@"

@@ -14,6 +14,11 @@ async def send_text(send: Send, status: int, text: str) -> None:
     await _send(send, status, "text/plain; charset=utf-8", text.encode(), _PLAIN)
 
 
+async def send_json(send: Send, text: str) -> None:
+    """Answer with a document that everybody may read."""
+    await _send(send, 200, "application/json", text.encode(), {"Cache-Control": "max-age=3600"})
+
+
 async def send_error(
     send: Send, status: int, text: str, headers: Mapping[str, str] = _PLAIN, *, closes: bool = False
 ) -> None:

@@ -1,8 +1,8 @@
 """The service as an ASGI application: guard, door, the SDK, and the accounts behind it."""
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,10 @@ from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.server.build import CleanlistServer, server_of
 from cleanlist_mcp.server.http.arrival import arrival_of
 from cleanlist_mcp.server.http.callers import Verifier
-from cleanlist_mcp.server.http.door import MOST_BODY, Door
+from cleanlist_mcp.server.http.door import MOST_BODY, Door, Page
 from cleanlist_mcp.server.http.guard import MCP_PATH, Guard
 from cleanlist_mcp.server.http.sessions import Session, Sessions
+from cleanlist_mcp.server.http.watch import note_outcome
 from cleanlist_mcp.services import Services, Shared
 from cleanlist_mcp.settings import Settings
 
@@ -37,7 +38,10 @@ MOST_CONNECTIONS = 500
 
 @dataclass(frozen=True)
 class Deployment:
-    """The parts that a service is built from: its settings, the journal's engine, its keys, and who may call."""
+    """The parts that a service is built from: its settings, the journal's engine, its keys, and who may call.
+
+    `pages` are for everybody, by path.
+    """
 
     settings: Settings
     store: Store
@@ -45,6 +49,7 @@ class Deployment:
     verifier: Verifier
     hosts: Collection[str]
     origins: Collection[str] = ()
+    pages: Mapping[str, Page] = field(default_factory=dict)
     transport: "httpx.AsyncBaseTransport | None" = None
     clock: Clock | None = None
 
@@ -59,7 +64,8 @@ def build_app(deployment: Deployment) -> Guard:
         # The guard has looked at host and origin, and compares them as a whole, which the SDK does not.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    door = Door(inner, deployment.verifier, Sessions([key.secret for key in deployment.keys.session_keys()]))
+    sessions = Sessions([key.secret for key in deployment.keys.session_keys()])
+    door = Door(inner, deployment.verifier, sessions, deployment.pages)
     return Guard(door, hosts=deployment.hosts, origins=deployment.origins)
 
 
@@ -87,6 +93,7 @@ def _server(deployment: Deployment) -> CleanlistServer:
         settings,
         _surroundings,
         lifespan,
+        watch=[note_outcome],
         request_state_security=RequestStateSecurity(
             keys=[key.secret for key in deployment.keys.request_state_keys()],
             bind_principal=lambda ctx: arrival_of(ctx).caller.digest,

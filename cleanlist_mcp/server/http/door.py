@@ -17,6 +17,7 @@ from cleanlist_mcp.server.http.callers import Refusal, Verifier
 from cleanlist_mcp.server.http.guard import MCP_PATH
 from cleanlist_mcp.server.http.narrowing import Narrowing, wished
 from cleanlist_mcp.server.http.sessions import Session, Sessions
+from cleanlist_mcp.server.http.watch import note_account
 
 MOST_BODY = 1024 * 1024
 """Bytes of the largest body: `add_leads` with 500 people takes about 150,000."""
@@ -54,9 +55,10 @@ class Door:
             await self._pages[scope["path"]](scope, receive, send)
         elif scope["path"] != MCP_PATH:
             await send_error(send, 404, f"Nothing is served here; MCP is at {MCP_PATH}.", closes=True)
-        elif scope["method"] not in ("POST", "DELETE"):
-            # No stream of the server's own: what it has to say comes with the answers to requests.
-            await send_error(send, 405, "Use POST.", {"Allow": "POST, DELETE"}, closes=True)
+        elif scope["method"] != "POST":
+            # No stream of the server's own: what it has to say comes with the answers to requests. And no end of a
+            # session, which lies in its id alone: whoever has it could still use it.
+            await send_error(send, 405, "Use POST.", {"Allow": "POST"}, closes=True)
         else:
             await self._admit(scope, receive, send)
 
@@ -66,24 +68,12 @@ class Door:
         if isinstance(caller, Refusal):
             await send_error(send, caller.status, caller.text, caller.headers, closes=True)
             return
+        note_account(scope, caller.digest)
         narrowing = wished(headers)
         if isinstance(narrowing, Refusal):
             await send_error(send, narrowing.status, narrowing.text, narrowing.headers, closes=True)
             return
-        if scope["method"] == "DELETE":
-            await self._end_session(headers, caller, send)
-        else:
-            await self._post(scope, receive, send, caller, narrowing)
-
-    async def _end_session(self, headers: Headers, caller: Caller, send: Send) -> None:
-        """Say that a session has ended: it is kept nowhere, so there is nothing to do."""
-        if not _shakes_hands(headers):
-            await send_error(send, 405, "Use POST.", {"Allow": "POST"}, closes=True)
-        elif self._session(headers, caller) is None:
-            await send_error(send, 404, _NO_SESSION)
-        else:
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
+        await self._post(scope, receive, send, caller, narrowing)
 
     async def _post(
         self, scope: Scope, receive: Receive, send: Send, caller: Caller, narrowing: Narrowing

@@ -9,13 +9,15 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import FrameType
 
 import anyio
 import uvicorn
+from anyio.abc import TaskGroup
 
-from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.loops import loop_options
@@ -23,10 +25,17 @@ from cleanlist_mcp.secret_keys import SecretKeys
 from cleanlist_mcp.server.build import with_sandbox
 from cleanlist_mcp.server.http.app import Deployment, build_app
 from cleanlist_mcp.server.http.callers import KeyVerifier, SandboxVerifier, Verifier
+from cleanlist_mcp.server.http.door import Page
 from cleanlist_mcp.server.http.guard import MCP_PATH, Guard
+from cleanlist_mcp.server.http.metrics import report_figures
 from cleanlist_mcp.server.http.protocol import PromptProtocol
+from cleanlist_mcp.server.http.signed_in import SignInVerifier, pages
+from cleanlist_mcp.server.http.watch import REQUESTS, Watched
+from cleanlist_mcp.server.stdio import log_lines_alone
 from cleanlist_mcp.services import store_of
-from cleanlist_mcp.settings import Settings
+from cleanlist_mcp.settings import Settings, check_sign_in
+from cleanlist_mcp.signin.issuer import Issuer
+from cleanlist_mcp.signin.sign_in import SignIn
 
 HOST, PORT = "127.0.0.1", 8000
 """Address that is served unless another one is asked for."""
@@ -60,11 +69,12 @@ def serve(settings: Settings, host: str = HOST, port: int = PORT) -> int:
     One flushed line on stdout names the address; port 0 picks a free one. A second signal ends at once.
 
     Raises:
+        SettingsError: if it is not settled who may call.
         CannotServe: if the address is taken or is none, or is public and no hosts are allowed.
     """
     check_hosts(settings, host)
     check_secrets(settings)
-    verifier_of(settings)
+    check_sign_in(settings)
     listener = _listen(host, port)
     allow_many_connections()
     return anyio.run(_serve, settings, listener, host, backend_options=loop_options(settings))
@@ -161,24 +171,45 @@ async def service_keys(settings: Settings, store: Store) -> SecretKeys:
         return SecretKeys([secrets.token_bytes(32)])
 
 
-def verifier_of(settings: Settings) -> Verifier:
-    """Return what recognises callers under these settings.
+@dataclass(frozen=True)
+class _Callers:
+    """The way callers are recognised, and the pages that tell them how."""
 
-    Raises:
-        CannotServe: if they ask for a sign-in, which is not served yet.
-    """
-    if settings.auth == "oauth":
-        raise CannotServe("CLEANLIST_AUTH=oauth is not served yet")
+    verifier: Verifier
+    pages: Mapping[str, Page]
+
+
+def _callers(settings: Settings, clock: Clock, tasks: TaskGroup) -> _Callers:
+    """Return how callers are recognised under these settings; the keys of a sign-in's issuer are fetched in `tasks`."""
+    issuer, audience = settings.oauth_issuer, settings.oauth_audience
+    if issuer is None or audience is None or settings.api_key is None:
+        return _Callers(_key_verifier(settings), {})
+    found = Issuer(issuer, clock, tasks)
+    found.begin()
+    return _Callers(SignInVerifier(SignIn(found, audience, clock), settings.api_key), pages(issuer, audience))
+
+
+def _key_verifier(settings: Settings) -> Verifier:
     if settings.sandbox and settings.api_key is not None:
         return SandboxVerifier(settings.api_key.get_secret_value())
     return KeyVerifier()
 
 
 async def _serve(settings: Settings, listener: socket.socket, host: str) -> int:
+    report_figures()
+    log_lines_alone(REQUESTS)
+    async with anyio.create_task_group() as tasks:
+        await _serve_with(settings, listener, host, tasks)
+        tasks.cancel_scope.cancel()
+    return 0
+
+
+async def _serve_with(settings: Settings, listener: socket.socket, host: str, tasks: TaskGroup) -> None:
     transport = None
     if settings.sandbox:
         settings, transport = with_sandbox(settings)
     clock = SystemClock()
+    callers = _callers(settings, clock, tasks)
     store = store_of(settings, clock)
     port = listener.getsockname()[1]
     guard = build_app(
@@ -186,7 +217,8 @@ async def _serve(settings: Settings, listener: socket.socket, host: str) -> int:
             settings=settings,
             store=store,
             keys=await service_keys(settings, store),
-            verifier=verifier_of(settings),
+            verifier=callers.verifier,
+            pages=callers.pages,
             hosts=hosts_of(settings, host, port),
             origins=settings.allowed_origins,
             transport=transport,
@@ -199,7 +231,6 @@ async def _serve(settings: Settings, listener: socket.socket, host: str) -> int:
         sys.stdout.write(f"cleanlist-mcp serves MCP at http://{name}:{port}{MCP_PATH}\n")
         sys.stdout.flush()
         await server.serve(sockets=[listener])
-    return 0
 
 
 class Server(uvicorn.Server):
@@ -212,7 +243,7 @@ class Server(uvicorn.Server):
     def __init__(self, guard: Guard) -> None:
         super().__init__(
             uvicorn.Config(
-                guard,
+                Watched(guard),
                 http=PromptProtocol,
                 ws="none",
                 lifespan="on",

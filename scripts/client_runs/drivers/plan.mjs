@@ -6,7 +6,7 @@ const CALLS = {
   wrong: ["estimate", { list_id: "A list that nobody made" }],
 };
 
-// The command, args and env that the server is started with.
+// The command, args and env that the server is started with, or the url and headers of one that runs.
 export const server = JSON.parse(process.argv[2]);
 
 // Make the calls and print what came; what a client throws is its caller's answer too.
