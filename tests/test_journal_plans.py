@@ -13,7 +13,7 @@ from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.people.identity import Person
-from tests.journals import HandClock, claim_list, claim_person, database_of, open_journal
+from tests.journals import HandClock, Organization, claim_list, claim_person, database_of, open_journal
 
 BYS: tuple[By, ...] = ("total", "day", "list", "run")
 
@@ -96,12 +96,15 @@ async def forgetting(journal: Journal, clock: HandClock) -> None:
     assert await journal.recent(5) == []
 
 
+@pytest.mark.parametrize("organization", [None, Organization("org_1")], ids=["alone", "shared"])
 @pytest.mark.parametrize("step", [claims, outcomes, looks, imports, forgetting])
 async def test_every_statement_finds_its_rows_in_the_order_of_an_index(
-    tmp_path: Path, step: Callable[[Journal, HandClock], Awaitable[None]]
+    tmp_path: Path,
+    step: Callable[[Journal, HandClock], Awaitable[None]],
+    organization: Organization | None,
 ) -> None:
     clock = HandClock()
-    journal = open_journal(tmp_path, clock, "api", "key")
+    journal = open_journal(tmp_path, clock, "api", "key", organization)
     database = database_of(journal)
     statements: set[str] = set()
     database.set_trace_callback(statements.add)

@@ -232,6 +232,20 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up_and_goes_on(
         assert team.sql("SELECT COUNT(*) FROM runs WHERE run_id = :id", {"id": decision.run.run_id}) == 1
 
 
+async def test_an_import_whose_commit_was_not_answered_sends_nobody_and_holds_its_people(
+    stack: AsyncExitStack, clock: HandClock, tmp_path: Path
+) -> None:
+    async with behind_a_proxy(stack, clock, tmp_path) as (team, proxy):
+        journal = team.journal()
+        await claim(journal, "grace")
+        proxy.lose_answer_to = b"COMMIT"
+        with pytest.raises(JournalUnusable, match="Nothing was sent"):
+            await journal.imports.claim("one", "list_1", [["kim"]], 30)
+        assert await journal.imports.claim("two", "list_1", [["kim"]], 30) is None
+        clock.now += 31
+        assert await journal.imports.claim("one", "list_1", [["kim"]], 30) is not None
+
+
 async def test_a_commit_that_never_arrived_sends_nothing(
     stack: AsyncExitStack, clock: HandClock, tmp_path: Path
 ) -> None:

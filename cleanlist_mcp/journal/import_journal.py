@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
+from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.imports import Claim, Import, import_of, may_repeat
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.naming import Naming
-from cleanlist_mcp.journal.port import ImportRow, Store, Writer
+from cleanlist_mcp.journal.port import CommitLost, ImportRow, Store, Writer
 
 People = Sequence[Sequence[str]]
 """The digests of each person in an import, in the order of their rows; of each person that of the row first."""
@@ -57,15 +58,21 @@ class ImportJournal:
         names = await self._naming.names_to_spend()
         places = _places(names, list_id)
         digests = [digest for one in people for digest in one]
-        async with self._store.claim(names.tenants) as writer:
-            await self._naming.require_current(writer, names)
-            row = await writer.import_of(key)
-            if await writer.is_taken(places, digests, None if row is None else row.import_id):
-                return None
-            await writer.keep_domains(places[0], domains)
-            if row is None:
-                return Claim(await writer.add_import(key, places[0], people, settle), 1, None)
-            return await _repeated(writer, row, people, settle)
+        try:
+            async with self._store.claim(names.tenants) as writer:
+                await self._naming.require_current(writer, names)
+                row = await writer.import_of(key)
+                if await writer.is_taken(places, digests, None if row is None else row.import_id):
+                    return None
+                await writer.keep_domains(places[0], domains)
+                if row is None:
+                    return Claim(await writer.add_import(key, places[0], people, settle), 1, None)
+                return await _repeated(writer, row, people, settle)
+        except CommitLost:
+            # Whoever it holds is held until it has settled; this call sends nobody.
+            raise JournalUnusable(
+                "The journal did not take the entry. Nothing was sent.", "Try again."
+            ) from None
 
     async def with_domains(self, list_id: str, domains: Collection[str]) -> frozenset[str]:
         """Return the digests of the people who were added to a list with one of these domains, given as digests.
