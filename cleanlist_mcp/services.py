@@ -173,7 +173,6 @@ class Services:
         return Workflows(
             self.client,
             self.journal,
-            self.limits,
             self.clock,
             self.watcher,
             self._tasks,
@@ -189,12 +188,7 @@ class Services:
 
     @cached_property
     def directory(self) -> ListDirectory:
-        hint = (
-            "Call find_lists to see them."
-            if self.settings.lists_on
-            else "Ask the user for the list's exact name."
-        )
-        return ListDirectory(self.client, self.clock, find_hint=hint)
+        return ListDirectory(self.client, self.clock)
 
     @property
     def _folder(self) -> Path | None:

@@ -69,8 +69,8 @@ class Settings(BaseModel):
 
     `max_wait_seconds` caps every wait that a call makes, for clients that give up early. `state_dir` is None if
     the user has no home folder: then runs are remembered until the restart. `auth` and the two after it are for a
-    service over HTTP: each caller's own key, or people of one issuer in front of `api_key`. `allowed_hosts` and
-    `allowed_origins` are the values of the headers Host and Origin that it serves, each as a whole.
+    service over HTTP: each caller's own key, or people of one issuer in front of `api_key`. `over_http` is true in one;
+    `allowed_hosts` and `allowed_origins` are the values of the headers Host and Origin that it serves, each as a whole.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,6 +96,7 @@ class Settings(BaseModel):
     oauth_audience: str | None = None
     database_url: SecretStr | None = None
     team_secrets: SecretStr | None = None
+    over_http: bool = False
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 

@@ -114,7 +114,7 @@ async def serving(
     **changes: Any,
 ) -> AsyncIterator[Service]:
     """A replica over `sandbox`; several with one `folder` and `secret` are one deployment."""
-    settings = Settings(base_url=sandbox.base_url, state_dir=folder, **changes)
+    settings = Settings(base_url=sandbox.base_url, state_dir=folder, over_http=True, **changes)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     port = listener.getsockname()[1]

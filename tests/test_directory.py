@@ -339,7 +339,7 @@ async def test_a_name_is_not_taken_for_an_id_because_the_api_is_down(world: Worl
 async def test_without_the_list_tools_the_advice_names_none_of_them(world: World) -> None:
     async with world.services(toolsets=frozenset({"core"})) as services:
         with pytest.raises(NotFound) as missed:
-            await services.directory.resolve("No such list")
+            await services.directory.resolve("No such list", lists_on=False)
 
     assert missed.value.next_step == "Ask the user for the list's exact name."
 

@@ -27,7 +27,7 @@ SECRETS = (LIST, OTHER_LIST, "wading", "Wren Heron")
 
 API_SHOWS = {("workflow_status", "a colleague"): ("wading",)}
 """Words that the API itself shows to a stranger who asks it with a key of their own, by tool and stranger: the runs of
-an organization belong to all its keys. What is remembered here of a run, such as the list it went to, stays its key's."""
+an organization belong to all its keys. What is remembered here of a run, such as its list, stays its key's."""
 
 STRANGERS = ("another organization", "a colleague")
 

@@ -1,5 +1,6 @@
 """The HTTP service as its clients see it, in both protocol eras: jobs, sessions, dialogs, wishes, accounts."""
 
+import ast
 import subprocess
 import sys
 from contextlib import AsyncExitStack
@@ -10,7 +11,7 @@ import pytest
 from mcp.types import ElicitResult
 
 from cleanlist_mcp.sandbox.state import Sandbox
-from cleanlist_mcp.server import dialog
+from cleanlist_mcp.server import dialog, words
 from cleanlist_mcp.toolset import CORE, TOOLS
 from tests.service import SECRET, call, initialize, serving
 from tests.support import ERAS, error_of, text_of
@@ -239,3 +240,48 @@ def test_an_unsafe_start_is_refused_in_one_line(
     assert done.returncode == 2
     assert told in done.stderr and done.stderr.count("\n") == 1
     assert not done.stdout
+
+
+def test_the_words_of_a_service_replace_words_that_are_said_somewhere() -> None:
+    """Also those that are put together: an advice for the user is begun by the boundary."""
+    package = Path(words.__file__).parent.parent
+    said = "\n".join(
+        node.value
+        for path in package.rglob("*.py")
+        if path != Path(words.__file__)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    for own, _ in words.OF_A_SERVICE:
+        assert own.removeprefix("Ask the user: ") in said, own
+
+
+async def test_a_service_speaks_of_itself_and_of_whoever_runs_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with (
+        serving(sandbox, tmp_path, daily_limit=1) as service,
+        service.client(sandbox.key) as client,
+    ):
+        nothing = text_of(await client.call_tool("workflow_status", {}))
+        first = await client.call_tool("enrich_person", {"email": "ada@northwind.example"})
+        over = error_of(await client.call_tool("enrich_person", {"email": "bo@northwind.example"}))
+
+    assert not first.is_error
+    assert "started from this service" in nothing
+    assert "whoever runs this service can raise CLEANLIST_DAILY_LIMIT" in over["next_step"]
+
+
+async def test_a_narrowed_call_names_no_tool_that_it_was_not_offered(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    narrow = {"X-Cleanlist-Toolsets": "core"}
+    async with (
+        serving(sandbox, tmp_path, hourly_unquoted_limit=0) as service,
+        service.client(sandbox.key, headers=narrow) as client,
+    ):
+        for tool, arguments in {
+            "estimate": {"list_id": "No such list"},
+            "enrich_person": {"email": "ada@northwind.example"},
+            "whoami": {},
+        }.items():
+            answer = text_of(await client.call_tool(tool, arguments))
+            assert not [spec.name for spec in TOOLS if spec.name not in CORE and spec.name in answer], answer

@@ -54,7 +54,7 @@ async def aim(call: Call, person: identity.Person, scope: Scope, list_id: str) -
     """
     found_id, list_name = "", ""
     if list_id.strip() and list_id.strip().casefold() != DEFAULT_LIST.casefold():
-        found_id, list_name = await call.services.directory.resolve(list_id)
+        found_id, list_name = await call.services.directory.resolve(list_id, lists_on=call.settings.lists_on)
     fields = {name: value for name, value in asdict(person).items() if value and name != "title"}
     request = PersonRequest(**fields, enrichment_type=scope, lead_list_id=found_id or None)
     return Target(person, request, list_name)

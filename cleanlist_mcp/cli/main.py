@@ -188,7 +188,7 @@ def _serve_http(environment: Mapping[str, str], host: str | None, port: int | No
             _complain(f"WARNING: {name} does nothing over HTTP: {why}")
     gc.enable()
     gc.freeze()
-    settings = settings.model_copy(update={"csv_dir": None})
+    settings = settings.model_copy(update={"csv_dir": None, "over_http": True})
     try:
         return serve(settings, HOST if host is None else host, PORT if port is None else port)
     except CannotServe as exc:

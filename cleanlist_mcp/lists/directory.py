@@ -41,6 +41,9 @@ class Looked:
     complete: bool
 
 
+_FIND_HINT = {True: "Call find_lists to see them.", False: "Ask the user for the list's exact name."}
+
+
 class ListDirectory:
     """Finds the list that a user means.
 
@@ -60,20 +63,19 @@ class ListDirectory:
     list and its rows first.
     """
 
-    def __init__(self, client: "CleanlistClient", clock: Clock, *, find_hint: str) -> None:
+    def __init__(self, client: "CleanlistClient", clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._find_hint = find_hint
         self._offered: tuple[LeadList, ...] = ()
         self._offered_at: float | None = None
         self._names: dict[str, tuple[str, float]] = {}
         self._all_looked_at: float | None = None
         self._remembering = anyio.Lock()
 
-    async def resolve(self, id_or_name: str) -> tuple[str, str]:
+    async def resolve(self, id_or_name: str, *, lists_on: bool = True) -> tuple[str, str]:
         """Return the id and name of the list that `id_or_name` means; the name is empty if it cannot be known.
 
-        An id comes before a name.
+        An id comes before a name. `lists_on` is false if the caller has no tool that finds lists.
 
         Raises:
             InvalidArguments: if it is blank.
@@ -84,10 +86,10 @@ class ListDirectory:
         wanted = clean(id_or_name)
         if not wanted:
             raise InvalidArguments(
-                "list_id is blank.", f"Give a list's id or its exact name. {self._find_hint}"
+                "list_id is blank.", f"Give a list's id or its exact name. {_FIND_HINT[lists_on]}"
             )
         try:
-            return await self._found(wanted)
+            return await self._found(wanted, _FIND_HINT[lists_on])
         except InsufficientScope:
             # A key without lists:read can still use ids.
             if not is_id(wanted):
@@ -115,11 +117,11 @@ class ListDirectory:
         self.learn(made)
         self._offered_at = None
 
-    async def _found(self, wanted: str) -> tuple[str, str]:
+    async def _found(self, wanted: str, hint: str) -> tuple[str, str]:
         name = self._name_of(wanted)
         if name is not None:
             return wanted, name
-        return await self._confirmed(wanted) or await self._looked_up(wanted)
+        return await self._confirmed(wanted) or await self._looked_up(wanted, hint)
 
     async def _confirmed(self, wanted: str) -> tuple[str, str] | None:
         """Return the list that was seen under that id or name, if one request shows that it still has it."""
@@ -137,7 +139,7 @@ class ListDirectory:
         ids = [list_id for list_id, (name, _) in self._names.items() if name.casefold() == folded]
         return ids[0] if len(ids) == 1 else None
 
-    async def _looked_up(self, wanted: str) -> tuple[str, str]:
+    async def _looked_up(self, wanted: str, hint: str) -> tuple[str, str]:
         known = await self._look(wanted)
         name = self._name_of(wanted)
         if name is not None:
@@ -154,7 +156,7 @@ class ListDirectory:
         further = None if known.complete else await self._confirmed(wanted)
         if further is not None:
             return further
-        raise self._not_found(wanted, known)
+        raise self._not_found(wanted, known, hint)
 
     def _name_of(self, list_id: str) -> str | None:
         name, seen_at = self._names.get(list_id, ("", None))
@@ -219,13 +221,13 @@ class ListDirectory:
             },
         )
 
-    def _not_found(self, wanted: str, known: Looked) -> NotFound:
+    def _not_found(self, wanted: str, known: Looked, find_hint: str) -> NotFound:
         names = {item.name.casefold(): item.name for item in known.lists}
         close = get_close_matches(wanted.casefold(), names, n=3, cutoff=0.5)
         near = [quoted(names[name]) for name in close]
         where = "No list" if known.complete else f"None of the first {len(known.lists)} lists"
         hint = f"Names close to it: {', '.join(near)}. " if near else ""
-        return NotFound(f"{where} has that id or exact name.", f"{hint}{self._find_hint}")
+        return NotFound(f"{where} has that id or exact name.", f"{hint}{find_hint}")
 
 
 def _named(lists: Iterable[LeadList], wanted: str) -> list[LeadList]:

@@ -55,6 +55,10 @@ class Caller(Protocol):
     """The call that asks for a run, as far as runs need to know it."""
 
     @property
+    def limits(self) -> Limits:
+        """The limits that hold for what the call spends."""
+
+    @property
     def deadline(self) -> Deadline:
         """The moment by which the call has to answer."""
 
@@ -69,12 +73,9 @@ Send = Callable[[Start | Resend], Awaitable["Started"]]
 class Spends:
     """The spends of a server. A call that is cancelled stops waiting for its own, and nothing else."""
 
-    def __init__(
-        self, journal: Journal, limits: Limits, clock: Clock, tasks: TaskGroup, request_seconds: float
-    ) -> None:
+    def __init__(self, journal: Journal, clock: Clock, tasks: TaskGroup, request_seconds: float) -> None:
         """A request may be under way for `request_seconds`: after that, an intent without an outcome is uncertain."""
         self._journal = journal
-        self._limits = limits
         self._clock = clock
         self._tasks = tasks
         self._request_seconds = request_seconds
@@ -94,7 +95,7 @@ class Spends:
             OutcomeUnknown: if the answer is not there in time, or was lost.
             CleanlistError: as `claim` and `send` raise it.
         """
-        spending = _Spend(self.stop)
+        spending = _Spend(self.stop, caller.limits)
         self._under_way.add(spending)
         self._tasks.start_soon(self._run_to_the_end, claim, send, spending)
         try:
@@ -131,7 +132,7 @@ class Spends:
                 await self._end(spending)
 
     async def _carry_out(self, claim: Claim, send: Send, spending: "_Spend") -> None:
-        decision = await claim(Terms(self._limits, self._request_seconds, spending.may_begin))
+        decision = await claim(Terms(spending.limits, self._request_seconds, spending.may_begin))
         spending.decision = decision
         CLAIMS.add(decision=type(decision).__name__.lower())
         if not isinstance(decision, Start | Resend):
@@ -171,8 +172,9 @@ class Spends:
 class _Spend:
     """The claim and the request of one spend, and their outcome."""
 
-    def __init__(self, stop: anyio.Event) -> None:
-        """Nothing is begun any more once `stop` is set."""
+    def __init__(self, stop: anyio.Event, limits: Limits) -> None:
+        """Nothing is begun any more once `stop` is set, and nothing beyond `limits`."""
+        self.limits = limits
         # Shielded: neither the call's end nor the server's may cut a request that has left.
         self.scope = anyio.CancelScope(shield=True)
         self.decided = anyio.Event()

@@ -21,7 +21,6 @@ from cleanlist_mcp.money.decisions import (
     Unknown,
     Wait,
 )
-from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote, outdated
 from cleanlist_mcp.money.runs import Run
@@ -48,7 +47,6 @@ class Workflows:
         self,
         client: "CleanlistClient",
         journal: Journal,
-        limits: Limits,
         clock: Clock,
         watcher: Watcher,
         tasks: TaskGroup,
@@ -64,7 +62,7 @@ class Workflows:
         self._watcher = watcher
         self._join_seconds = join_seconds
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
-        self.spends = Spends(journal, limits, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE))
+        self.spends = Spends(journal, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE))
         self._sender = Sender(client, journal, self.spends.stop, insists_on_list=insists_on_list)
 
     async def start_person(

@@ -38,6 +38,7 @@ from cleanlist_mcp.server.arguments import (
 from cleanlist_mcp.server.descriptions import description
 from cleanlist_mcp.server.reading import read
 from cleanlist_mcp.server.schemas import input_schema, output_schema, validated_schema
+from cleanlist_mcp.server.words import of_a_service
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import ToolSpec
 
@@ -188,11 +189,11 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
     api = error if isinstance(error, ApiError) else None
     body = {
         "code": error.code,
-        "message": error.message,
+        "message": _worded(error.message),
         "charged": error.charged,
         "retryable": error.retryable,
         "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
-        "next_step": for_a_model(error.next_step),
+        "next_step": _worded(for_a_model(error.next_step)),
         "field_errors": error.field_errors,
         "request_id": api.answered.request_id if api else None,
         "docs_url": api.answered.docs_url if api else None,
@@ -225,9 +226,19 @@ def too_slow() -> CleanlistError:
 
 def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
     """Return an answer as data, absent members and secrets left out; in the sandbox its summary begins with that."""
+    data = result.model_dump(mode="json", exclude_none=True)
+    for name in ("summary", "next_step"):
+        if name in data:
+            data[name] = _worded(data[name])
     if sandbox:
-        result = result.model_copy(update={"summary": f"Sandbox: {result.summary}"})
-    return blot_all(result.model_dump(mode="json", exclude_none=True))
+        data["summary"] = f"Sandbox: {data['summary']}"
+    return blot_all(data)
+
+
+def _worded(text: str) -> str:
+    """Return a text of ours in the words of a service, if this is one."""
+    call = _call.get(None)
+    return of_a_service(text) if call is not None and call.settings.over_http else text
 
 
 def answer(data: dict[str, Any], *, beside: Mapping[str, Any]) -> CallToolResult:

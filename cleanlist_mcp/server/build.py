@@ -401,12 +401,19 @@ def _not_offered(spec: ToolSpec | None) -> CleanlistError:
         MCPError: if it is off for another reason, or there is no such tool.
     """
     call = boundary.current_call()
+    whole = call.services.settings
+    if spec is not None and spec.effect != "reads" and call.settings.read_only and not whole.read_only:
+        return ReadOnly(
+            "This connection is read-only, by its header X-Cleanlist-Read-Only.",
+            "Tell the user; only they can take the header out of the client's configuration.",
+        )
     if spec is not None and spec.effect != "reads" and call.settings.read_only:
         return ReadOnly(
             "This server is read-only: the tools that spend or write are off.",
             "Tell the user; only they can unset CLEANLIST_READ_ONLY in the client's configuration.",
         )
-    off = f" (CLEANLIST_TOOLSETS leaves the toolset {spec.toolset} out)" if spec else ""
+    by = "CLEANLIST_TOOLSETS" if spec and spec.toolset not in whole.toolsets else "X-Cleanlist-Toolsets"
+    off = f" ({by} leaves the toolset {spec.toolset} out)" if spec else ""
     raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool{off}; tools/list names the ones there are.")
 
 

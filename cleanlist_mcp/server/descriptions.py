@@ -51,7 +51,7 @@ button. Free; nothing is ever charged.""",
 Show the state of a run, waiting up to wait_seconds for its end; once settled, its result and credits.
 
 Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs that \
-were started from this machine. It answers at once if the run has ended. Free; nothing is ever charged.""",
+were started from here. It answers at once if the run has ended. Free; nothing is ever charged.""",
     "find_lists": """\
 Find the user's lead lists by name, with their ids and lead counts.
 

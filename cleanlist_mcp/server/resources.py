@@ -53,7 +53,7 @@ OFFERED: tuple[tuple[str, str, str, str], ...] = (
         "Pricing",
         "The price of each scope, and when nothing is charged.",
     ),
-    ("cleanlist://runs", "runs", "Runs", "Runs started from this machine, newest first, with their credits."),
+    ("cleanlist://runs", "runs", "Runs", "Runs started from here, newest first, with their credits."),
     (
         "cleanlist://runs/{workflow_id}",
         "run",

@@ -83,7 +83,7 @@ async def estimate(
     if people_count is not None:
         _require_no_wishes(wishes)
         return await _of_people(call, people_count, scope)
-    found_id, name = await call.services.directory.resolve(list_id)
+    found_id, name = await call.services.directory.resolve(list_id, lists_on=call.settings.lists_on)
     result = await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call, found_id))
     client = declared_by(ctx)
     if client.shows_cards and call.settings.cards != "never":
@@ -234,7 +234,7 @@ async def workflow_status(
     ctx: Context[Any, Any],
     workflow_id: Annotated[
         str,
-        Field(max_length=LONGEST_ID, description="Which run; without it, the newest one of this machine."),
+        Field(max_length=LONGEST_ID, description="Which run; without it, the newest one from here."),
     ] = "",
     wait_seconds: WaitArgument = 20,
 ) -> WorkflowReport:

@@ -1,0 +1,51 @@
+"""The words of a service: sentences that differ if the server runs elsewhere, and somebody else looks after it. Pure.
+
+Texts are written for a server on the user's own machine. Over HTTP the first words of each pair become the second.
+"""
+
+_OPERATOR = "Ask the user to ask whoever runs this service"
+
+OF_A_SERVICE: tuple[tuple[str, str], ...] = (
+    ("Ask the user to restart the client that started this server", f"{_OPERATOR} to restart it"),
+    (
+        "Ask the user to update cleanlist-mcp and to restart the client",
+        f"{_OPERATOR} to update cleanlist-mcp",
+    ),
+    ("Ask the user to close all clients that use cleanlist-mcp, to move", f"{_OPERATOR} to stop it, to move"),
+    ("and to start the clients again", "and to start it again"),
+    ("Ask the user to check the disk", f"{_OPERATOR} to check the disk"),
+    ("Ask the user to run `cleanlist-mcp doctor`", f"{_OPERATOR} to run `cleanlist-mcp doctor`"),
+    ("ask the user which program", "ask the user to ask whoever runs this service which program"),
+    ("Ask the user: Check the network, or run", f"{_OPERATOR} to check the network, or to run"),
+    ("Ask the user: Check CLEANLIST_BASE_URL, or run", f"{_OPERATOR} to check CLEANLIST_BASE_URL, or to run"),
+    ("Ask the user: Check the machine's clock.", f"{_OPERATOR} to check its clock."),
+    ("Ask the user: Correct or remove the variables", f"{_OPERATOR} to correct or remove the variables"),
+    (
+        "Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration",
+        "Only whoever runs this service can raise CLEANLIST_DAILY_LIMIT",
+    ),
+    (
+        "they set CLEANLIST_CONFIRM to auto in the client's configuration",
+        "whoever runs this service sets CLEANLIST_CONFIRM to auto",
+    ),
+    (
+        "only they can unset CLEANLIST_READ_ONLY in the client's configuration",
+        "only whoever runs this service can unset CLEANLIST_READ_ONLY",
+    ),
+    (
+        "they can set CLEANLIST_CARDS=never in the client's configuration",
+        "whoever runs this service can set CLEANLIST_CARDS=never",
+    ),
+    ("the setting Sandbox (CLEANLIST_SANDBOX=true) serves", "a service started with --sandbox serves"),
+    ("this machine", "this service"),
+    ("This machine", "This service"),
+)
+"""Pairs of words, in the order in which they are looked for."""
+
+
+def of_a_service(text: str) -> str:
+    """Return a text of ours as a service says it."""
+    for own, service in OF_A_SERVICE:
+        if own in text:
+            text = text.replace(own, service)
+    return text
