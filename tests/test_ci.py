@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,11 @@ def run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def table(printed: str) -> list[str]:
-    """Return the names in the table of steps."""
-    lines = printed.partition("took, s  step\n")[2].splitlines()
-    return [line.split(maxsplit=2)[2] for line in lines[:-1]]
+def table(printed: str) -> dict[str, int]:
+    """Return the steps of the table, each with its seconds of processor."""
+    lines = printed.partition("processor, s  step\n")[2].splitlines()
+    rows = [line.split(maxsplit=3) for line in lines[:-1]]
+    return {name: int(used) for _, _, used, name in rows}
 
 
 def test_steps_and_lanes_that_succeed_end_in_a_table_of_all(tmp_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_a_step_that_fails_ends_the_run_with_its_status(tmp_path: Path) -> None:
 
     assert done.returncode == 7
     assert "broken" in done.stdout
-    assert table(done.stdout) == ["good", "bad: FAILED (7)"]
+    assert list(table(done.stdout)) == ["good", "bad: FAILED (7)"]
     assert not (tmp_path / "reached").exists()
 
 
@@ -106,6 +108,17 @@ def test_a_run_that_is_stopped_stops_what_it_started(tmp_path: Path) -> None:
 
     assert done.returncode == 130
     assert not (tmp_path / "reached").exists()
+
+
+def test_a_step_that_computes_shows_what_it_took_of_the_processor(tmp_path: Path) -> None:
+    busy = f"""{sys.executable} -c 'import time\nwhile time.process_time() < 1.2: pass'"""
+    done = run(
+        tmp_path,
+        f"side() {{ step beside {busy}; }}\nbeside side\nstep idle sleep 0.1\nstep busy {busy}\nmeet side\n",
+    )
+
+    used = table(done.stdout)
+    assert used["busy"] >= 1 and used["beside"] >= 1 and used["idle"] == 0
 
 
 def test_what_comes_over_the_network_is_tried_three_times(tmp_path: Path) -> None:
