@@ -1,3 +1,3 @@
 """Cleanlist for AI assistants: verified e-mail addresses and phone numbers, over MCP."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"

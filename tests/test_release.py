@@ -54,7 +54,14 @@ OWNER = SERVER["name"].removeprefix("io.github.").partition("/")[0]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the files of which the script knows."""
-    for name in {*RELEASE.OWNED, *RELEASE.VERSIONED, *RELEASE.PLUGINS, str(RELEASE.PACKAGE), "CHANGELOG.md"}:
+    for name in {
+        *RELEASE.OWNED,
+        *RELEASE.VERSIONED,
+        *RELEASE.PLUGINS,
+        str(RELEASE.PACKAGE),
+        RELEASE.MARKETPLACE,
+        "CHANGELOG.md",
+    }:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     return tmp_path
@@ -67,6 +74,8 @@ def released(checkout: Path, version: str) -> None:
     for name in RELEASE.PLUGINS:
         written = json.loads((checkout / name).read_text("utf-8")) | {"version": version}
         (checkout / name).write_text(json.dumps(written), "utf-8")
+    offer = checkout / RELEASE.MARKETPLACE
+    offer.write_text(offer.read_text("utf-8").replace(__version__, version), "utf-8")
     (checkout / "CHANGELOG.md").write_text(
         f"# Changelog\n\n## {version} - 2026-12-01\n\n- Good news.\n\n## 0.0.1\n", "utf-8"
     )
@@ -79,9 +88,8 @@ def test_the_version_is_the_same_wherever_it_stands() -> None:
     places = RELEASE.versions(ROOT)
 
     assert {version for _, version in places} == {RELEASE.version(ROOT)} == {__version__}
-    assert (
-        len(places) == 2 + 2 + 1 + 3 + 1
-    )  # manifests, plugins; server.json's index, bundle (thrice) and image
+    # Manifests, plugins and their offer; server.json's index, bundle (thrice) and image.
+    assert len(places) == 2 + 2 + 1 + 1 + 3 + 1
 
 
 def test_the_owner_is_the_same_wherever_it_stands() -> None:
@@ -129,7 +137,7 @@ def test_nothing_is_released_under_another_tag(checkout: Path) -> None:
         assert RELEASE.check(checkout, tag) == [f"The tag is {tag}, and the version 1.2.3."]
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "server.json", *RELEASE.PLUGINS])
+@pytest.mark.parametrize("name", ["manifest.json", "server.json", *RELEASE.PLUGINS, RELEASE.MARKETPLACE])
 def test_nothing_is_released_with_another_version_in_a_file(checkout: Path, name: str) -> None:
     released(checkout, "1.2.3")
     path = checkout / name
