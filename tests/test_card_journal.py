@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_mcp.journal.cards import BAN_SECONDS, NAME_LENGTH
+from cleanlist_mcp.journal.cards import NAME_LENGTH
 from cleanlist_mcp.journal.journal import Journal
+from cleanlist_mcp.journal.records import BAN_SECONDS
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.quotes import Quote

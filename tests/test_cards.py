@@ -12,10 +12,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
 
 from cleanlist_mcp.calls.cards import APPROVAL
-from cleanlist_mcp.journal.cards import BAN_SECONDS
+from cleanlist_mcp.journal.records import BAN_SECONDS
 from cleanlist_mcp.money.approvals import ProofKey, Spend, judge
 from cleanlist_mcp.server import cards
-from cleanlist_mcp.server.declared import CARD_TYPE, CARDS, Declared, declared_by, remember
+from cleanlist_mcp.server.declared import CARD_TYPE, CARD_URI, CARDS, Declared, declared_by, remember
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import CARD_TOOLS, TOOLS
 from tests.journals import at_once
@@ -103,10 +103,10 @@ async def test_a_client_that_shows_cards_is_told_of_the_page_and_the_buttons(wor
         if tool["name"] in CARD_ONLY:
             assert ui == {"visibility": ["app"]}
         else:
-            assert ui == ({"resourceUri": cards.CARD_URI} if tool["name"] in cards.SHOWN else None)
+            assert ui == ({"resourceUri": CARD_URI} if tool["name"] in cards.SHOWN else None)
     assert after[: len(before)] == before
     (before, after) = (told["told"][1]["resources"] for told in (plain, shows))
-    assert after[:-1] == before and after[-1]["uri"] == cards.CARD_URI
+    assert after[:-1] == before and after[-1]["uri"] == CARD_URI
     assert after[-1]["mimeType"] == CARD_TYPE
     assert re.fullmatch(r"p1\.[0-9a-f]{8}\.\d+\.[0-9a-f]{64}", shows["beside"][APPROVAL])
 
@@ -135,10 +135,10 @@ async def test_what_a_session_does_not_know_can_be_brought_back_for_a_request(wo
 
 async def test_the_page_is_read_by_clients_that_show_cards_alone(world: World, era: str) -> None:
     async with world.connect(era, cards=True) as session:
-        (page,) = (await session.client.read_resource(cards.CARD_URI)).contents
+        (page,) = (await session.client.read_resource(CARD_URI)).contents
     async with world.connect(era) as session:
         with pytest.raises(MCPError) as hidden:
-            await session.client.read_resource(cards.CARD_URI)
+            await session.client.read_resource(CARD_URI)
         with pytest.raises(MCPError) as unknown:
             await session.client.read_resource("ui://cleanlist/other")
 

@@ -1,9 +1,18 @@
-"""Sentences for the quote card: what has become of its quote."""
+"""The quote card: what has become of its quote, in figures and a sentence."""
 
-from cleanlist_mcp.answers.shapes import CardState
+from cleanlist_mcp.answers.shapes import Result
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.text import credits_text
+
+
+class CardState(Result):
+    """The state of a quote that a card shows; an uncertain run has no `workflow_id`."""
+
+    quote_id: str
+    used: bool
+    workflow_id: str | None = None
+    expires_in_seconds: int
 
 
 def card_state(quote: Quote, run: Run | None, now: float) -> CardState:

@@ -214,15 +214,6 @@ class RunReport(Result):
     vendor_note: str | None = None
 
 
-class CardState(Result):
-    """The state of a quote that a card shows; an uncertain run has no `workflow_id`."""
-
-    quote_id: str
-    used: bool
-    workflow_id: str | None = None
-    expires_in_seconds: int
-
-
 class WorkflowReport(RunReport):
     """The same, with the runs before it."""
 

@@ -1,7 +1,7 @@
 """The quote card at work: the proof it is given, what it announces, and the run that its button starts."""
 
-from cleanlist_mcp.answers.cards import card_state
-from cleanlist_mcp.answers.shapes import CardState, EstimateResult, RunReport
+from cleanlist_mcp.answers.cards import CardState, card_state
+from cleanlist_mcp.answers.shapes import EstimateResult, RunReport
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.exclusions import exclusions_of
 from cleanlist_mcp.calls.quotes import Quotes
@@ -78,13 +78,6 @@ class Cards:
             known.quote, may_resend=judgement == "good", caller=self._call
         )
         return await RunFollower(self._call).follow(started, 0)
-
-
-async def awaits_card(call: Call, quote_id: str) -> bool:
-    """Return whether the user's say is awaited from a card that has shown this quote."""
-    if call.settings.confirm != "auto" or call.settings.cards == "never":
-        return False
-    return await call.services.journal.cards.was_shown(quote_id)
 
 
 def _require_cards_count(call: Call) -> None:

@@ -298,7 +298,7 @@ async def _journal(
 
 async def _cards(journal: Journal, *, allow: bool) -> list[Finding]:
     """Return which clients lost the button of their cards; with `allow`, they get it back."""
-    from cleanlist_mcp.journal.cards import BAN_SECONDS
+    from cleanlist_mcp.journal.records import BAN_SECONDS
     from cleanlist_mcp.text import iso, quoted
 
     banned = await journal.cards.bans()

@@ -7,15 +7,12 @@ from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.port import CardBan, Store, Writer
+from cleanlist_mcp.journal.records import BAN_SECONDS
 from cleanlist_mcp.money.approvals import Judgement, ProofKey, Spend, judge
-from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.text import clean
-
-BAN_SECONDS = 30 * DAY
-"""Seconds for which a client that sent a forged proof gets none."""
 
 NAME_LENGTH = 60
 """Characters of a client's name that are kept."""

@@ -8,9 +8,10 @@ address, phone number or profile link.
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.cards import CardJournal
 from cleanlist_mcp.journal.claims import Claims
 from cleanlist_mcp.journal.companies import CompanyJournal
 from cleanlist_mcp.journal.costs import CostJournal
@@ -29,6 +30,9 @@ from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Moment, Run
 from cleanlist_mcp.people.same_person import are_different
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.journal.cards import CardJournal
 
 Find = Callable[[Reader, Names], Awaitable[Row | None]]
 
@@ -58,7 +62,12 @@ class Journal:
         self.costs = CostJournal(store, self._names, self._late)
         self.searches = SearchJournal(store, self._names)
         self.companies = CompanyJournal(store, self._naming, self._late)
-        self.cards = CardJournal(store, self._names, self._late)
+
+    @cached_property
+    def cards(self) -> "CardJournal":
+        from cleanlist_mcp.journal.cards import CardJournal  # here: few clients show cards
+
+        return CardJournal(self._store, self._names, self._late)
 
     async def health(self) -> Health:
         """Return whether the journal can be used, as far as it is known without looking through all of it."""

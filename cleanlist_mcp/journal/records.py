@@ -15,6 +15,9 @@ from cleanlist_mcp.text import clean, has_address, has_contact_data
 KEEP_SECONDS = 90 * DAY
 """Seconds for which an entry is kept."""
 
+BAN_SECONDS = 30 * DAY
+"""Seconds for which a client that sent a forged proof of approval gets none."""
+
 COLUMNS = (
     *("run_id", "claim", "tenant", "account", "context", "kind", "state", "scope", "label", "reserved"),
     *("started_at", "in_flight_until", "boot", "ticks", "list_id", "list_name", "quote_id", "quoted"),

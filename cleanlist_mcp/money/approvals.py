@@ -20,7 +20,7 @@ from cleanlist_mcp.money.quotes import CLOCK_TOLERANCE
 Judgement = Literal["good", "expired", "missing", "foreign", "forged"]
 """A proof as it is found: `foreign` was made with a key that is not in use here, `forged` was never made."""
 
-_FORM = re.compile(r"p1\.([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{64})")
+_FORM = r"p1\.([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{64})"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def judge(proof: str, spend: Spend, keys: Sequence[ProofKey], now: float) -> Jud
     """Return what a proof is worth for a spend at `now`, in epoch seconds; `keys` are all that are in use."""
     if not proof.strip():
         return "missing"
-    found = _FORM.fullmatch(proof.strip())
+    found = re.fullmatch(_FORM, proof.strip())
     if found is None:
         return "forged"
     key_id, until, mark = found.groups()

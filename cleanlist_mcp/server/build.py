@@ -26,9 +26,9 @@ from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.secrecy import blot_all, keep
-from cleanlist_mcp.server import boundary, cards, prompts, resources
+from cleanlist_mcp.server import boundary, prompts, resources
 from cleanlist_mcp.server.arguments import check_size_and_secrets
-from cleanlist_mcp.server.declared import declared_by
+from cleanlist_mcp.server.declared import CARD_URI, declared_by
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.spans import DiscreetSpans
@@ -144,8 +144,10 @@ class CleanlistServer(MCPServer[Any]):
             _keep_key(call)
             return blot_all(answer)
         if isinstance(answer, dict) and self._shows_cards(ctx):
+            from cleanlist_mcp.server.cards import with_cards  # here: few clients need it
+
             spending = not boundary.settings_of_call(self._settings).read_only
-            return cards.with_cards(ctx.method, answer, spending=spending)
+            return with_cards(ctx.method, answer, spending=spending)
         return answer
 
     def _shows_cards(self, ctx: Context[Services, Any] | ServerRequestContext[Services, Any] | None) -> bool:
@@ -156,7 +158,9 @@ class CleanlistServer(MCPServer[Any]):
         settings = boundary.current_call().settings
         tool = next((tool for tool in make_tools(settings) if tool.name == name), None)
         if tool is None and self._shows_cards(context):
-            tool = cards.card_tools(not settings.read_only, settings.sandbox).get(name)
+            from cleanlist_mcp.server.cards import card_tools  # here, as above
+
+            tool = card_tools(not settings.read_only, settings.sandbox).get(name)
         return tool
 
     def _narrowed(self, call: Call, method: str, answer: HandlerResult) -> HandlerResult:
@@ -242,8 +246,10 @@ class CleanlistServer(MCPServer[Any]):
         self, uri: AnyUrl | str, context: Context[Services, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; a failure says what to do, in words that carry no data."""
-        if str(uri) == cards.CARD_URI and self._shows_cards(context):
-            return [cards.contents()]
+        if str(uri) == CARD_URI and self._shows_cards(context):
+            from cleanlist_mcp.server.cards import contents  # here, as above
+
+            return [contents()]
         try:
             check_size_and_secrets({"uri": str(uri)})
             with anyio.fail_after(boundary.CALL_SECONDS):

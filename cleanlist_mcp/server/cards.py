@@ -13,11 +13,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import Tool as ListedTool
 
 from cleanlist_mcp.server import boundary
-from cleanlist_mcp.server.declared import CARD_TYPE, CARDS
+from cleanlist_mcp.server.declared import CARD_TYPE, CARD_URI, CARDS
+from cleanlist_mcp.server.tools import cards
 from cleanlist_mcp.toolset import CARD_TOOLS, ToolSpec
-
-CARD_URI = "ui://cleanlist/card"
-"""The address of the page; it looks at the answer beside it to know which card it is."""
 
 SHOWN = frozenset(
     {"credits_balance", "estimate", "enrich_list", "workflow_status", "get_leads", "search_people"}
@@ -67,8 +65,6 @@ def contents() -> ReadResourceContents:
 @cache
 def card_tools(spending: bool, sandbox: bool) -> dict[str, Tool]:
     """Return the card's own tools by name; with `spending` off, none can be of use."""
-    from cleanlist_mcp.server.tools import cards  # here: only clients that show cards need them
-
     functions: dict[str, Callable[..., Any]] = {
         "approve_quote": cards.approve_quote,
         "card_shown": cards.card_shown,

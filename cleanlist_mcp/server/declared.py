@@ -17,6 +17,9 @@ CARDS = "io.modelcontextprotocol/ui"
 CARD_TYPE = "text/html;profile=mcp-app"
 """The kind of page that hosts show as a card."""
 
+CARD_URI = "ui://cleanlist/card"
+"""The address of the page; it looks at the answer beside it to know which card it is."""
+
 
 @dataclass(frozen=True)
 class Declared:

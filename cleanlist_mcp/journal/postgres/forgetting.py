@@ -1,8 +1,7 @@
 """Entries past their time, dropped in batches, by one process at a time."""
 
-from cleanlist_mcp.journal.cards import BAN_SECONDS
 from cleanlist_mcp.journal.postgres.look import Look
-from cleanlist_mcp.journal.records import KEEP_SECONDS
+from cleanlist_mcp.journal.records import BAN_SECONDS, KEEP_SECONDS
 from cleanlist_mcp.money.limits import DAY
 
 BATCH = 1000

@@ -2,8 +2,7 @@
 
 import sqlite3
 
-from cleanlist_mcp.journal.cards import BAN_SECONDS
-from cleanlist_mcp.journal.records import KEEP_SECONDS
+from cleanlist_mcp.journal.records import BAN_SECONDS, KEEP_SECONDS
 from cleanlist_mcp.journal.sqlite.slots import SLOT
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import Moment

@@ -11,7 +11,6 @@ from cleanlist_mcp.answers.person import asked_of
 from cleanlist_mcp.answers.run import not_started
 from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.calls.cards import Cards, awaits_card
 from cleanlist_mcp.calls.exclusions import excluded_rows, exclusions_of, require_allowed
 from cleanlist_mcp.calls.person import aim, into, label, read_person
 from cleanlist_mcp.calls.quotes import KnownQuote, Quotes
@@ -87,6 +86,8 @@ async def estimate(
     result = await Quotes(call).estimate(found_id, name, scope, wishes, await excluded_rows(call, found_id))
     client = declared_by(ctx)
     if client.shows_cards and call.settings.cards != "never":
+        from cleanlist_mcp.calls.cards import Cards  # here: few clients need it
+
         await Cards(call, client.name).give_proof(result)
     return result
 
@@ -182,7 +183,7 @@ async def ask_before_spending(
     call = current_call(ctx)
     if known.run is None:
         await call.services.workflows.require_free(known.quote)
-        if not dialog.can_ask(ctx) and await awaits_card(call, known.quote.quote_id):
+        if not dialog.can_ask(ctx) and await _awaits_card(ctx, call, known.quote.quote_id):
             return Verdict("awaiting_approval")
     elif not known.may_send:
         return Verdict("go")  # nothing is sent: that run is only returned, or reported as unknown
@@ -191,6 +192,14 @@ async def ask_before_spending(
         if call.settings.confirm == "always" and not dialog.can_ask(ctx):
             raise call.services.workflows.unknown(known.run)
     return await dialog.ask(ctx, call, known.quote)
+
+
+async def _awaits_card(ctx: Context[Any, Any], call: Call, quote_id: str) -> bool:
+    """Return whether the client shows cards, and one has shown this quote with its button."""
+    settings = call.settings
+    if settings.confirm != "auto" or settings.cards == "never" or not declared_by(ctx).shows_cards:
+        return False
+    return await call.services.journal.cards.was_shown(quote_id)
 
 
 async def enrich_list(
