@@ -19,6 +19,7 @@ from cleanlist_mcp.sandbox.serve import running
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.http.watch import CODES, Seen, outcome_of
 from cleanlist_mcp.server.spans import METHODS
+from tests.databases import needs_postgres, server
 from tests.test_readme import ROOT, first_cells
 
 NONE = "\u2013"
@@ -127,11 +128,18 @@ async def ask_everything(url: str, key: str) -> list[str]:
     return bodies
 
 
+TEAM = {"CLEANLIST_SECRET_KEYS": "canary secret of a team " * 2}
+
+
 @pytest.mark.long
-async def test_no_key_and_no_address_is_in_any_log_figure_trace_or_error(tmp_path: Path) -> None:
-    sandbox = Sandbox()
+@pytest.mark.parametrize("team", [False, pytest.param(True, marks=needs_postgres)], ids=["file", "database"])
+async def test_no_key_and_no_address_is_in_any_log_figure_trace_error_or_dump(
+    tmp_path: Path, team: bool
+) -> None:
+    sandbox, database = Sandbox(), server().new_database() if team else ""
+    settings = TEAM | {"CLEANLIST_DATABASE_URL": database} if team else {}
     async with running(sandbox) as api:
-        with exporting(tmp_path, CLEANLIST_BASE_URL=api) as (url, process):
+        with exporting(tmp_path, CLEANLIST_BASE_URL=api, **settings) as (url, process):
             bodies = await ask_everything(url, sandbox.key)
             process.send_signal(signal.SIGTERM)
             out, log = process.communicate(timeout=60)
@@ -140,6 +148,13 @@ async def test_no_key_and_no_address_is_in_any_log_figure_trace_or_error(tmp_pat
     for text in (out, log, exported):
         for secret in ("anary", "leak.example", sandbox.key[-20:], STRANGERS_KEY[-12:]):
             assert secret not in text
+        assert "canary" not in text  # the database's password, and the team's secret
+    if team:
+        stored = server().dump(database.rpartition("/")[2])
+        assert "CREATE TABLE" in stored and "Canary Person" in stored  # whom a run was for is kept, by name
+        assert not any(
+            secret in stored for secret in (CANARY, sandbox.key[-20:], STRANGERS_KEY[-12:], "canary")
+        )
     assert not any(key in body for body in bodies for key in (sandbox.key, STRANGERS_KEY))
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert len(lines) == len(bodies)
