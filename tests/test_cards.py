@@ -15,7 +15,7 @@ from cleanlist_mcp.calls.cards import APPROVAL
 from cleanlist_mcp.journal.records import BAN_SECONDS
 from cleanlist_mcp.money.approvals import ProofKey, Spend, judge
 from cleanlist_mcp.server import cards
-from cleanlist_mcp.server.declared import CARD_TYPE, CARD_URI, CARDS, Declared, declared_by, remember
+from cleanlist_mcp.server.declared import CARD_TYPE, CARD_URI, CARDS, Declared
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import CARD_TOOLS, TOOLS
 from tests.journals import at_once
@@ -117,20 +117,6 @@ async def test_a_client_that_shows_cards_is_told_of_the_page_and_the_buttons(wor
 def test_only_a_client_that_names_our_kind_of_page_shows_cards(settings: Any) -> None:
     assert not Declared("client", {} if settings is None else {CARDS: settings}).shows_cards
     assert Declared("client", {CARDS: {"mimeTypes": ["text/x", CARD_TYPE]}}).shows_cards
-
-
-async def test_what_a_session_does_not_know_can_be_brought_back_for_a_request(world: World) -> None:
-    class Sessionless:
-        client_capabilities = client_params = None
-
-    class Request:
-        session, method, params = Sessionless(), "tools/list", None
-
-    request: Any = Request()
-    sealed = Declared("sealed", {CARDS: {"mimeTypes": [CARD_TYPE]}})
-    assert declared_by(request) == Declared()
-    remember(sealed)
-    assert declared_by(request) is sealed
 
 
 async def test_the_page_is_read_by_clients_that_show_cards_alone(world: World, era: str) -> None:

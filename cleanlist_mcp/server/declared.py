@@ -1,10 +1,6 @@
-"""The client as it describes itself: the one place that looks.
-
-Where no session keeps what a client said at its handshake, `remember` brings it back for the request at hand.
-"""
+"""The client as it describes itself: the one place that looks."""
 
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,23 +32,13 @@ class Declared:
         return isinstance(types, list | tuple) and CARD_TYPE in types
 
 
-_remembered: ContextVar[Declared | None] = ContextVar("remembered", default=None)
-
-
-def remember(declared: Declared | None) -> Token[Declared | None]:
-    """Let this be what the client of the current request said, if its session does not know."""
-    return _remembered.set(declared)
-
-
 def declared_by(ctx: Context[Any, Any] | ServerRequestContext[Any, Any]) -> Declared:
     """Return what the client of a request says about itself."""
     handshake = getattr(ctx, "params", None) if getattr(ctx, "method", "") == "initialize" else None
     if isinstance(handshake, Mapping):
         return _told(handshake.get("clientInfo"), handshake.get("capabilities"))
     capabilities, params = ctx.session.client_capabilities, ctx.session.client_params
-    if capabilities is None:
-        return _remembered.get() or Declared()
-    extensions = capabilities.extensions
+    extensions = capabilities.extensions if capabilities else None
     return Declared(params.client_info.name if params else "", extensions or {})
 
 
