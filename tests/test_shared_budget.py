@@ -99,6 +99,21 @@ def test_no_interleaving_of_processes_sends_more_than_a_key_and_an_organization_
     assert most_in_a_minute(team.everything()) <= REQUESTS_OF_ALL
 
 
+def test_requests_of_before_the_organization_was_known_count_for_it_too() -> None:
+    team = Team(keys=10)
+    team.members = [
+        (key, SharedBudget(OwnClock(team.hour, 0.0), team.ledger, "api", f"key {key}")) for key in range(10)
+    ]
+    for member in range(10):
+        assert all(team.send(member, "call") for _ in range(4))
+        done(team.members[member][1].belongs_to("organization"))
+    for tick in range(20):
+        team.hour.now = tick / 2
+        for member in range(10):
+            team.send(member, "look")
+    assert 40 < len(team.everything()) <= REQUESTS_OF_ALL
+
+
 @pytest.mark.parametrize("keys", [2, 3, 10])
 def test_eager_keys_of_an_organization_look_equally_often(keys: int) -> None:
     team = Team(keys)

@@ -70,17 +70,35 @@ class SharedBudget:
         self._organization = self._tenant = ""
         self._leases: dict[str, _Lease] = {}
         self._untold: list[Sent] = []
+        self._early: list[Sent] = []
         self._known = Minute()
         self._known_at = -rules.KEPT_SECONDS
         self._try_again_at = 0.0
 
     async def belongs_to(self, organization: str) -> None:
-        """Count all further requests for an organization too; an answer that names none changes nothing."""
+        """Count requests for an organization too, with those of before it was known.
+
+        An answer that names none changes nothing.
+        """
         if organization in ("", self._organization) or self._ledger is None:
             return
         with suppress(LedgerUnusable):  # the next answer that names it will do
             self._tenant = await self._ledger.name("organization", self._api, organization)
             self._organization = organization
+            await self._count_early()
+
+    async def _count_early(self) -> None:
+        """Count for the organization what was sent while it was not known: each process asks for it once."""
+        now, early = self._clock.monotonic(), self._early
+        self._early = []
+
+        def count(minute: Minute, of_all: Minute | None) -> bool:
+            if of_all is not None:
+                rules.add(of_all, (replace(one, at=one.at - now, key=self._name) for one in early))
+            return of_all is not None
+
+        if early:
+            await self._exchange(count, counts=True)
 
     async def admit(self, kind: Kind, run: str | None = None) -> float:
         """Note a request that is about to be sent; what is returned and raised says `Admission`."""
@@ -102,6 +120,9 @@ class SharedBudget:
 
         is_shared = await self._exchange(ask, counts=True)
         now = self._clock.monotonic()
+        if wait <= 0 and not self._tenant:
+            self._early = [one for one in self._early if one.at > now - rules.WINDOW_SECONDS]
+            self._early.append(Sent(now, rules.sent_as(kind)))
         if wait <= 0 and not is_shared:
             self._untold = [one for one in self._untold if one.at > now - rules.WINDOW_SECONDS]
             self._untold.append(Sent(now, rules.sent_as(kind)))
