@@ -18,7 +18,7 @@ from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.schemas import validated_schema
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import TOOLS
-from tests.support import World
+from tests.support import World, text_of
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
 NOTHING = (
@@ -681,3 +681,11 @@ def test_a_limit_on_spending_goes_only_when_it_is_blank(value: object) -> None:
     left = read({"max_credits": value}, SCHEMAS["enrich_list"])
 
     assert left or value is None or (isinstance(value, str) and not value.strip(" \u200b\t\r\n"))
+
+
+async def test_a_name_of_an_argument_that_is_an_address_is_not_repeated(world: World, era: str) -> None:
+    async with world.connect(era) as session:
+        result = await session.client.call_tool("enrich_person", {"quill@canary.example": 1})
+
+    assert "invalid_arguments" in text_of(result)
+    assert "quill" not in text_of(result)

@@ -127,6 +127,20 @@ async def test_a_body_that_turns_out_to_be_too_large_is_refused(service: Service
     assert status == 413
 
 
+@pytest.mark.parametrize(
+    "body",
+    [["quill@canary.example"], {"jsonrpc": "2.0", "id": 1, "method": "quill@canary.example", "params": []}],
+)
+async def test_json_that_is_no_message_is_refused_and_not_repeated(
+    service: Service, sandbox: Sandbox, body: Any
+) -> None:
+    status, _, answer = await service.raw(service.post(body, key=sandbox.key))
+
+    assert status == 400
+    assert b"no JSON-RPC message" in answer
+    assert b"quill" not in answer
+
+
 async def test_the_body_of_a_stranger_is_not_read(service: Service) -> None:
     head = service.post(PING).split(b"\r\n\r\n")[0]
 

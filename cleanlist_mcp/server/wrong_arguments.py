@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.text import clean
+from cleanlist_mcp.text import clean, has_address
 
 LONGEST_NAME = 60
 """Characters of the longest name that is taken for another one's misspelling."""
@@ -46,8 +46,8 @@ def refusal(fields: list[dict[str, str]]) -> InvalidArguments:
 
 
 def unknown(name: str, known: Sequence[str]) -> dict[str, str]:
-    """Return what is wrong with a name that the tool does not know."""
-    shown = clean(name, LONGEST_NAME) or "arguments"
+    """Return what is wrong with a name that the tool does not know. A name that is an address is not repeated."""
+    shown = ("" if has_address(name) else clean(name, LONGEST_NAME)) or "arguments"
     return {"field": shown, "problem": f"is no argument of this tool; {_hint(name, known)}"}
 
 

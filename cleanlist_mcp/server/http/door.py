@@ -7,6 +7,8 @@ from typing import Any
 import anyio
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.types import jsonrpc_message_adapter
+from pydantic import ValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,6 +87,9 @@ class Door:
             return
         session = None
         if _shakes_hands(headers):
+            if _is_other_json(body):
+                await send_error(send, 400, "The body is no JSON-RPC message.")
+                return
             declared = _declared(body)
             if declared is not None:
                 send = self._naming_session(send, caller, declared)
@@ -122,6 +127,15 @@ def _shakes_hands(headers: Headers) -> bool:
     """Return whether a request belongs to the protocol's versions that begin with a handshake."""
     version = headers.get(MCP_PROTOCOL_VERSION_HEADER)
     return version is None or version in HANDSHAKE_VERSIONS
+
+
+def _is_other_json(body: bytes) -> bool:
+    """Return whether a body is JSON, and no message: the SDK would repeat it in its refusal."""
+    try:
+        jsonrpc_message_adapter.validate_json(body, by_name=False)
+    except ValidationError as exc:
+        return all(error["type"] != "json_invalid" for error in exc.errors(include_input=False))
+    return False
 
 
 def _declared(body: bytes) -> Any:
