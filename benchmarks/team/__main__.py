@@ -3,13 +3,14 @@
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 
 import anyio
 
 from benchmarks.team import page
 from benchmarks.team.database import NoPostgres
-from benchmarks.team.points import POINTS
+from benchmarks.team.points import POINTS, Point
 from benchmarks.team.report import Conditions, Report, table
 
 
@@ -33,7 +34,7 @@ async def played(names: Sequence[str], conditions: Conditions) -> list[Report]:
     async def play(name: str) -> None:
         began = time.monotonic()
         print(f"-- {name}", file=sys.stderr, flush=True)
-        reports[name] = await POINTS[name].play(conditions)
+        reports[name] = await _whatever_happens(POINTS[name], conditions)
         reports[name].seconds = time.monotonic() - began
         print(table(reports[name]), flush=True)
 
@@ -45,6 +46,15 @@ async def played(names: Sequence[str], conditions: Conditions) -> list[Report]:
             if not POINTS[name].beside:
                 await play(name)
     return sorted(reports.values(), key=lambda report: report.point)
+
+
+async def _whatever_happens(point: Point, conditions: Conditions) -> Report:
+    """Play a point; one that could not be played is broken, and the others are played all the same."""
+    try:
+        return await point.play(conditions)
+    except Exception as exc:
+        traceback.print_exc()
+        return Report(0, "A point that could not be played", problems=[repr(exc)[:2_000]])
 
 
 def last_line(conditions: Conditions, reports: Sequence[Report]) -> str:

@@ -179,7 +179,7 @@ async def _answered(process: asyncio.subprocess.Process, spender: Spender, numbe
 @asynccontextmanager
 async def _process(environment: Mapping[str, str], folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """A server over stdio that has shaken hands; it ends with its input, and finishes what has left."""
-    variables = {"HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    variables = {"HOME": str(folder), **environment}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cleanlist_mcp"),
         cwd=folder,

@@ -183,11 +183,11 @@ def _is_away(story: Story, moment: float, *, before_the_end: float) -> bool:
 async def _ask_again(story: Story) -> dict[str, tuple[str, str]]:
     """Ask once more for everybody, in calm, and return the workflow id and error of each answer by work."""
     answers: dict[str, tuple[str, str]] = {}
-    limit = anyio.CapacityLimiter(50)
+    limit = anyio.CapacityLimiter(30)
 
     async def ask(work: str, key: str, arguments: dict[str, object]) -> None:
         async with limit:
-            said = await story.made.client(key).call_with("enrich_person", arguments)
+            said = await story.made.client(key).call_in_calm("enrich_person", arguments)
         answers[work] = said.workflow_id, said.code or said.lost
 
     async with anyio.create_task_group() as tasks:

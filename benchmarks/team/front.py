@@ -44,6 +44,8 @@ class Front:
         self.loses = loses
         self.port = 0
         self.counts: Counter[str] = Counter()
+        self.answers: Counter[int] = Counter()
+        """Answers by the port of the replica that gave them, lost ones too."""
         self._dice = dice
         self._turn = 0
 
@@ -90,63 +92,74 @@ class Front:
         head = _CONNECTION.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n"
         return _Request(head + body, loss)
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _connect(self) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter] | None:
         for _ in range(len(self.replicas)):
             self._turn += 1
             port = self.replicas[self._turn % len(self.replicas)]
             if port not in self.ready:
                 continue
             with suppress(OSError):
-                return await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+                return port, *await asyncio.open_connection("127.0.0.1", port, limit=2**22)
         return None
 
     async def _pass(
         self,
         request: _Request,
-        connected: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        connected: tuple[int, asyncio.StreamReader, asyncio.StreamWriter],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        back, forth = connected
+        port, back, forth = connected
         self.counts["requests"] += 1
         try:
             forth.write(request.content)
             await forth.drain()
             if request.loss is None:
-                await self._answer(back, reader, writer)
+                self.answers[port] += await self._answer(back, reader, writer)
             else:
                 self.counts["answers lost"] += 1
                 self.counts[f"lost: {request.loss}"] += 1
-                await self._lose(request.loss, back, writer)
+                self.answers[port] += await self._lose(request.loss, back, writer)
         finally:
             forth.transport.abort()
 
     async def _answer(
         self, back: asyncio.StreamReader, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Pass the answer on as it comes; a client that goes away is told to the replica by a connection that ends."""
+    ) -> bool:
+        """Pass the answer on as it comes, and return whether there was one.
+
+        The replica learns of a client that goes away by its connection, which ends.
+        """
         gone = asyncio.create_task(reader.read(1))
         coming = asyncio.create_task(_copy(back, writer))
         try:
             await asyncio.wait((gone, coming), return_when=asyncio.FIRST_COMPLETED)
+            return coming.done() and coming.result()
         finally:
             gone.cancel()
             coming.cancel()
 
-    async def _lose(self, loss: Loss, back: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _lose(self, loss: Loss, back: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Lose the answer, and return whether there was one."""
+        answer = b""
         if loss == "unheard":
             with suppress(TimeoutError):
-                await asyncio.wait_for(back.read(1), self._dice.uniform(0, MOST_PATIENCE_MS) / 1000)
+                answer = await asyncio.wait_for(back.read(1), self._dice.uniform(0, MOST_PATIENCE_MS) / 1000)
         else:
             answer = await back.read()
             if loss == "part":
                 writer.write(answer[: len(answer) // 2])
                 await writer.drain()
         reset(writer)
+        return bool(answer)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Pass on what comes, to its end; return whether anything came."""
+    came = False
     with suppress(OSError):
         while piece := await reader.read(65_536):
+            came = True
             writer.write(piece)
             await writer.drain()
+    return came

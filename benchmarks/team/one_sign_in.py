@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.team import ledger
 from benchmarks.team.people import spellings
-from benchmarks.team.report import Report
+from benchmarks.team.report import Conditions, Report
 from benchmarks.team.wire import ERAS, FORMS, Client, Era, Said, spent
 from benchmarks.team.world import World, world
 from cleanlist_mcp.sandbox.people import Identity
@@ -54,8 +54,10 @@ def token_for(key: Key, issuer: str, subject: str) -> str:
     return key.sign(claims, typ="at+jwt")
 
 
-async def play(report: Report, dice: Random) -> None:
-    """Let two people work with one key over two replicas, and add what they saw to the report."""
+async def play(conditions: Conditions) -> Report:
+    """Play this part of the point, over two replicas."""
+    report = Report(7, "Two people of one sign-in")
+    dice = Random(f"sign-in {conditions.seed}")  # noqa: S311 - a seed, no secret
     sandbox, key = Sandbox(latency=0.5, rate_limits=False), Key("of the proof", "ES256")
     async with issuing(key) as issuer:
         settings = {
@@ -68,6 +70,7 @@ async def play(report: Report, dice: Random) -> None:
             tokens = [token_for(key, issuer, f"{name}@acme.example") for name in ("ada", "grace")]
             for era in ERAS:
                 await _work_side_by_side(report, made, era, *tokens)
+    return report
 
 
 async def _work_side_by_side(report: Report, made: World, era: Era, hers: str, his: str) -> None:

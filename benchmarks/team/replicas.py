@@ -113,5 +113,5 @@ class Replica:
 
     def _variables(self) -> dict[str, str]:
         usual = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-        own = {"HOME": str(self._log.parent), "PYTHONDONTWRITEBYTECODE": "1", "CLEANLIST_LOG_LEVEL": "INFO"}
+        own = {"HOME": str(self._log.parent), "CLEANLIST_LOG_LEVEL": "INFO"}
         return {**usual, **own, **self.environment}

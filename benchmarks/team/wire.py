@@ -20,6 +20,9 @@ FORMS: Mapping[str, Any] = {"elicitation": {"form": {}}}
 PATIENCE = 60.0
 """Seconds that a client waits for one answer."""
 
+PERSEVERANCE = 10
+"""Times that a call is made whose journal is busy: that refusal is no answer."""
+
 _META = "io.modelcontextprotocol/"
 _INFO = {"name": "team-proof", "version": "1"}
 
@@ -147,6 +150,15 @@ class Client:
             return Said(tool, arguments, began, time.monotonic(), lost=str(exc))
         return _said(tool, arguments, began, exchange)
 
+    async def call_in_calm(self, tool: str, arguments: Mapping[str, Any]) -> Said:
+        """Call a tool, and once more while the journal is too busy to say anything."""
+        for _ in range(PERSEVERANCE):
+            said = await self.call_with(tool, arguments)
+            if said.code != "journal_unavailable":
+                break
+            await asyncio.sleep(1.0)
+        return said
+
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send any request and return the JSON-RPC answer, {} if there was none to read."""
         try:
@@ -264,8 +276,9 @@ def _said(tool: str, arguments: Mapping[str, Any], began: float, exchange: Excha
     message = exchange.message()
     result = message.get("result")
     if not isinstance(result, dict):
-        failure = message.get("error") if isinstance(message.get("error"), dict) else {"message": "no result"}
-        return Said(tool, arguments, began, ended, exchange.status, error=failure or {})
+        found = message.get("error")
+        failure = found if isinstance(found, dict) else {"code": f"HTTP {exchange.status}"}
+        return Said(tool, arguments, began, ended, exchange.status, error=failure)
     data, error = _spoken(result)
     return Said(tool, arguments, began, ended, exchange.status, data, error, result)
 
