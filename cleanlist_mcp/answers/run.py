@@ -170,7 +170,8 @@ class Facts:
     """The facts about one run, from the journal (`run`) and the API (`state`) together.
 
     `started` is the run as this call started or found it, `asked` the person it asked for. `problem` is the error of
-    the last check, if it failed. `excluded` people were found who must not be contacted. `now` is in epoch seconds.
+    the last check, if it failed. `excluded` people were found who must not be contacted. `is_from_memory` is true if
+    the journal alone gave the state. `now` is in epoch seconds.
     """
 
     run: Run | None
@@ -181,6 +182,7 @@ class Facts:
     problem: CleanlistError | None = None
     asked: Asked | None = None
     excluded: int = 0
+    is_from_memory: bool = False
 
     @property
     def replayed(self) -> bool | None:
@@ -403,6 +405,8 @@ def _next_step(offers: Offers, facts: Facts) -> str | None:
         return _THEIR_CHOICE
     if facts.credits.charged is None and not facts.state.under_review:
         return f"Call {look} again in a minute to see what was charged."
+    if facts.kind == "person" and facts.is_from_memory:  # which keeps nobody's data
+        return f"Call {look} again in a minute to see what was found."
     return _to_the_list(offers, facts.list_id) if facts.kind == "list" else None
 
 

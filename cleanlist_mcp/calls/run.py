@@ -136,9 +136,9 @@ class RunFollower:
         wanted = workflow_id or (run.workflow_id if run and run.workflow_id else "")
         watched = await self._look(run, wanted, wait_seconds)
         unknown_here = run is None or (workflow_id and run.state != "finished")
-        if watched.status is None and watched.error is not None and unknown_here:
-            raise watched.error
         run = await self._journal.own_by_workflow(wanted) or run
+        if watched.status is None and watched.error is not None and unknown_here and not _has_ended(run):
+            raise watched.error
         if run is not None and _is_forgotten(run):
             return forgotten(run)
         if run is not None:
@@ -170,11 +170,14 @@ class RunFollower:
 
         A run that was seen to end stays ended, whatever a later check says.
         """
-        if seen is None or (run is not None and run.state == "finished" and not seen.finished):
+        is_from_memory = seen is None or (run is not None and run.state == "finished" and not seen.finished)
+        if seen is None or is_from_memory:
             seen = remembered(run)
         known_id = (run.workflow_id if run else None) or workflow_id
         excluded = self._excluded(run, seen)
-        facts = Facts(run, seen, known_id, self._call.now(), started, problem, self._asked, excluded)
+        facts = Facts(
+            run, seen, known_id, self._call.now(), started, problem, self._asked, excluded, is_from_memory
+        )
         return report(facts, self._call.offers)
 
     def _excluded(self, run: Run | None, seen: WorkflowStatus) -> int:
@@ -268,6 +271,11 @@ def _is_open(run: Run) -> bool:
         return False  # it was answered at once, and there is nothing to look at
     unsettled = run.charged is None and run.status.casefold() in TERMINAL_STATUSES
     return run.state == "running" or (run.state == "finished" and unsettled)
+
+
+def _has_ended(run: Run | None) -> bool:
+    """Return whether a run was seen to end, by whatever process."""
+    return run is not None and run.state == "finished" and not _is_forgotten(run)
 
 
 def _is_forgotten(run: Run) -> bool:

@@ -150,6 +150,8 @@ class Watcher:
             self._replan(poller)
         if refusal is None and poller.status is None and poller.error is None and not poller.known:
             refusal = await self._look_at_unknown(poller)
+        if refusal is None and poller.ended_elsewhere and not poller.over:
+            refusal = self._put_off()  # another process saw the end, and there was no room to look here too
         return Watched(poller.status, refusal or poller.error)
 
     async def _look_at_unknown(self, poller: _Poller) -> ApiError | None:
@@ -161,11 +163,14 @@ class Watcher:
             await poller.looked.wait()
         if poller.status is not None or poller.error is not None:
             return None  # another call has asked meanwhile
-        now = self._clock.monotonic()
-        if not self._budget.may_look(now):
-            return held_back(self._budget.room_from(now) - now)
+        if not self._budget.may_look(self._clock.monotonic()):
+            return self._put_off()
         put_off = await self._look(poller, "look")
         return held_back(put_off) if put_off else None
+
+    def _put_off(self) -> ApiError:
+        now = self._clock.monotonic()
+        return held_back(max(self._budget.room_from(now) - now, 1.0))
 
     def _poller(self, workflow_id: str, started_at: float | None) -> _Poller:
         poller = self._pollers.get(workflow_id)

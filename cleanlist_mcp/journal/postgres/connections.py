@@ -37,11 +37,16 @@ log = logging.getLogger(__name__)
 class Connections:
     """Connections to one database, for one event loop."""
 
-    def __init__(self, url: str, clock: Clock, seconds: float = TRANSACTION_SECONDS) -> None:
-        """`seconds` is the longest that a transaction, or the wait for a new connection, may take."""
+    def __init__(
+        self, url: str, clock: Clock, seconds: float = TRANSACTION_SECONDS, *, tells: bool = True
+    ) -> None:
+        """`seconds` is the longest that a transaction, or the wait for a new connection, may take. Whoever can do
+        without does not tell the log if there is none.
+        """
         self._url = url
         self._clock = clock
         self._seconds = seconds
+        self._tells = tells
         self._idle: list[Connection] = []
         self._slots: anyio.Semaphore | None = None
         self._down_until = 0.0
@@ -131,9 +136,9 @@ class Connections:
 
     def _note_down(self, cause: str) -> None:
         self._down_until = self._clock.monotonic() + QUIET_SECONDS
-        if not self._was_down:  # once, however often it is tried
+        if not self._was_down and self._tells:  # once, however often it is tried
             log.error("The team's database cannot be reached (%s).", cause)
-        self._was_down = True
+        self._was_down = self._tells
 
     async def _give_back(self, connection: Connection) -> None:
         idle = psycopg.pq.TransactionStatus.IDLE

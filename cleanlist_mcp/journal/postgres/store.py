@@ -86,7 +86,7 @@ class PostgresStore:
     @cached_property
     def ledger(self) -> PostgresLedger:
         # Connections of its own: neither a claim nor a note waits for the other's.
-        connections = Connections(self._url, self._clock, seconds=PATIENCE)
+        connections = Connections(self._url, self._clock, PATIENCE, tells=False)
         return PostgresLedger(connections, self._require_made, self._digest_keys[0].secret, self._schema)
 
     async def now(self) -> Moment:
