@@ -1,6 +1,7 @@
 """An MCP server in a child process, spoken to in raw JSON-RPC: as little client as possible."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -23,14 +24,22 @@ GUARD_SECONDS = 300.0
 class Pipe:
     """One server and one connection to it; requests go out one at a time."""
 
-    def __init__(self, module: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        program: Sequence[str] = (sys.executable, "-m"),
+        errors: int | None = None,
+    ) -> None:
         # One that hangs must not hold up whoever measures: it is killed, and reading from it ends.
         self._guard = threading.Timer(GUARD_SECONDS, self.kill)
         self._guard.daemon = True
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *module],
+            [*program, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             env=dict(environment),
         )
         self._guard.start()
@@ -68,6 +77,27 @@ class Pipe:
             if message.get("id") == self._last_id:
                 return _result(message)
 
+    def ask(self, method: str, params: Mapping[str, Any]) -> bytes:
+        """Send a request and return the line of its answer as it came."""
+        self._last_id += 1
+        self._write({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params})
+        while True:
+            line = self._line()
+            message = json.loads(line)
+            if message.get("id") == self._last_id:
+                _result(message)
+                return line
+
+    def ask_many(self, method: str, params: Mapping[str, Any], count: int, width: int) -> None:
+        """Send a request so many times, with `width` of them under way, and wait for all answers."""
+        sent = answered = 0
+        while answered < count:
+            while sent < min(count, answered + width):
+                self._last_id += 1
+                self._write({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params})
+                sent += 1
+            answered += "id" in self._read()
+
     def call(self, tool: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Call a tool and return its structured answer."""
         return self.request("tools/call", {"name": tool, "arguments": arguments or {}})["structuredContent"]
@@ -94,14 +124,25 @@ class Pipe:
         """Resident memory in MiB, where the system tells it as Linux does."""
         return resident_mib(self._process.pid)
 
+    def processor_ms(self) -> float | None:
+        """Milliseconds of the processor that the server has used, where the system tells it as Linux does."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return sum(map(int, status[11:13])) * 1000 / os.sysconf("SC_CLK_TCK")
+
     def _read(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._line())
+        return message
+
+    def _line(self) -> bytes:
         pipe = self._process.stdout
         assert pipe is not None  # noqa: S101 - it was asked for
         line = pipe.readline()
         if not line:
             raise RuntimeError("the server has gone")
-        message: dict[str, Any] = json.loads(line)
-        return message
+        return line
 
     def _write(self, message: Mapping[str, Any]) -> None:
         pipe = self._process.stdin

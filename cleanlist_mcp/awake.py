@@ -4,6 +4,7 @@ A laptop that sleeps, or a process that is stopped, comes back with its timers o
 sockets that nobody has read yet. A limit that counted that time would throw them away.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -25,34 +26,41 @@ async def within(seconds: float, work: Callable[[], Awaitable[T]]) -> T:
     Raises:
         TookTooLong: if it was cancelled; otherwise whatever `work` raises.
     """
-    done: list[T] = []
-    failed: list[Exception] = []
     with anyio.CancelScope() as limit:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(count_down, seconds, limit)
-            try:
-                done.append(await work())
-            except Exception as exc:
-                failed.append(exc)  # raised below: a task group would wrap it
-            tasks.cancel_scope.cancel()
-    if failed:
-        raise failed[0]
-    if not done:
-        raise TookTooLong
-    return done[0]
+        count_down = _CountDown(seconds, limit.cancel)
+        try:
+            return await work()
+        finally:
+            count_down.stop()
+    raise TookTooLong
 
 
-async def count_down(seconds: float, scope: anyio.CancelScope) -> None:
-    """Cancel `scope` once this process was awake for `seconds`.
+class _CountDown:
+    """Calls `over` once this process was awake for `seconds`; a timer of the loop, since a task would cost each request
+    as much as its way through the network's layers.
 
     After a sleep at least one whole slice is left, to read what came in meanwhile.
     """
-    left = seconds
-    while left > 0:
-        piece = min(left, SLICE)
-        began = anyio.current_time()
-        await anyio.sleep(piece)
-        left -= piece
-        if anyio.current_time() - began > piece + SLICE:
-            left = max(left, SLICE)
-    scope.cancel()
+
+    def __init__(self, seconds: float, over: Callable[[], None]) -> None:
+        self._left = seconds
+        self._over = over
+        self._loop = asyncio.get_running_loop()
+        self._wait()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        piece = max(min(self._left, SLICE), 0.0)
+        self._left -= piece
+        self._due = self._loop.time() + piece
+        self._timer = self._loop.call_at(self._due, self._rung)
+
+    def _rung(self) -> None:
+        if self._loop.time() - self._due > SLICE:
+            self._left = max(self._left, SLICE)
+        if self._left > 0:
+            self._wait()
+        else:
+            self._over()

@@ -1,5 +1,7 @@
 """The parts that tools work with: one set per account, each part made on first use."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,23 +11,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.answers.offers import Offers
-from cleanlist_mcp.api.wire import Whoami
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.imports.exclusion_file import ExclusionFile
-from cleanlist_mcp.journal.health import Unwritable, error_in
-from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.journal.names import Identity
-from cleanlist_mcp.journal.opening import open_database, open_ledger, open_store
-from cleanlist_mcp.journal.port import Ledger, Store
-from cleanlist_mcp.journal.shared_budget import SharedBudget
-from cleanlist_mcp.journal.store_clock import StoreClock
 from cleanlist_mcp.links import api_of
-from cleanlist_mcp.lists.directory import ListDirectory
-from cleanlist_mcp.lists.pages import RecentPages
 from cleanlist_mcp.money.limits import Limits
-from cleanlist_mcp.runs.companies import CompanyRuns
-from cleanlist_mcp.runs.starting import JOIN_SECONDS, Workflows
-from cleanlist_mcp.runs.watching import Watcher
 from cleanlist_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +22,19 @@ if TYPE_CHECKING:
     from cleanlist_mcp.api.client import CleanlistClient
     from cleanlist_mcp.api.connections import Connections
     from cleanlist_mcp.api.downloads import Downloads
+    from cleanlist_mcp.api.wire import Whoami
+    from cleanlist_mcp.imports.exclusion_file import ExclusionFile
+    from cleanlist_mcp.journal.journal import Journal
+    from cleanlist_mcp.journal.names import Identity
+    from cleanlist_mcp.journal.port import Ledger, Store
+    from cleanlist_mcp.journal.shared_budget import SharedBudget
+    from cleanlist_mcp.lists.directory import ListDirectory
+    from cleanlist_mcp.lists.pages import RecentPages
+    from cleanlist_mcp.runs.companies import CompanyRuns
+    from cleanlist_mcp.runs.starting import Workflows
+    from cleanlist_mcp.runs.watching import Watcher
+
+# What is made on first use is imported there too: users feel every start, and one that lists tools needs none of it.
 
 MAX_CALLS = 64
 """Tool calls that run at once; more wait their turn, within the same 50 seconds."""
@@ -52,7 +53,7 @@ class Shared:
     connections to the API."""
 
     store: Store
-    connections: "Connections"
+    connections: Connections
 
 
 class Services:
@@ -67,7 +68,7 @@ class Services:
         settings: Settings,
         clock: Clock,
         tasks: TaskGroup,
-        transport: "httpx.AsyncBaseTransport | None",
+        transport: httpx.AsyncBaseTransport | None,
         *,
         shared: Shared | None = None,
         member: tuple[str, str] | None = None,
@@ -77,7 +78,7 @@ class Services:
         """
         self.settings = settings
         self._machine_clock = clock
-        self.clock: Clock = StoreClock(clock, lambda: self.store) if settings.uses_database else clock
+        self.clock = self._database_clock(clock) if settings.uses_database else clock
         self.limits = Limits(settings.hourly_unquoted_limit, settings.daily_limit, settings.lists_on)
         self.offers = Offers(
             lists=settings.lists_on,
@@ -92,37 +93,50 @@ class Services:
         self._member = member
         self._owner: tuple[float, Whoami] | None = None
 
+    def _database_clock(self, clock: Clock) -> Clock:
+        from cleanlist_mcp.journal.store_clock import StoreClock
+
+        return StoreClock(clock, lambda: self.store)
+
     @cached_property
     def _ledger(self) -> Ledger | None:
+        from cleanlist_mcp.journal.opening import open_ledger
+
         if self._shared is not None or self.settings.uses_database:
             return self.store.ledger
         return open_ledger(self._folder, self.clock)
 
     @cached_property
     def budget(self) -> SharedBudget:
+        from cleanlist_mcp.journal.shared_budget import SharedBudget
+
         return SharedBudget(self.clock, self._ledger, self.identity.api, self.identity.key)
 
     @cached_property
-    def client(self) -> "CleanlistClient":
-        # Here: httpx takes long to load, and nothing is asked before the first call.
-        from cleanlist_mcp.api.client import CleanlistClient
+    def connections(self) -> Connections:
+        """The connections to the API. They open no file, so they can be made ready ahead."""
+        from cleanlist_mcp.api.connections import Connections
 
-        return CleanlistClient(
-            self.settings,
-            self.budget,
-            transport=self._transport,
-            connections=None if self._shared is None else self._shared.connections,
-            clock=self.clock,
+        return (
+            Connections(self.settings, self._transport) if self._shared is None else self._shared.connections
         )
 
     @cached_property
-    def downloads(self) -> "Downloads":
-        from cleanlist_mcp.api.downloads import Downloads  # here, as above
+    def client(self) -> CleanlistClient:
+        from cleanlist_mcp.api.client import CleanlistClient
+
+        return CleanlistClient(self.settings, self.budget, connections=self.connections, clock=self.clock)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        from cleanlist_mcp.api.downloads import Downloads
 
         return Downloads(self.settings.base_url, transport=self._transport)
 
     @cached_property
     def pages(self) -> RecentPages:
+        from cleanlist_mcp.lists.pages import RecentPages
+
         return RecentPages(self.clock)
 
     @cached_property
@@ -133,11 +147,15 @@ class Services:
 
     @cached_property
     def identity(self) -> Identity:
+        from cleanlist_mcp.journal.names import Identity
+
         key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
         return Identity(api_of(self.settings.base_url), key, self._member)
 
     @cached_property
     def journal(self) -> Journal:
+        from cleanlist_mcp.journal.journal import Journal
+
         return Journal(self.store, self.identity, self._organization if self.is_shared else None)
 
     @property
@@ -162,14 +180,20 @@ class Services:
 
     @cached_property
     def exclusion_file(self) -> ExclusionFile | None:
+        from cleanlist_mcp.imports.exclusion_file import ExclusionFile
+
         return None if self.settings.exclude_file is None else ExclusionFile(self.settings.exclude_file)
 
     @cached_property
     def watcher(self) -> Watcher:
+        from cleanlist_mcp.runs.watching import Watcher
+
         return Watcher(self.client, self.journal, self.clock, self.budget, self._tasks)
 
     @cached_property
     def workflows(self) -> Workflows:
+        from cleanlist_mcp.runs.starting import JOIN_SECONDS, Workflows
+
         return Workflows(
             self.client,
             self.journal,
@@ -184,10 +208,14 @@ class Services:
 
     @cached_property
     def companies(self) -> CompanyRuns:
+        from cleanlist_mcp.runs.companies import CompanyRuns
+
         return CompanyRuns(self.client, self.journal, self.workflows)
 
     @cached_property
     def directory(self) -> ListDirectory:
+        from cleanlist_mcp.lists.directory import ListDirectory
+
         return ListDirectory(self.client, self.clock)
 
     @property
@@ -206,8 +234,8 @@ class Services:
         made = self.__dict__
         if "workflows" in made:
             await self.workflows.close()
-        if "client" in made and self._shared is None:
-            await self.client.aclose()
+        if "connections" in made and self._shared is None:
+            await self.connections.aclose()
         if "journal" in made:
             await self.journal.close()
         if "store" in made and self._shared is None:
@@ -218,6 +246,8 @@ class Services:
 
 def store_of(settings: Settings, clock: Clock) -> Store:
     """Open the store that settings name; whoever calls this closes it."""
+    from cleanlist_mcp.journal.opening import open_database, open_store
+
     if settings.uses_database and settings.database_url is not None:
         keys = settings.secret_keys
         assert keys is not None, "settings with a database have them"  # noqa: S101 - an invariant
@@ -230,6 +260,8 @@ async def refusal_at_start(settings: Settings, clock: Clock) -> str | None:
 
     A team's database that does not answer just now is none of the reasons: nothing is spent until it does.
     """
+    from cleanlist_mcp.journal.health import Unwritable, error_in
+
     if not settings.uses_database:
         return None
     store = store_of(settings, clock)

@@ -13,6 +13,7 @@ from mcp.types import INVALID_PARAMS
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.server.arguments import is_damaged
 from cleanlist_mcp.server.build import make_tools
+from cleanlist_mcp.server.kept import made
 from cleanlist_mcp.server.reading import means_nothing, read
 from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.schemas import validated_schema
@@ -50,7 +51,9 @@ SOMETHING = (
     "no",
     "Nan Desu",
 )
-SCHEMAS = {tool.name: validated_schema(tool.fn_metadata.arg_model) for tool in make_tools(Settings())}
+SCHEMAS = {
+    tool.name: validated_schema(tool.fn_metadata.arg_model) for tool in map(made, make_tools(Settings()))
+}
 SPENDING = [spec.name for spec in TOOLS if spec.effect == "spends"]
 CHANGING = [spec.name for spec in TOOLS if spec.effect != "reads"]
 READING = [spec.name for spec in TOOLS if spec.effect == "reads"]

@@ -13,6 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
+from cleanlist_mcp.api.connections import Connections
 from cleanlist_mcp.cli import doctor
 from cleanlist_mcp.cli.findings import Finding, exit_status, report
 from cleanlist_mcp.errors import SettingsError
@@ -214,7 +215,7 @@ async def test_proxy_settings_that_cannot_be_used_are_named(
     def unusable(*args: Any, **kwargs: Any) -> None:
         raise ValueError("Unknown scheme for proxy URL")
 
-    monkeypatch.setattr(httpx, "AsyncClient", unusable)
+    monkeypatch.setattr(Connections, "_made", unusable)
 
     problem = the_problem(await look(world))
 

@@ -3,6 +3,86 @@
 import importlib
 import importlib.util
 import inspect
+from pathlib import Path
+
+import pytest
+
+from tests.test_stdio import NO_NETWORK, Wire, started
+
+TELLING = """
+import atexit, sys
+atexit.register(lambda: print("loaded:", *sys.modules, file=sys.stderr))
+from cleanlist_mcp.cli import main as cli
+from cleanlist_mcp.server import warming
+warming.QUIET_SECONDS = 3600.0
+sys.argv = ["cleanlist-mcp"]
+cli.main()
+"""
+
+OF_A_SERVICE = (
+    *("psycopg", "opentelemetry.sdk", "prometheus_client", "jwt.jwks_client"),
+    *("cleanlist_mcp.journal.postgres", "cleanlist_mcp.sandbox", "cleanlist_mcp.server.tools.cards"),
+    *(
+        "cleanlist_mcp.http",
+        "cleanlist_mcp.server.http",
+        "cleanlist_mcp.cli.serve",
+        "cleanlist_mcp.cli.doctor",
+    ),
+)
+"""Modules that serve teams over HTTP, cards, or other commands, and what stands under them."""
+
+OF_CALLS = (
+    *("httpx", "httpcore", "truststore", "sqlite3", "h11._connection"),
+    *(
+        "cleanlist_mcp.answers.shapes",
+        "cleanlist_mcp.imports",
+        "cleanlist_mcp.journal",
+        "cleanlist_mcp.lists",
+    ),
+    *(
+        "cleanlist_mcp.api",
+        "cleanlist_mcp.runs",
+        "cleanlist_mcp.server.tools",
+        "cleanlist_mcp.people.same_person",
+    ),
+)
+"""Modules that a call needs and a list does not."""
+
+
+async def loaded(wire: Wire) -> set[str]:
+    """The modules of a server, which ends."""
+    assert await wire.end() == 0
+    (line,) = [line for line in wire.log.decode().splitlines() if line.startswith("loaded:")]
+    return set(line.split()[1:])
+
+
+def under(names: set[str], roots: tuple[str, ...]) -> set[str]:
+    return {name for name in names for root in roots if name == root or name.startswith(f"{root}.")}
+
+
+async def test_a_start_that_lists_loads_nothing_of_calls_nor_of_a_service(tmp_path: Path) -> None:
+    async with started(tmp_path / "state", changes=NO_NETWORK, code=TELLING) as wire:
+        await wire.shake_hands()
+        for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "ping"):
+            await wire.ask(method, method)
+        names = await loaded(wire)
+
+    assert under(names, OF_A_SERVICE + OF_CALLS) == set()
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.long
+async def test_a_call_over_stdio_loads_nothing_of_a_service(tmp_path: Path) -> None:
+    async with started(
+        tmp_path, changes=NO_NETWORK | {"CLEANLIST_API_KEY": "clapi_made_up"}, code=TELLING
+    ) as wire:
+        await wire.shake_hands()
+        for tool in ("whoami", "workflow_status", "find_lists"):
+            await wire.ask(tool, "tools/call", name=tool, arguments={})
+        names = await loaded(wire)
+
+    assert {"httpx", "sqlite3"} <= names
+    assert under(names, OF_A_SERVICE) == set()
 
 
 def test_the_package_that_httpcore_tries_to_import_on_every_request_is_there() -> None:

@@ -18,7 +18,8 @@ import pytest
 from mcp import Client
 
 from cleanlist_mcp.sandbox.people import Identity
-from cleanlist_mcp.server.build import build_server
+from cleanlist_mcp.server import kept
+from cleanlist_mcp.server.build import _made_tools, build_server, make_tools
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import CORE, LISTS, PROSPECTING, TOOLS
 from tests.support import ERAS, Session, World
@@ -58,6 +59,23 @@ _REFUSED_WORDS = {
     *("$ref", "$defs", "definitions", "const", "not", "if", "then", "else", "prefixItems"),
     *("anyOf", "oneOf", "allOf", "format", "patternProperties", "additionalProperties"),
 }
+
+
+def made_anew() -> str:
+    """What is kept of the tools, as it would be made now."""
+    both = (Settings(), Settings(csv_dir=Path("/shared")))
+    tools = {tool.fn.__name__: tool for one in both for tool in map(kept.made, make_tools(one))}
+    return kept.text_of(tools.values())
+
+
+if os.environ.get("UPDATE_SNAPSHOTS"):  # here, before any other test asks for the tools
+    kept.FILE.write_text(made_anew(), "utf-8")
+    kept.schemas.cache_clear()
+    _made_tools.cache_clear()
+
+
+def test_what_is_kept_of_the_tools_is_what_would_be_made() -> None:
+    assert kept.FILE.read_text("utf-8") == made_anew()
 
 
 async def definitions(mode: str = "auto", **settings: Any) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from cleanlist_mcp.money.prices import Contact, Kind, Scope
 class Part(BaseModel):
     """Absent members are left out of what is sent, never null."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Result(Part):

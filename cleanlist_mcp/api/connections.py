@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import anyio
+import anyio.to_thread
 import httpx
 
 from cleanlist_mcp import __version__, awake
@@ -130,12 +131,23 @@ class Connections:
         self._settings = settings
         self._most = most
         self._transport = transport
-        self._http: dict[bool, httpx.AsyncClient] = {}  # by whether it keeps connections
+        self._http: dict[bool, httpx.AsyncBaseTransport] = {}  # by whether it keeps connections
+        self._base_url = settings.base_url.rstrip("/")
+        self._timeout = _timeout(settings.timeout_seconds).as_dict()
 
     async def aclose(self) -> None:
         """Close the connections."""
         while self._http:
             await self._http.popitem()[1].aclose()
+
+    async def get_ready(self) -> None:
+        """Load the trust store, in a thread, and make the pool for reads. Nothing is sent."""
+        await anyio.to_thread.run_sync(getattr, self, "_trust", abandon_on_cancel=True)
+        self._open(keeps=True)
+
+    def is_open(self, *, keeps: bool) -> bool:
+        """Return whether the pool for reads, or the other, was made."""
+        return keeps in self._http
 
     async def exchange(self, request: Request, headers: dict[str, str]) -> Answer:
         """Return the answer to one request, whatever it says, got within the time that one request has in all.
@@ -144,12 +156,13 @@ class Connections:
             ApiUnavailable: if there is none, or not all of it.
             BadResponse: if it is too large, or encoded in a way that was not asked for.
         """
-        http = self._open(keeps=request.method == "GET" and self._most is None)
+        keeps = request.method == "GET" and self._most is None
+        http = self._open(keeps=keeps)
         departure = _Departure()
         answer = Answer()
-        work = partial(_converse, http, request, headers, departure, answer)
+        leaving = partial(self._request, request, _headers(keeps=keeps) | headers, departure)
         try:
-            await self._within_the_limit(work, departure, answer)
+            await self._within_the_limit(partial(_converse, http, leaving, answer), departure, answer)
         except BodyRefused as exc:
             raise _not_read(exc, answer) from None
         finally:
@@ -173,8 +186,19 @@ class Connections:
             if not answer.complete:  # what goes wrong with a connection afterwards takes nothing back
                 raise _lost(exc, seconds, answer) from exc
 
-    def _open(self, *, keeps: bool) -> httpx.AsyncClient:
-        """Return the HTTP client whose connections are kept, or the one that uses each for one request.
+    def _request(self, request: Request, headers: dict[str, str], departure: _Departure) -> httpx.Request:
+        relative = request.path.startswith("/")  # else it is an address under the API's other prefix
+        return httpx.Request(
+            request.method,
+            self._base_url + request.path if relative else request.path,
+            json=request.body,
+            params=request.query,
+            headers=headers,
+            extensions={"trace": departure, "timeout": self._timeout},
+        )
+
+    def _open(self, *, keeps: bool) -> httpx.AsyncBaseTransport:
+        """Return the pool whose connections are kept, or the one that uses each for one request.
 
         Each is made on first use: loading the trust store is slow, and many starts never need it.
 
@@ -194,25 +218,20 @@ class Connections:
                 ) from None
         return self._http[keeps]
 
-    def _made(self, *, keeps: bool) -> httpx.AsyncClient:
-        headers = {
-            "User-Agent": f"cleanlist-mcp/{__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # an answer is small, and what is packed could be anything
-        }
-        return httpx.AsyncClient(
-            base_url=self._settings.base_url,
-            transport=self._transport,
+    def _made(self, *, keeps: bool) -> httpx.AsyncBaseTransport:
+        # A client around it would look after cookies, redirects and passwords, of which this API has none, and cost a
+        # fifth of each call.
+        if self._transport is not None:
+            return self._transport
+        proxy = self._proxy
+        return httpx.AsyncHTTPTransport(
             verify=self._trust,
-            proxy=self._proxy,
+            proxy=None if proxy is None else httpx.Proxy(proxy),
             trust_env=False,  # httpx stumbles over NO_PROXY; `proxies` reads the same variables
-            follow_redirects=False,
-            timeout=_timeout(self._settings.timeout_seconds),
             limits=httpx.Limits(
                 max_connections=self._most or CONNECTIONS,
                 max_keepalive_connections=KEPT_CONNECTIONS if keeps else 0,
             ),
-            headers=headers if keeps else headers | {"Connection": "close"},
         )
 
     @property
@@ -233,22 +252,22 @@ class Connections:
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def _headers(*, keeps: bool) -> dict[str, str]:
+    return {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",  # an answer is small, and what is packed could be anything
+        "Connection": "keep-alive" if keeps else "close",
+        "User-Agent": f"cleanlist-mcp/{__version__}",
+    }
+
+
 async def _converse(
-    http: httpx.AsyncClient,
-    request: Request,
-    headers: dict[str, str],
-    departure: _Departure,
-    answer: Answer,
+    http: httpx.AsyncBaseTransport, leaving: Callable[[], httpx.Request], answer: Answer
 ) -> None:
     """Send a request and put what comes into `answer`, so that what has come is there whatever breaks it off."""
-    async with http.stream(
-        request.method,
-        request.path,
-        json=request.body,
-        params=request.query,
-        headers=headers,
-        extensions={"trace": departure},
-    ) as response:
+    request = leaving()
+    response = await http.handle_async_request(request)
+    try:
         answer.kept = response.extensions.get("network_stream") if request.method == "GET" else None
         answer.body = Body(response.headers.get_list("content-encoding", split_commas=True))
         answer.headers = response.headers
@@ -258,6 +277,8 @@ async def _converse(
             answer.body.feed(chunk)
         answer.body.end()
         answer.complete = True
+    finally:
+        await response.aclose()
 
 
 def _never_left(exc: Exception, departure: _Departure) -> bool:

@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, get_args
 
 REQUESTS_PER_MINUTE = 30  # per key, in fixed 60 s windows (the vendor's documentation)
 REQUESTS_OF_ALL = 60  # per organization, in the same windows
@@ -29,12 +30,13 @@ KEPT_SECONDS = 120.0
 Kind = Literal["look", "glance", "start", "call"]
 """A look that the schedule wants, one that a call wants at once, a request that spends, and any other."""
 
+_AT = itemgetter(0)
 _LETTERS = {kind[0]: kind for kind in get_args(Kind)}
 
 
-@dataclass(frozen=True)
-class Sent:
-    """One request; `key` is whose it was, where several keys share a minute."""
+class Sent(NamedTuple):
+    """One request; `key` is whose it was, where several keys share a minute. Each request reads and writes 90 of them,
+    and a tuple is made in a quarter of the time."""
 
     at: float
     kind: Kind
@@ -128,7 +130,7 @@ def wait_before(kind: Kind, minute: Minute, of_all: Minute | None = None, key: s
 def add(minute: Minute, requests: Iterable[Sent]) -> None:
     """Count requests that were sent before and not told."""
     minute.sent += [one for one in requests if one.at > -WINDOW_SECONDS]
-    minute.sent.sort(key=lambda one: one.at)
+    minute.sent.sort(key=_AT)
 
 
 def sent_as(kind: Kind) -> Kind:
@@ -174,9 +176,9 @@ def as_text(minute: Minute) -> str:
     """Return what is still of use of a minute, to be kept with the moment at which it is written."""
     watches = {run: _watch_values(watch) for run, watch in minute.watches.items() if _is_of_use(watch)}
     sent = [
-        [round(one.at, 3), one.kind[0], *([one.key] if one.key else [])]
-        for one in minute.sent[-minute.limit :]
-        if one.at > -WINDOW_SECONDS
+        (round(at, 3), kind[0], key) if key else (round(at, 3), kind[0])
+        for at, kind, key in minute.sent[-minute.limit :]
+        if at > -WINDOW_SECONDS
     ]
     content = {"sent": sent, "blocked_until": round(max(minute.blocked_until, 0.0), 3), "watches": watches}
     return json.dumps(content, separators=(",", ":"))
@@ -189,8 +191,9 @@ def from_text(text: str | None, age: float, limit: int = REQUESTS_PER_MINUTE) ->
         return minute
     with suppress(ValueError, TypeError, KeyError, IndexError, AttributeError):
         content = json.loads(text)
-        sent = [Sent(one[0] - age, _LETTERS[one[1]], *one[2:]) for one in content["sent"]]
-        minute.sent = sorted((one for one in sent if one.at > -WINDOW_SECONDS), key=lambda one: one.at)
+        oldest = age - WINDOW_SECONDS
+        found = [Sent(at - age, _LETTERS[kind], *key) for at, kind, *key in content["sent"] if at > oldest]
+        minute.sent = sorted(found, key=_AT)
         minute.blocked_until = max(content["blocked_until"] - age, 0.0)
         minute.watches = dict(_watches_in(content["watches"], age))
     return minute

@@ -82,13 +82,13 @@ unfinished."""
 class Sent(BaseModel):
     """A request body: exactly these fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Received(BaseModel):
     """An answer: these fields, whatever else is there."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class EstimateRequest(Sent):

@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.money.limits import Limits
-from cleanlist_mcp.runs.watching import OnChange
-from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.runs.watching import OnChange
+    from cleanlist_mcp.services import Services
 
 
 async def _known() -> None:
@@ -24,7 +27,7 @@ class Call:
 
     def __init__(
         self,
-        services: Services,
+        services: "Services",
         seconds: float,
         *,
         settings: Settings | None = None,

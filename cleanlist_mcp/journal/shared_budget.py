@@ -94,7 +94,7 @@ class SharedBudget:
 
         def count(minute: Minute, of_all: Minute | None) -> bool:
             if of_all is not None:
-                rules.add(of_all, (replace(one, at=one.at - now, key=self._name) for one in early))
+                rules.add(of_all, (one._replace(at=one.at - now, key=self._name) for one in early))
             return of_all is not None
 
         if early:
@@ -252,7 +252,7 @@ class SharedBudget:
                 for name, limit in zip(names, _LIMITS, strict=False)
             ]
             for minute, key in zip(minutes, ("", self._name), strict=False):
-                rules.add(minute, (replace(one, at=one.at - now, key=key) for one in untold))
+                rules.add(minute, (one._replace(at=one.at - now, key=key) for one in untold))
             is_changed = change(minutes[0], minutes[1] if len(minutes) > 1 else None)
             learnt[:] = [(now, minutes[0])]
             texts.update((name, rules.as_text(minute)) for name, minute in zip(names, minutes, strict=True))

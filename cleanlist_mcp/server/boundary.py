@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
@@ -12,9 +12,6 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict
 
-from cleanlist_mcp.answers.run import progress_sentence
-from cleanlist_mcp.answers.shapes import Result, compact
-from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import (
     ApiError,
@@ -25,7 +22,6 @@ from cleanlist_mcp.errors import (
     for_a_model,
     where,
 )
-from cleanlist_mcp.runs.watching import OnChange
 from cleanlist_mcp.secrecy import blot, blot_all
 from cleanlist_mcp.server.arguments import (
     MOST_IGNORED,
@@ -42,6 +38,13 @@ from cleanlist_mcp.server.words import of_a_service
 from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import ToolSpec
 
+if TYPE_CHECKING:
+    from cleanlist_mcp.answers.shapes import Result
+    from cleanlist_mcp.api.wire import WorkflowStatus
+    from cleanlist_mcp.runs.watching import OnChange
+
+# Answers, and the parts that calls work with, load with the first call: a start lists tools and needs none of them.
+
 CALL_SECONDS = 50.0
 """Within this a call answers, dialog, requests and wait together: common hosts give up at 60 s."""
 
@@ -53,7 +56,7 @@ ERROR_META = "ai.cleanlist/error"
 log = logging.getLogger("cleanlist_mcp")
 _call: ContextVar[Call] = ContextVar("call")
 
-ToolFunction = Callable[..., Awaitable[Result]]
+ToolFunction = Callable[..., Awaitable["Result"]]
 
 
 def begin_call(call: Call) -> None:
@@ -75,8 +78,10 @@ def settings_of_call(otherwise: Settings) -> Settings:
     return otherwise if call is None else call.settings
 
 
-def _progress(ctx: Context[Any, Any]) -> OnChange:
-    async def show(status: WorkflowStatus) -> None:
+def _progress(ctx: Context[Any, Any]) -> "OnChange":
+    from cleanlist_mcp.answers.run import progress_sentence
+
+    async def show(status: "WorkflowStatus") -> None:
         sentence = blot(progress_sentence(status))
         await ctx.report_progress(status.processed, status.total or None, sentence)
 
@@ -102,11 +107,8 @@ def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], s
 
     tool = Tool.from_function(
         answering,
-        name=spec.name,
-        title=spec.title,
-        description=description(function.__name__, off),
-        annotations=_hints(spec),
         structured_output=False,  # the answer is ours; the schema that it keeps to is set below
+        **words_of_tool(spec, function.__name__, off),
     )
     # The SDK ignores names that it does not know. None gets so far here, and one that did would be a defect
     # (https://github.com/modelcontextprotocol/python-sdk/issues/3067 asks for it; once it is there, this can go).
@@ -115,6 +117,16 @@ def make_tool(spec: ToolSpec, function: ToolFunction, *, off: Collection[str], s
     tool.fn_metadata = _AsRead(arg_model=closed, output_schema=schema)
     tool.parameters = input_schema(closed)
     return tool
+
+
+def words_of_tool(spec: ToolSpec, function: str, off: Collection[str]) -> dict[str, Any]:
+    """Return what a tool is listed with, besides its schemas."""
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "description": description(function, off),
+        "annotations": _hints(spec),
+    }
 
 
 def _hints(spec: ToolSpec) -> ToolAnnotations:
@@ -176,6 +188,8 @@ def error_result(error: CleanlistError) -> CallToolResult:
     Some clients take a text that is JSON, or structured content, for the tool's answer and check it against the output
     schema; their models would then read about the schema and not about the error.
     """
+    from cleanlist_mcp.answers.shapes import compact
+
     body = error_body(error)
     return CallToolResult(
         is_error=True,
@@ -224,7 +238,7 @@ def too_slow() -> CleanlistError:
     return ApiUnavailable(message, "Try again in a minute; nothing was started.")
 
 
-def data_of(result: Result, *, sandbox: bool) -> dict[str, Any]:
+def data_of(result: "Result", *, sandbox: bool) -> dict[str, Any]:
     """Return an answer as data, absent members and secrets left out; in the sandbox its summary begins with that."""
     data = result.model_dump(mode="json", exclude_none=True)
     for name in ("summary", "next_step"):
@@ -243,6 +257,8 @@ def _worded(text: str) -> str:
 
 def answer(data: dict[str, Any], *, beside: Mapping[str, Any]) -> CallToolResult:
     """Return the result of a call: the data, the same as compact text, and `beside` them what no model reads."""
+    from cleanlist_mcp.answers.shapes import compact
+
     return CallToolResult(
         content=[TextContent(type="text", text=compact(data))],
         structured_content=data,

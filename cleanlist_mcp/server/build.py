@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -26,13 +27,13 @@ from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import CleanlistError, InvalidArguments, ReadOnly
 from cleanlist_mcp.secrecy import blot_all, keep
-from cleanlist_mcp.server import boundary, prompts, resources
+from cleanlist_mcp.server import boundary, kept, prompts, resources
 from cleanlist_mcp.server.arguments import check_size_and_secrets
 from cleanlist_mcp.server.declared import CARD_URI, declared_by
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.spans import DiscreetSpans
-from cleanlist_mcp.server.tools import account, enrichment, lists, prospecting
+from cleanlist_mcp.server.warming import Quiet, warm_up
 from cleanlist_mcp.server.wrong_arguments import invalid_arguments
 from cleanlist_mcp.services import Services
 from cleanlist_mcp.settings import Settings
@@ -59,17 +60,16 @@ _OUR_OWN_WORDS = frozenset(
 _INSTRUCTIVE = frozenset({"initialize", "server/discover"})
 """Requests whose answers carry the instructions."""
 
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        *(account.whoami, account.credits_balance),
-        *(enrichment.estimate, enrichment.enrich_person, enrichment.enrich_list, enrichment.workflow_status),
-        *(lists.find_lists, lists.create_list, lists.add_leads),
-        *(lists.get_leads, lists.remove_leads, lists.export_list),
-        *(prospecting.search_people, prospecting.search_companies, prospecting.enrich_company),
-    )
+_ROOMS: Mapping[str, tuple[str, ...]] = {
+    "account": ("whoami", "credits_balance"),
+    "enrichment": ("estimate", "enrich_person", "enrich_list", "workflow_status"),
+    "lists": ("find_lists", "create_list", "add_leads", "get_leads", "remove_leads", "export_list"),
+    "prospecting": ("search_people", "search_companies", "enrich_company"),
 }
-"""The function that carries out the tool of that name."""
+"""The modules of `server/tools`, with the tools whose functions stand there."""
+
+_WITH_FILES = frozenset({"add_leads", "export_list"})
+"""Tools with a second function, for a server that shares a folder."""
 
 
 _SPAN_NAMES = frozenset(
@@ -114,6 +114,9 @@ class CleanlistServer(MCPServer[Any]):
         self._let_spans_be_discreet()
         self._settings = settings
         self._surroundings = surroundings
+        self.gets_ready = False
+        """Set by whoever serves one client for as long as it wants: what its first call needs is then loaded before."""
+        self.quiet = Quiet()
 
     def _let_spans_be_discreet(self) -> None:
         # The SDK's own middleware for spans comes first, and no public door leads to it.
@@ -131,7 +134,8 @@ class CleanlistServer(MCPServer[Any]):
         self, call: Call, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
         try:
-            answer = await call_next(replace(ctx, params=understood(ctx.method, ctx.params)))
+            with self.quiet.broken():
+                answer = await call_next(replace(ctx, params=understood(ctx.method, ctx.params)))
         except MCPError as exc:
             _keep_key(call)
             # The SDK repeats in some errors what the client sent.
@@ -161,7 +165,7 @@ class CleanlistServer(MCPServer[Any]):
             from cleanlist_mcp.server.cards import card_tools  # here, as above
 
             tool = card_tools(not settings.read_only, settings.sandbox).get(name)
-        return tool
+        return None if tool is None else kept.made(tool)
 
     def _narrowed(self, call: Call, method: str, answer: HandlerResult) -> HandlerResult:
         """Return the answer with the instructions that fit what this request is offered."""
@@ -310,9 +314,11 @@ def build_server(
     time = clock or SystemClock()
 
     @asynccontextmanager
-    async def lifespan(server: MCPServer[Services]) -> AsyncIterator[Services]:
+    async def lifespan(_: MCPServer[Services]) -> AsyncIterator[Services]:
         async with anyio.create_task_group() as tasks:
             services = Services(settings, time, tasks, transport)
+            if server.gets_ready:
+                tasks.start_soon(warm_up, services, server.quiet, make_tools(settings)[:2])
             try:
                 yield services
             finally:
@@ -320,7 +326,8 @@ def build_server(
                 with anyio.CancelScope(shield=True):
                     await services.aclose()
 
-    return server_of(settings, of_the_process, lifespan)
+    server = server_of(settings, of_the_process, lifespan)
+    return server
 
 
 def server_of(
@@ -366,13 +373,29 @@ def make_tools(settings: Settings) -> list[Tool]:
 
 @cache
 def _made_tools(on: tuple[ToolSpec, ...], has_folder: bool, sandbox: bool) -> tuple[Tool, ...]:
-    """Made once for equal settings: building schemas is what takes time when a server is built."""
-    functions = dict(_FUNCTIONS)
-    if has_folder:
-        functions["add_leads"] = lists.add_leads_or_file
-        functions["export_list"] = lists.export_list_or_file
+    """Made once for equal settings."""
     off = frozenset(spec.name for spec in TOOLS if spec not in on)
-    return tuple(boundary.make_tool(spec, functions[spec.name], off=off, sandbox=sandbox) for spec in on)
+    return tuple(_offered_tool(spec, _function_of(spec, has_folder), off, sandbox) for spec in on)
+
+
+def _function_of(spec: ToolSpec, has_folder: bool) -> str:
+    return f"{spec.name}_or_file" if has_folder and spec.name in _WITH_FILES else spec.name
+
+
+def _offered_tool(spec: ToolSpec, function: str, off: frozenset[str], sandbox: bool) -> Tool:
+    """Return a tool as it was kept, or made anew where nothing is kept of it."""
+
+    def make() -> Tool:
+        room = next(room for room, names in _ROOMS.items() if spec.name in names)
+        functions = import_module(f"cleanlist_mcp.server.tools.{room}")
+        return boundary.make_tool(spec, getattr(functions, function), off=off, sandbox=sandbox)
+
+    known = kept.schemas().get(function)
+    return (
+        make()
+        if known is None
+        else kept.KeptTool.of(boundary.words_of_tool(spec, function, off), known, make)
+    )
 
 
 @cache

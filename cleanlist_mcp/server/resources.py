@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.mcpserver import Context
@@ -17,16 +17,12 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
-from cleanlist_mcp.answers.run import recent_run
-from cleanlist_mcp.answers.shapes import Result, compact
-from cleanlist_mcp.api.wire import LISTS_PAGE
-from cleanlist_mcp.calls import account, browsing
-from cleanlist_mcp.calls.run import RunFollower
 from cleanlist_mcp.errors import CallRefused, CleanlistError, InvalidArguments, NotFound, for_a_model
-from cleanlist_mcp.lists.filtering import Wanted
-from cleanlist_mcp.money import prices
 from cleanlist_mcp.secrecy import MARK, holds_secret
 from cleanlist_mcp.server import boundary
+
+if TYPE_CHECKING:
+    from cleanlist_mcp.answers.shapes import Result
 
 RECENT_RUNS = 50
 """Runs that `cleanlist://runs` lists."""
@@ -66,7 +62,13 @@ OFFERED: tuple[tuple[str, str, str, str], ...] = (
 """Address, name, title and description of each. Some clients let people choose by the name."""
 
 
+# Readers import what they need themselves: a start lists resources and reads none.
+
+
 async def read_account() -> str:
+    from cleanlist_mcp.answers.shapes import compact
+    from cleanlist_mcp.calls import account
+
     call = boundary.current_call()
     who = await account.describe(call)
     return compact(
@@ -76,6 +78,8 @@ async def read_account() -> str:
 
 
 async def read_pricing() -> str:
+    from cleanlist_mcp.money import prices
+
     kinds = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
     data = {
         "credits_per_person_or_row": [
@@ -93,6 +97,8 @@ async def read_pricing() -> str:
 
 
 async def read_runs() -> str:
+    from cleanlist_mcp.answers.run import recent_run
+
     services = boundary.current_call().services
     now = services.clock.time()
     runs = [
@@ -103,6 +109,9 @@ async def read_runs() -> str:
 
 
 async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
+    from cleanlist_mcp.answers.shapes import compact
+    from cleanlist_mcp.calls.run import RunFollower
+
     call = boundary.current_call(ctx)
     if not workflow_id:
         raise InvalidArguments("The address names no run.", "cleanlist://runs lists the ones that are known.")
@@ -110,11 +119,19 @@ async def read_run(workflow_id: str, ctx: Context[Any, Any]) -> str:
 
 
 async def read_lists() -> str:
+    from cleanlist_mcp.answers.shapes import compact
+    from cleanlist_mcp.api.wire import LISTS_PAGE
+    from cleanlist_mcp.calls import browsing
+
     call = boundary.current_call()
     return compact(_data(await browsing.find_lists(call, "", LISTS_PAGE, "")))
 
 
 async def read_list(list_id: str, ctx: Context[Any, Any]) -> str:
+    from cleanlist_mcp.answers.shapes import compact
+    from cleanlist_mcp.calls import browsing
+    from cleanlist_mcp.lists.filtering import Wanted
+
     call = boundary.current_call(ctx)
     return compact(_data(await browsing.get_leads(call, list_id, LEADS_SHOWN, "", Wanted())))
 
@@ -177,8 +194,10 @@ def _completion(values: Iterable[str]) -> Completion:
 
 def _summed_up(summary: str, data: dict[str, Any]) -> str:
     """Return the text of a resource that no tool answers with; in the sandbox it begins with that."""
+    from cleanlist_mcp.answers.shapes import Result, compact
+
     return compact(_data(Result(summary=summary)) | data)
 
 
-def _data(result: Result) -> dict[str, Any]:
+def _data(result: "Result") -> dict[str, Any]:
     return boundary.data_of(result, sandbox=boundary.current_call().settings.sandbox)

@@ -74,6 +74,7 @@ async def _serve(server: CleanlistServer) -> None:
             ending.watch(output)
             try:
                 answers = Answers(write_stream)
+                server.gets_ready = True
                 await server.serve_streams(Requests(server, read_stream, answers), answers)
                 if not scope.cancel_called:
                     # What somebody printed goes to stderr, as long as stdout points there and can be written to.

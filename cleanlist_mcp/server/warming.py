@@ -1,0 +1,88 @@
+"""Getting ready for the first call while nobody waits for an answer.
+
+A start loads only what a client lists. What the first call needs besides is loaded here once no request has been there
+for a while, one piece after the other, so that a request in between waits for one piece at most. Nothing is sent, no
+file of ours is opened, and what fails here is left to the call that needs it.
+"""
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+
+import anyio
+import anyio.lowlevel
+from mcp.server.mcpserver.tools import Tool
+
+from cleanlist_mcp.errors import where
+from cleanlist_mcp.server.kept import made
+from cleanlist_mcp.services import Services
+
+QUIET_SECONDS = 0.2
+"""Seconds without a request before anything is loaded: whoever only lists tools has left by then."""
+
+FOREIGN = ("httpx", "sqlite3")
+OURS = (
+    *("answers.shapes", "api.wire", "api.client", "people.same_person", "money.decisions", "money.costs"),
+    *("journal.records", "journal.claims", "journal.journal", "journal.sqlite.store", "journal.opening"),
+    *("runs.watching", "lists.directory", "server.tools.account"),
+)
+"""Modules that any call needs, in the order in which they need each other, so that each piece is short. Those of single
+tools, 20 ms and two MiB of them, load with the first call of one."""
+
+log = logging.getLogger(__name__)
+
+
+class Quiet:
+    """The times without a request of one connection."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._since: float | None = None
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """Note a request, as long as it is under way."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._since = time.monotonic()
+
+    async def wait(self) -> None:
+        """Wait until a request was answered, and then none was there for `QUIET_SECONDS`."""
+        while (left := self._left()) > 0:  # noqa: ASYNC110 - no event tells of what does not happen
+            await anyio.sleep(left)
+
+    def _left(self) -> float:
+        if self._under_way or self._since is None:
+            return QUIET_SECONDS
+        return self._since + QUIET_SECONDS - time.monotonic()
+
+
+async def warm_up(services: Services, quiet: Quiet, tools: Sequence[Tool]) -> None:
+    """Load what any first call needs, make the HTTP client with its trust store, and the likely first of `tools`."""
+    names = (*FOREIGN, *(f"cleanlist_mcp.{name}" for name in OURS))
+    pieces: list[Callable[[], object]] = [partial(import_module, name) for name in names]
+    pieces += [partial(made, tool) for tool in tools]
+    for work in pieces:
+        await quiet.wait()
+        _tried(work)
+        await anyio.lowlevel.checkpoint()
+    await quiet.wait()
+    try:
+        await services.connections.get_ready()
+    except Exception as exc:
+        log.info("The HTTP client cannot be made ready: %s.", where(exc))
+    gc.freeze()  # as after the start: what is loaded by now stays
+
+
+def _tried(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception as exc:
+        log.info("Something cannot be loaded ahead: %s.", where(exc))
