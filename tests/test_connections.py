@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
@@ -28,6 +29,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from cleanlist_mcp.api.client import CleanlistClient
+from cleanlist_mcp.api.connections import Connections, Request
 from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
 from cleanlist_mcp.api.wire import (
     CreateListRequest,
@@ -133,6 +135,23 @@ async def test_no_connection_of_a_write_is_used_again_and_the_api_is_told_so() -
     assert [seen.connection for seen in api.seen] == [1, 2, 3]
     told = [b"connection: close" in seen.head.lower() for seen in api.seen]
     assert told == [True, False, True]
+
+
+@pytest.mark.parametrize("most", [None, 10])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_cookie_of_one_answer_goes_with_no_later_request(method: str, most: int | None) -> None:
+    sent: list[str | None] = []
+
+    def answering(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("cookie"))
+        return httpx.Response(200, json={}, headers={"Set-Cookie": f"session={len(sent)}; Path=/"})
+
+    connections = Connections(Settings(base_url=BASE), httpx.MockTransport(answering), most=most)
+    for key in ("of ada", "of kim", "of ada"):
+        request = Request(method, "/whoami", None, None, "address", "call", None)
+        await connections.exchange(request, {"Authorization": f"Bearer {key}"})
+    await connections.aclose()
+    assert sent == [None, None, None]
 
 
 async def test_reads_share_a_connection() -> None:
