@@ -103,6 +103,8 @@ class Accounts:
         """Give the account of a caller for the time of a call, during which it stays."""
         account = self._of(caller)
         account.calls += 1
+        if len(self._known) > MOST_ACCOUNTS:
+            self.sweep()  # from here on this one is busy
         try:
             yield account
         finally:
@@ -119,8 +121,6 @@ class Accounts:
             account = Account(digest, self._make(caller), self._clock.monotonic())
             self._known[digest] = account
         self._known.move_to_end(digest)
-        if len(self._known) > MOST_ACCOUNTS:
-            self.sweep()
         return account
 
     async def admit(self, account: Account, address: str) -> None:
@@ -147,7 +147,7 @@ class Accounts:
             account.admitted = True
         except Unauthorized as exc:
             refused = True
-            self._refused[account.digest] = self._clock.monotonic(), exc
+            self._refused[account.digest] = self._clock.monotonic(), exc.replaced()
             while len(self._refused) > MOST_ACCOUNTS:
                 self._refused.popitem(last=False)
             raise
@@ -161,7 +161,7 @@ class Accounts:
         if refusal is None:
             return
         if self._clock.monotonic() - at < REFUSED_SECONDS:
-            raise refusal
+            raise refusal.replaced()  # an error that was raised holds on to the call it ended
         del self._refused[digest]
 
     def sweep(self) -> None:

@@ -182,3 +182,37 @@ def test_a_digest_shows_nothing_and_tells_people_of_one_key_apart() -> None:
     assert len(digests) == 3
     assert not any("clapi" in digest or "ada" in digest for digest in digests)
     assert "clapi" not in repr(callers)
+
+
+async def test_the_newest_account_stays_while_all_others_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MOST_ACCOUNTS", 1)
+    async with a_house() as house:
+        with house.accounts.call(Caller(SecretStr("clapi_ada"))):
+            with house.accounts.call(Caller(SecretStr("clapi_kim"))) as kim:
+                await house.accounts.admit(kim, "192.0.2.1")
+                with house.accounts.call(Caller(SecretStr("clapi_kim"))) as again:
+                    assert again is kim
+            await house.clock.sleep(1)
+            assert [services.closed for services in house.made] == [False, False]
+
+
+def _frames_held(error: BaseException) -> int:
+    count, trace = 0, error.__traceback__
+    while trace is not None:
+        count, trace = count + 1, trace.tb_next
+    return count
+
+
+async def test_a_key_that_is_refused_again_and_again_holds_on_to_no_call() -> None:
+    refusals = []
+    async with a_house() as house:
+        for _ in range(5):
+            with pytest.raises(Unauthorized) as caught:
+                await house.call("no")
+            refusals.append(caught.value)
+        kept = [_frames_held(error) for _, error in house.accounts._refused.values()]
+
+    assert (house.asked, kept) == (1, [0])
+    assert len({id(error) for error in refusals}) == 5
+    assert {(error.code, error.message) for error in refusals} == {(refusals[0].code, refusals[0].message)}
+    assert _frames_held(refusals[-1]) == _frames_held(refusals[1])
