@@ -15,7 +15,7 @@ from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.api.minute import Kind
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import ApiError, NotFound, RateLimited
+from cleanlist_mcp.errors import ApiError, InternalError, NotFound, RateLimited
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.outcomes import Outcomes
 from cleanlist_mcp.journal.shared_budget import SharedBudget
@@ -687,6 +687,23 @@ async def test_a_run_given_up_is_asked_for_again_by_the_next_call() -> None:
     assert isinstance(first.error, NotFound)
     assert second.status is not None
     assert second.error is None
+
+
+async def test_a_defect_in_what_another_server_saw_ends_the_wait_and_nothing_else() -> None:
+    clock = VirtualClock()
+    slate = Slate(clock)
+    slate.budget.sight = None  # type: ignore[assignment, method-assign]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(clock.drive)
+        watcher = watcher_of(slate, clock, tasks)
+        first = await watcher.watch("run", clock.time(), 20, ignore)
+        del slate.budget.sight
+        slate.answers[1] = WorkflowStatus(status="completed")
+        second = await watcher.watch("run", clock.time(), 20, ignore)
+        tasks.cancel_scope.cancel()
+
+    assert isinstance(first.error, InternalError)
+    assert second.status is not None and second.status.finished
 
 
 async def test_the_answers_of_old_runs_are_forgotten_and_watched_runs_are_not() -> None:

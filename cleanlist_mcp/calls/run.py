@@ -138,7 +138,7 @@ class RunFollower:
         unknown_here = run is None or (workflow_id and run.state != "finished")
         run = await self._journal.own_by_workflow(wanted) or run
         if watched.status is None and watched.error is not None and unknown_here and not _has_ended(run):
-            raise watched.error
+            raise watched.error.replaced()  # several calls may be told of one look
         if run is not None and _is_forgotten(run):
             return forgotten(run)
         if run is not None:

@@ -252,6 +252,11 @@ class Watcher:
                 pause = await self._step(poller)
                 if pause >= TIMER_SLACK:
                     await self._clock.wait(poller.replanned, pause)
+        except Exception as exc:
+            # As in `_ask`: it must not reach the task group.
+            log.error("The watch over a run failed in this server itself: %s.", where(exc))
+            poller.error, poller.given_up = _OWN_ERROR, True
+            self._seen(poller)
         finally:
             poller.polling = False
             if self._pollers.get(poller.workflow_id) is poller:
