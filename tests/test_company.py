@@ -11,6 +11,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from cleanlist_mcp.errors import JournalUnusable
+from cleanlist_mcp.journal.names import Names
+from cleanlist_mcp.journal.naming import Naming
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks, is_same, which
 from cleanlist_mcp.sandbox.directory import companies
@@ -187,6 +190,25 @@ async def test_a_lost_answer_is_unknown_and_never_sent_again(world: World, kind:
     assert "scope" not in newest and "workflow_id" not in newest
     assert world.posts(PATH) == 1
     assert counted(balance) == 1
+
+
+async def test_an_answer_that_was_paid_for_is_told_although_the_tenant_cannot_be_read_just_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Naming.names
+
+    async def until_it_was_sent(naming: Naming) -> Names:
+        if world.posts(PATH):
+            raise JournalUnusable("The database does not answer. Nothing was sent.", "Try again.")
+        return await names(naming)
+
+    async with world.connect() as session:
+        monkeypatch.setattr(Naming, "names", until_it_was_sent)
+        found = await session.call("enrich_company", domain=LEGEND.domain)
+        monkeypatch.undo()
+        again = await session.call("enrich_company", domain=LEGEND.domain)
+
+    assert (found["name"], again["replayed"], charged(world)) == (LEGEND.name, True, 1)
 
 
 async def test_after_a_quarter_of_an_hour_again_looks_an_uncertain_company_up(world: World) -> None:

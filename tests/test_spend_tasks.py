@@ -20,7 +20,7 @@ from cleanlist_mcp.calls import importing
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.quotes import Quotes
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable
+from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable, OutcomeUnknown
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.picking import Wishes
@@ -228,6 +228,20 @@ async def test_a_commit_that_was_not_made_sends_nothing(
             await bench.person()
         assert (bench.intents(), bench.requests()) == (0, 0)
         assert not (await bench.person()).replayed
+
+
+async def test_a_journal_that_fails_once_a_request_has_left_makes_its_outcome_unknown(
+    world: World, opened: list[tuple[SuspendingStore, SqliteStore]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_: object) -> None:
+        raise JournalUnusable("The journal cannot be read. Nothing was sent.", "Try again.")
+
+    async with bench_in(world, opened) as bench:
+        monkeypatch.setattr(bench.services.journal, "by_workflow", unreadable)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await bench.person()
+        assert caught.value.charged == "unknown"
+        assert (bench.requests(), bench.states()) == (1, {"uncertain": 1})
 
 
 async def test_nothing_is_begun_once_the_server_ends(

@@ -76,7 +76,6 @@ class CompanyJournal(Claims):
 
         `marks` are those of the answer, `found` its text, `charged` None if the API did not say. Never raises.
         """
-        names = await self._naming.names()
         ended = await self._store.now()
         changes: dict[str, Any] = {"state": "finished", "status": "completed", "charged": charged}
 
@@ -84,7 +83,7 @@ class CompanyJournal(Claims):
             row = await writer.any_run(run.run_id)
             if row is None:
                 return 0
-            told = marks.mapped(names.of(row["digest_key"]).digest.token)
+            told = marks.mapped((await self._naming.under(row["digest_key"])).digest.token)
             before = company_marks_in(row)
             both = told if before is None else united(before, told)
             ticks = ended.ticks if ended.boot == row["boot"] else None

@@ -85,7 +85,3 @@ class Names:
         self.accounts = tuple(one.account for one in self.under)
         self.account = self.newest.account
         self.whose = Whose(self.tenants if is_shared else None, self.accounts)
-
-    def of(self, key_id: str | None) -> KeyNames:
-        """Return the names under the key that a row was written with; under the newest if that is not known."""
-        return next((one for one in self.under if one.key_id == key_id), self.newest)

@@ -43,6 +43,15 @@ class Naming:
             return Names(under, [one.api for one in under], is_shared=False)
         return _names(under, self._identity, await self._known_tenants(under))
 
+    async def under(self, key_id: str | None) -> KeyNames:
+        """Return the names under one key of digests; under the newest if that key is not known.
+
+        Raises:
+            JournalUnusable: while the keys cannot be read.
+        """
+        known = await self._known_under()
+        return next((one for one in known if one.key_id == key_id), known[0])
+
     async def names_to_spend(self) -> Names:
         """Return the names to claim with, after learning the tenant if it is not known, or was not checked for a day.
 

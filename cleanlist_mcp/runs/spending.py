@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.clock import Clock, Deadline
-from cleanlist_mcp.errors import CleanlistError, InternalError, where
+from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable, where
 from cleanlist_mcp.journal.claims import CallGone, Terms
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.measures import CLAIMS
@@ -139,7 +139,11 @@ class Spends:
             return
         spending.sent = decision.run
         spending.decided.set()
-        spending.started = await send(decision)
+        try:
+            spending.started = await send(decision)
+        except JournalUnusable:
+            # It says that nothing was sent, and a request may have left: only the outcome is missing.
+            log.error("The journal could not be read after a spend request; its outcome is not known.")
 
     async def _end(self, spending: "_Spend") -> None:
         if spending.sent is not None and spending.started is None and spending.error is None:
