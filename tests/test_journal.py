@@ -309,6 +309,23 @@ async def test_an_outcome_that_contradicts_the_journal_holds_up_none_behind_it(
     assert [run.workflow_id for run in await journal.recent(2)] == ["bulk-2"]
 
 
+async def test_a_day_with_more_old_entries_than_one_batch_leaves_none_of_them(
+    engine: Engine, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("postgres", "sqlite"):
+        monkeypatch.setattr(f"cleanlist_mcp.journal.{module}.forgetting.BATCH", 2)
+    journal = engine.open(tmp_path, clock)
+    for who in ("ada", "grace", "kim", "alan", "edsger", "ken", "barbara"):
+        await journal.outcomes.uncertain(run_of(await claim(journal, who)))
+    for days in (91, 1):  # a second look has to agree
+        clock.now += days * DAY
+        await journal._store.forget_old()
+    for _ in range(4):  # within the same hour
+        await journal._store.forget_old()
+    assert await journal.recent(10) == []
+    await journal.close()
+
+
 async def look_for_old(engine: Engine, place: Path, clock: HandClock) -> None:
     """Start and end once, and look for old entries meanwhile."""
     journal = engine.open(place, clock)

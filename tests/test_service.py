@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp.types import ElicitResult
 
+from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server import dialog, words
+from cleanlist_mcp.server.http import app
 from cleanlist_mcp.toolset import CORE, TOOLS
 from tests.service import SECRET, call, initialize, serving
 from tests.support import ERAS, error_of, text_of
@@ -206,6 +209,21 @@ async def test_who_owns_a_key_is_asked_once_for_many_calls(sandbox: Sandbox, tmp
             assert not (await client.call_tool("whoami", {})).is_error
 
     assert [record.path for record in sandbox.requests] == ["/whoami"]
+
+
+async def test_a_service_drops_old_entries_although_nobody_estimates_or_searches(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = anyio.Event()
+
+    async def look(store: SqliteStore) -> None:
+        looked.set()
+
+    monkeypatch.setattr(app, "FORGET_SECONDS", 0.01)
+    monkeypatch.setattr(SqliteStore, "forget_old", look)
+    async with serving(sandbox, tmp_path):
+        with anyio.fail_after(20):
+            await looked.wait()
 
 
 def test_stdio_imports_no_room_of_the_http_service() -> None:

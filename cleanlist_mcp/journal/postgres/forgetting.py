@@ -27,17 +27,22 @@ _PARTS = (
 class Forgetting(Look):
     """Drops entries past their time, unfinished ones too: a run that old is not going on any more."""
 
-    async def forget_old(self) -> None:
-        """Drop whatever is old, once a second look, a day after the first, agrees: a clock may have been ahead."""
+    async def forget_old(self) -> bool:
+        """Drop a batch of what is old, once a second look, a day after the first, agrees: a clock may have been ahead.
+
+        Returns whether there may be more of it.
+        """
         row = await self._one("SELECT old_seen_at FROM forgetting FOR UPDATE")
         first = None if row is None else float(row[0])
         if first is not None and self.now.time - first >= DAY:
-            await self._drop(first)
+            if await self._drop(first):
+                return True
             first = None
         if first is None or first > self.now.time:
             await self._do("DELETE FROM forgetting")
             if await self._has_old():
                 await self._do("INSERT INTO forgetting VALUES (%s)", (self.now.time,))
+        return False
 
     async def _has_old(self) -> bool:
         for table, column, keep in _OLD:
@@ -49,7 +54,9 @@ class Forgetting(Look):
                 return True
         return False
 
-    async def _drop(self, time: float) -> None:
+    async def _drop(self, time: float) -> bool:
+        """Drop a batch of each kind, and return whether one was full."""
+        is_full = False
         parts = {table: (number, of_it) for table, number, of_it in _PARTS}
         for table, column, keep in _OLD:
             number, of_it = parts.get(table, ("ctid", ()))
@@ -58,8 +65,10 @@ class Forgetting(Look):
                 f"(SELECT {number} FROM {table} WHERE {column} < %s LIMIT {BATCH}) RETURNING {number}",
                 (time - keep,),
             )
+            is_full = is_full or len(dropped) == BATCH
             for part in of_it:
                 await self._do(
                     f"DELETE FROM {part} WHERE {number} = ANY(%s)",  # noqa: S608 - the names are ours
                     ([row[0] for row in dropped],),
                 )
+        return is_full

@@ -46,6 +46,9 @@ LOCK_TIMEOUT, STATEMENT_TIMEOUT, IDLE_TIMEOUT = 2000, 5000, 5000
 RECORD_AGAIN_AFTER = 1.0
 """Seconds after which an outcome that could not be written is tried again."""
 
+FORGET_BATCHES = 3
+"""Batches of old entries that one call drops at most: somebody may wait for it."""
+
 BOOT = "database"
 """In place of a machine's start: there is one clock, the database's."""
 
@@ -155,8 +158,11 @@ class PostgresStore:
             return
         self._forgot_at = now
         try:
-            async with self.record() as rows:
-                await rows.forget_old()
+            for _ in range(FORGET_BATCHES):
+                async with self.record() as rows:
+                    if not await rows.forget_old():
+                        return
+            self._forgot_at = None  # the next call goes on
         except (JournalUnusable, Contradiction):
             log.warning("Old entries could not be dropped from the team's journal.")
 

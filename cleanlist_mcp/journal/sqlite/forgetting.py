@@ -22,19 +22,22 @@ _OLD = (
 )
 
 
-def forget_old(database: sqlite3.Connection, now: Moment) -> None:
+def forget_old(database: sqlite3.Connection, now: Moment) -> bool:
     """Drop entries past their time, unfinished ones too: a run that old is not going on any more.
 
-    Whatever is old is dropped only once a second look, a day after the first, agrees.
+    Whatever is old is dropped only once a second look, a day after the first, agrees. Returns whether there may be
+    more of it.
     """
     first = database.execute("SELECT old_seen_at, boot, ticks FROM forgetting").fetchone()
     if first is not None and _a_day_ago(first, now):
-        _drop(database, first[0])
+        if _drop(database, first[0]):
+            return True
         first = None
     if first is None or first[0] > now.time:
         database.execute("DELETE FROM forgetting")
         if _has_old(database, now.time):
             database.execute("INSERT INTO forgetting VALUES (?, ?, ?)", (now.time, now.boot, now.ticks))
+    return False
 
 
 def _a_day_ago(first: tuple[float, str, float], now: Moment) -> bool:
@@ -50,7 +53,9 @@ def _has_old(database: sqlite3.Connection, time: float) -> bool:
     )
 
 
-def _drop(database: sqlite3.Connection, time: float) -> None:
+def _drop(database: sqlite3.Connection, time: float) -> bool:
+    """Drop a batch of what has parts and all of the rest, and return whether a batch was full."""
+    is_full = False
     before = time - KEEP_SECONDS
     for table, of_it, number, column, until in (
         ("runs", "identifiers", "run_id", "started_at", before),
@@ -61,6 +66,7 @@ def _drop(database: sqlite3.Connection, time: float) -> None:
             f"SELECT {number} FROM {table} WHERE {column} < ? LIMIT {BATCH}",  # noqa: S608 - ours
             (until,),
         ).fetchall()
+        is_full = is_full or len(old) == BATCH
         database.executemany(f"DELETE FROM {of_it} WHERE {number} = ?", old)  # noqa: S608 - ours
         database.executemany(f"DELETE FROM {table} WHERE {number} = ?", old)  # noqa: S608 - ours
         if table == "runs":
@@ -71,3 +77,4 @@ def _drop(database: sqlite3.Connection, time: float) -> None:
     database.execute("DELETE FROM card_bans WHERE since < ?", (time - BAN_SECONDS,))
     database.execute("DELETE FROM added_domains WHERE added_at < ?", (before,))
     database.execute("DELETE FROM spending WHERE time_slot < ? AND amount = 0", (int(before / SLOT),))
+    return is_full

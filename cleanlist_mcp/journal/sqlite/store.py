@@ -285,7 +285,8 @@ class SqliteStore:
         self._forgot_at = now.time
         try:
             with self._transaction():
-                forget_old(self._database, now)
+                if forget_old(self._database, now):
+                    self._forgot_at = None  # the next call goes on
         except sqlite3.Error as exc:
             log.warning("Old entries could not be dropped from the journal (%s).", type(exc).__name__)
         else:

@@ -32,6 +32,9 @@ from cleanlist_mcp.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+FORGET_SECONDS = 300.0
+"""Seconds between two looks for entries past their time."""
+
 MOST_CONNECTIONS = 500
 """Connections to the API at a time, over all accounts."""
 
@@ -80,6 +83,7 @@ def _server(deployment: Deployment) -> CleanlistServer:
             make = partial(_services, deployment, clock, tasks, shared)
             accounts = Accounts(make, clock, tasks)
             tasks.start_soon(accounts.sweep_now_and_then)
+            tasks.start_soon(_forget_now_and_then, shared.store, clock)
             try:
                 yield accounts
             finally:
@@ -99,6 +103,13 @@ def _server(deployment: Deployment) -> CleanlistServer:
             bind_principal=lambda ctx: arrival_of(ctx).caller.digest,
         ),
     )
+
+
+async def _forget_now_and_then(store: Store, clock: Clock) -> None:
+    """Drop old entries for ever: a laptop does it with its searches and estimates, and a service may see none."""
+    while True:
+        await clock.sleep(FORGET_SECONDS)
+        await store.forget_old()
 
 
 def _services(
