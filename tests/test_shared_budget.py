@@ -391,6 +391,18 @@ def test_notes_of_keys_that_nobody_uses_are_dropped_at_a_start(tmp_path: Path) -
     database.close()
 
 
+def test_a_process_that_goes_on_drops_them_every_hour(tmp_path: Path) -> None:
+    hour = Hour()
+    ledger = SqliteLedger(tmp_path, OwnClock(hour))
+    done(SharedBudget(OwnClock(hour), ledger, "api", "refused").admit("call"))
+    hour.now = FORGET_AFTER + 1
+    done(SharedBudget(OwnClock(hour), ledger, "api", "another key").admit("call"))
+    with sqlite3.connect(tmp_path / LEDGER_NAME) as database:
+        assert database.execute("SELECT COUNT(*) FROM notes").fetchone() == (1,)
+    database.close()
+    done(ledger.close())
+
+
 EAGER = """
 import asyncio, os, sys
 from pathlib import Path

@@ -142,6 +142,29 @@ async def test_notes_of_keys_that_nobody_uses_are_dropped(member: Member) -> Non
         assert await cursor.fetchone() == (1,)
 
 
+async def test_a_process_that_goes_on_drops_them_every_hour_and_waits_for_nobody(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server().new_database()
+    budget, refused = member(Hour(), url=url), member(Hour(), url=url, key="refused")
+    for one in (budget, refused):
+        assert await one.admit("call") == 0
+    own, other = [await one._ledger.name("key", "api", one._key) for one in (budget, refused)]  # type: ignore[union-attr]
+    monkeypatch.setattr(budget._ledger, "_tidied_at", 0.0, raising=False)  # as an hour later
+    async with (
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
+        await psycopg.AsyncConnection.connect(url) as holder,
+    ):
+        await connection.execute("UPDATE cleanlist_mcp.notes SET written_at = written_at - 3700")
+        await connection.execute("INSERT INTO cleanlist_mcp.notes VALUES ('held', '', 1)")
+        await holder.execute("SELECT * FROM cleanlist_mcp.notes WHERE name = 'held' FOR UPDATE")
+        assert await budget.admit("call") == 0
+        cursor = await connection.execute("SELECT name FROM cleanlist_mcp.notes ORDER BY name")
+        assert {name for (name,) in await cursor.fetchall()} == {own, "held"}
+        assert other != own
+        await holder.rollback()
+
+
 async def test_no_key_and_no_run_stands_in_the_database(member: Member) -> None:
     url = server().new_database()
     budget = member(Hour(), url=url, key="clapi_fictional_key")

@@ -26,7 +26,10 @@ FORGET_AFTER = 3600
 """Seconds after which the notes of a key that nobody uses are dropped."""
 
 _NOW = sql.SQL("EXTRACT(EPOCH FROM CLOCK_TIMESTAMP())::double precision")
-_FORGET_OLD = sql.SQL("DELETE FROM notes WHERE written_at < {} - {}").format(_NOW, FORGET_AFTER)
+# What somebody holds is in use, and is not waited for.
+_FORGET_OLD = sql.SQL(
+    "DELETE FROM notes WHERE name IN (SELECT name FROM notes WHERE written_at < {} - {} FOR UPDATE SKIP LOCKED)"
+).format(_NOW, FORGET_AFTER)
 _OPENING = sql.SQL(
     """
     BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = {lock_timeout};
@@ -55,7 +58,7 @@ class PostgresLedger:
         self._require_made = require_made
         self._secret = secret
         self._schema = schema
-        self._is_tidy = False
+        self._tidied_at: float | None = None  # by the database's clock
 
     async def name(self, *parts: str) -> str:
         return hmac.digest(self._secret, json.dumps(parts).encode(), hashlib.sha256).hex()[:16]
@@ -82,10 +85,11 @@ class PostgresLedger:
         notes |= {name: Note(text, max(now - at, 0.0)) for name, text, at, now in rows if text}
         now = max((row[3] for row in rows), default=0.0)
         statements = [_written(name, text, now) for name, text in change(notes).items()]
-        if not self._is_tidy:
+        is_tidy = self._tidied_at is not None and now - self._tidied_at < FORGET_AFTER
+        if not is_tidy:
             statements.append(_FORGET_OLD)
         await connection.execute(sql.SQL("; ").join([*statements, sql.SQL("COMMIT")]))
-        self._is_tidy = True
+        self._tidied_at = self._tidied_at if is_tidy else now
 
     def _opening(self, names: Sequence[str]) -> sql.Composed:
         """Return the SQL that begins, and reads the notes behind their locks, always in the same order.

@@ -56,6 +56,7 @@ class SqliteLedger:
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._secret = b""
+        self._tidied_at = 0.0
 
     async def name(self, *parts: str) -> str:
         self._opened()
@@ -92,6 +93,8 @@ class SqliteLedger:
         return Note(text, max(age, 0.0))
 
     def _write(self, database: sqlite3.Connection, texts: Mapping[str, str]) -> None:
+        if self._clock.monotonic() - self._tidied_at >= FORGET_AFTER:
+            self._tidy(database)
         moment = (self._clock.time(), *self._clock.since_boot())
         for name, text in texts.items():
             database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", (name, text, *moment))
@@ -149,9 +152,13 @@ class SqliteLedger:
             database.execute(statement)
         if database.execute("SELECT 1 FROM secret").fetchone() is None:
             database.execute("INSERT INTO secret VALUES (?)", (secrets.token_bytes(32),))
-        database.execute("DELETE FROM notes WHERE time < ?", (self._clock.time() - FORGET_AFTER,))
+        self._tidy(database)
         self._secret = database.execute("SELECT value FROM secret").fetchone()[0]
         database.execute("COMMIT")
+
+    def _tidy(self, database: sqlite3.Connection) -> None:
+        database.execute("DELETE FROM notes WHERE time < ?", (self._clock.time() - FORGET_AFTER,))
+        self._tidied_at = self._clock.monotonic()
 
     def _failed(self, error: Exception) -> None:
         """Throw a damaged file away; the other processes notice that and open the new one too."""
