@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
 
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
@@ -286,6 +288,20 @@ async def test_a_service_speaks_of_itself_and_of_whoever_runs_it(sandbox: Sandbo
     assert not first.is_error
     assert "started from this service" in nothing
     assert "whoever runs this service can raise CLEANLIST_DAILY_LIMIT" in over["next_step"]
+
+
+async def test_a_resource_speaks_in_the_words_of_a_service_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    def unreachable(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no way")
+
+    async with (
+        serving(sandbox, tmp_path, way=httpx.MockTransport(unreachable), max_wait_seconds=0) as service,
+        service.client(sandbox.key) as client,
+    ):
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource("cleanlist://account")
+
+    assert "Ask the user to ask whoever runs this service to check the network" in caught.value.error.message
 
 
 async def test_a_narrowed_call_names_no_tool_that_it_was_not_offered(

@@ -203,11 +203,11 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
     api = error if isinstance(error, ApiError) else None
     body = {
         "code": error.code,
-        "message": _worded(error.message),
+        "message": worded(error.message),
         "charged": error.charged,
         "retryable": error.retryable,
         "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
-        "next_step": _worded(for_a_model(error.next_step)),
+        "next_step": worded(for_a_model(error.next_step)),
         "field_errors": error.field_errors,
         "request_id": api.answered.request_id if api else None,
         "docs_url": api.answered.docs_url if api else None,
@@ -243,13 +243,13 @@ def data_of(result: "Result", *, sandbox: bool) -> dict[str, Any]:
     data = result.model_dump(mode="json", exclude_none=True)
     for name in ("summary", "next_step"):
         if name in data:
-            data[name] = _worded(data[name])
+            data[name] = worded(data[name])
     if sandbox:
         data["summary"] = f"Sandbox: {data['summary']}"
     return blot_all(data)
 
 
-def _worded(text: str) -> str:
+def worded(text: str) -> str:
     """Return a text of ours in the words of a service, if this is one."""
     call = _call.get(None)
     return of_a_service(text) if call is not None and call.settings.over_http else text

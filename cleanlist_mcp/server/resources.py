@@ -181,7 +181,7 @@ async def _complete(name: str, wanted: str) -> Completion | None:
 
 def as_resource_error(error: CleanlistError) -> ResourceError | MCPError:
     """Return a failure in the words that a resource can answer with; a wrong address is a wrong request."""
-    text = f"{error.message} {for_a_model(error.next_step)}"
+    text = boundary.worded(f"{error.message} {for_a_model(error.next_step)}")
     if isinstance(error, CallRefused):
         return MCPError(code=INVALID_PARAMS, message=text)
     return ResourceNotFoundError(text) if isinstance(error, NotFound) else ResourceError(text)
