@@ -198,6 +198,24 @@ async def test_a_change_of_organization_counts_under_both_until_a_day_after_the_
     assert (await ada.spent()).last_day == (await colleague.spent()).last_day == 1
 
 
+async def test_a_claim_that_goes_by_the_former_organization_and_the_next_one_share_a_lock(
+    opened: Open, clock: HandClock
+) -> None:
+    """Without any run yet: the one that the former claim is about to write counts."""
+    organization = Organization("org_1")
+    former, next_one = opened("ada", organization), opened("ada", organization)
+    goes_by = await former._naming.names_to_spend()
+    organization.name = "org_2"
+    clock.now += 1
+    await next_one.note_organization("org_2")
+    newer = await next_one._naming.names_to_spend()
+
+    assert newer.tenant not in goes_by.tenants
+    assert set(goes_by.tenants) < set(newer.tenants)
+    clock.now += DAY + 61
+    assert set((await next_one._naming.names_to_spend()).tenants) == {newer.tenant}
+
+
 async def test_a_person_is_paid_once_by_one_key_whatever_its_organization_is_called_by_then(
     opened: Open, clock: HandClock
 ) -> None:

@@ -14,7 +14,7 @@ from cleanlist_mcp.journal.records import Row
 from cleanlist_mcp.journal.records_found import Search, ShownPage
 from cleanlist_mcp.journal.whose import DigestKey, Whose
 from cleanlist_mcp.money.costs import Costs
-from cleanlist_mcp.money.limits import Spent
+from cleanlist_mcp.money.limits import DAY, Spent
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Moment
@@ -28,10 +28,15 @@ class CommitLost(Exception):
     """A claim whose commit was sent and not answered: its rows may be there or not."""
 
 
+CLAIMED_SECONDS = DAY + 60.0
+"""Seconds after its check for which a claim may go by a tenant: it is checked daily, and a claim takes seconds."""
+
+
 @dataclass(frozen=True)
 class KnownTenant:
     """A tenant that the `owner` of a key was learnt to belong to `since` then, as it was `checked_at` last (epoch
-    seconds). It `is_live` while one of its runs is younger than a day, or is not known to have ended."""
+    seconds). It `is_live` while one of its runs is younger than a day, or is not known to have ended; and for
+    `CLAIMED_SECONDS` after that check, because a claim that goes by it may be under way."""
 
     owner: str
     tenant: str

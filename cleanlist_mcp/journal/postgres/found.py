@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 
-from cleanlist_mcp.journal.port import CardBan, KnownTenant
+from cleanlist_mcp.journal.port import CLAIMED_SECONDS, CardBan, KnownTenant
 from cleanlist_mcp.journal.postgres.look import Look
 from cleanlist_mcp.journal.records_found import Search, ShownPage
 from cleanlist_mcp.money.limits import DAY
@@ -107,8 +107,9 @@ class OrganizationRows(Look):
             "SELECT owner, tenant, since, checked_at, "
             "EXISTS (SELECT 1 FROM runs WHERE runs.tenant = organizations.tenant AND state <> 'refused' "
             "AND started_at > %s) OR EXISTS (SELECT 1 FROM runs WHERE runs.tenant = organizations.tenant "
-            "AND state = 'running') FROM organizations WHERE owner = ANY(%s) ORDER BY since DESC",
-            (self.now.time - DAY, list(owners)),
+            "AND state = 'running') OR checked_at > %s "
+            "FROM organizations WHERE owner = ANY(%s) ORDER BY since DESC",
+            (self.now.time - DAY, self.now.time - CLAIMED_SECONDS, list(owners)),
         )
         return [KnownTenant(*row) for row in found]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from cleanlist_mcp.journal.port import KnownTenant
+from cleanlist_mcp.journal.port import CLAIMED_SECONDS, KnownTenant
 from cleanlist_mcp.journal.sqlite.look import Look
 from cleanlist_mcp.journal.sqlite.slots import SLOT
 from cleanlist_mcp.money.limits import DAY
@@ -23,7 +23,7 @@ class OrganizationRows(Look):
 
     async def tenants_of(self, owners: Collection[str]) -> list[KnownTenant]:
         known = [
-            KnownTenant(owner, tenant, since, checked_at, self._is_live(tenant))
+            KnownTenant(owner, tenant, since, checked_at, self._is_live(tenant, checked_at))
             for owner in owners
             for tenant, since, checked_at in self._database.execute(
                 "SELECT tenant, since, checked_at FROM organizations WHERE owner = ?", (owner,)
@@ -36,8 +36,10 @@ class OrganizationRows(Look):
             "INSERT OR REPLACE INTO organizations VALUES (?, ?, ?, ?)", (owner, tenant, since, self.now.time)
         )
 
-    def _is_live(self, tenant: str) -> bool:
-        """Return whether a run of a tenant is younger than a day, or is not known to have ended."""
+    def _is_live(self, tenant: str, checked_at: float) -> bool:
+        """Return whether a run of a tenant is younger than a day, or is not known to have ended, or may be claimed."""
+        if checked_at > self.now.time - CLAIMED_SECONDS:
+            return True
         young = self._database.execute(
             "SELECT 1 FROM spending INDEXED BY spending_by_time WHERE time_slot >= ? AND tenant = ? LIMIT 1",
             (int((self.now.time - DAY) / SLOT), tenant),
