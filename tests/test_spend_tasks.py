@@ -14,13 +14,13 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from cleanlist_mcp import services as services_module
 from cleanlist_mcp.api.wire import CreateListRequest, PersonRequest
 from cleanlist_mcp.calls import importing
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.quotes import Quotes
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import CleanlistError, InternalError, JournalUnusable, OutcomeUnknown
+from cleanlist_mcp.journal import opening
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.picking import Wishes
@@ -91,7 +91,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SuspendingStore, Sqlit
         found.append((SuspendingStore(engine), engine))
         return as_store(found[-1][0])
 
-    monkeypatch.setattr(services_module, "open_store", open_suspending)
+    monkeypatch.setattr(opening, "open_store", open_suspending)
     return found
 
 

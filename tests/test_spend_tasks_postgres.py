@@ -12,12 +12,12 @@ import pytest
 from anyio.lowlevel import checkpoint
 from pydantic import SecretStr
 
-from cleanlist_mcp import services as services_module
 from cleanlist_mcp.api.wire import PersonRequest
 from cleanlist_mcp.calls import account
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.clock import SystemClock
 from cleanlist_mcp.errors import CleanlistError, DailyLimit
+from cleanlist_mcp.journal import opening
 from cleanlist_mcp.journal.opening import open_database
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.people.identity import Person
@@ -108,7 +108,7 @@ async def test_of_many_spends_that_end_at_random_steps_none_leaves_an_intent_or_
         stores.append(SuspendingStore(open_database(*args), pause))
         return as_store(stores[-1])
 
-    monkeypatch.setattr(services_module, "open_database", open_suspending)
+    monkeypatch.setattr(opening, "open_database", open_suspending)
     async with service() as team:
 
         async def call(number: int) -> None:
