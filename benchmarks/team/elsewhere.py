@@ -1,6 +1,7 @@
 """Points that tests and other benchmarks hold: their commands are run, and their own last words shown."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,13 +24,14 @@ Play = Callable[[Conditions], Awaitable[Report]]
 class Command:
     """A command of this project for the interpreter that runs us: the words after `python`.
 
-    `quick` are further words at reduced length.
+    `quick` are further words at reduced length; without the `program` of that name it cannot be played.
     """
 
     point: int
     title: str
     words: Sequence[str]
     quick: Sequence[str] = ()
+    program: str = ""
 
 
 def tests(point: int, title: str, *files: str) -> Play:
@@ -38,9 +40,9 @@ def tests(point: int, title: str, *files: str) -> Play:
     return partial(_play, Command(point, title, words), _counted)
 
 
-def benchmark(point: int, title: str, *words: str, quick: Sequence[str] = ()) -> Play:
+def benchmark(point: int, title: str, *words: str, quick: Sequence[str] = (), program: str = "") -> Play:
     """Return a point that another benchmark or script holds, which prints its own figures."""
-    return partial(_play, Command(point, title, words, quick), _told)
+    return partial(_play, Command(point, title, words, quick, program), _told)
 
 
 Read = Callable[[Report, str], None]
@@ -52,6 +54,9 @@ async def _play(command: Command, read: Read, conditions: Conditions) -> Report:
     missing = [word for word in words if word.endswith(".py") and not (ROOT / word).exists()]
     if missing:
         report.left_out = f"{', '.join(missing)} is not there."
+        return report
+    if command.program and shutil.which(command.program) is None:
+        report.left_out = f"{command.program} is not installed."
         return report
     ended = await anyio.run_process([sys.executable, *words], cwd=ROOT, check=False, stderr=subprocess.STDOUT)
     output = ended.stdout.decode(errors="replace")

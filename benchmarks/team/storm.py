@@ -19,8 +19,8 @@ from cleanlist_mcp.sandbox.people import Identity
 
 ORGANIZATIONS, KEYS = 8, 3
 LOSES = 0.1
-DAILY_LIMIT, HOURLY_LIMIT = 60, 30
-"""Credits: low enough that some organizations and some keys come to theirs."""
+DAILY_LIMITS, HOURLY_LIMITS = (60, 120), (30, 45)
+"""Credits at either length: low enough that some organizations and some keys come to theirs."""
 
 DAY, HOUR = 86_400.0, 3_600.0
 
@@ -40,6 +40,14 @@ MOST_SECONDS = 300.0
 QUOTE_PAUSE = (6.0, 12.0)
 Work = tuple[str, int]
 """A key's label and the number of a person."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Credits for an organization in a day, and for a key without quotes in an hour."""
+
+    daily: int
+    hourly: int
 
 
 @dataclass
@@ -68,9 +76,10 @@ async def play(conditions: Conditions) -> Report:
     """Play the point."""
     report = Report(1, "At most once over three replicas that are killed, with a tenth of the answers lost")
     dice = Random(f"storm {conditions.seed}")  # noqa: S311 - a seed, no secret
+    daily, hourly = (int(conditions.choose(*limits)) for limits in (DAILY_LIMITS, HOURLY_LIMITS))
     settings = {
-        "CLEANLIST_DAILY_LIMIT": str(DAILY_LIMIT),
-        "CLEANLIST_HOURLY_UNQUOTED_LIMIT": str(HOURLY_LIMIT),
+        "CLEANLIST_DAILY_LIMIT": str(daily),
+        "CLEANLIST_HOURLY_UNQUOTED_LIMIT": str(hourly),
         "CLEANLIST_CONFIRM": "never",
     }
     async with world(dice, loses=LOSES, settings=settings) as made:
@@ -83,7 +92,7 @@ async def play(conditions: Conditions) -> Report:
         report.at_least("kill -9", storm.kills, kills)
         started = ledger.starts_of(made.sandbox.runs)
         calm = await _ask_calmly(storm)
-        _judge(report, storm, started, calm)
+        _judge(report, storm, started, calm, Limits(daily, hourly))
     return report
 
 
@@ -191,7 +200,9 @@ async def _ask_calmly(storm: Storm) -> dict[str, Said]:
     return answers
 
 
-def _judge(report: Report, storm: Storm, started: list[ledger.Start], calm: Mapping[str, Said]) -> None:
+def _judge(
+    report: Report, storm: Storm, started: list[ledger.Start], calm: Mapping[str, Said], limits: Limits
+) -> None:
     counts, front = Counter(said.code or "answered" for _, said in storm.answers), storm.made.front.counts
     report.show("tool calls, of which answered", f"{len(storm.answers)}, {_answered(storm)}")
     report.at_least("answers that the front lost", front["answers lost"], 20)
@@ -206,11 +217,11 @@ def _judge(report: Report, storm: Storm, started: list[ledger.Start], calm: Mapp
     report.none("lists that were bought twice at once", ledger.bought_at_once(ends))
     days = ledger.peaks(ends, lambda one: one.organization, DAY)
     report.none(
-        f"organizations over {DAILY_LIMIT} credits at any moment", ledger.over_limit(days, DAILY_LIMIT)
+        f"organizations over {limits.daily} credits at any moment", ledger.over_limit(days, limits.daily)
     )
-    report.at_least("highest that an organization came to", max(days.values(), default=0), DAILY_LIMIT // 2)
+    report.at_least("highest that an organization came to", max(days.values(), default=0), limits.daily // 2)
     hours = ledger.peaks((one for one in ends if not one.place), lambda one: one.key, HOUR)
-    report.none(f"keys over {HOURLY_LIMIT} unquoted credits", ledger.over_limit(hours, HOURLY_LIMIT))
+    report.none(f"keys over {limits.hourly} unquoted credits", ledger.over_limit(hours, limits.hourly))
     report.none("answers that name another's run", _foreign(storm, ends))
     known = {work: (said.workflow_id, said.code) for work, said in calm.items()}
     report.none("starts that the journal does not know", ledger.unknown_to_journal(started, known))
