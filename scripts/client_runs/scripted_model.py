@@ -314,7 +314,8 @@ def _message(step: Call | str, turn: int, body: Mapping[str, Any]) -> dict[str, 
 def _message_events(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the events of a message of one block, which comes empty and is then filled."""
     (block,) = answer["content"]
-    empty, delta = {"text": ""}, {"type": "text_delta", "text": block.get("text", "")}
+    empty: dict[str, Any] = {"text": ""}
+    delta: dict[str, Any] = {"type": "text_delta", "text": block.get("text", "")}
     if block["type"] == "tool_use":
         empty, delta = {"input": {}}, {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
     ending = {name: answer[name] for name in ("stop_reason", "stop_sequence")}
