@@ -49,11 +49,12 @@ least."""
 
 @dataclass(frozen=True)
 class Shared:
-    """The parts that the accounts of one process share, and that its end closes: the store of the journal, and the
-    connections to the API."""
+    """The parts that the accounts of one process share. Its end closes the store of the journal and the connections to
+    the API; `exclusion_file` names the people whom nobody may contact, and takes room for each of them."""
 
     store: Store
     connections: Connections
+    exclusion_file: ExclusionFile | None
 
 
 class Services:
@@ -180,9 +181,7 @@ class Services:
 
     @cached_property
     def exclusion_file(self) -> ExclusionFile | None:
-        from cleanlist_mcp.imports.exclusion_file import ExclusionFile
-
-        return None if self.settings.exclude_file is None else ExclusionFile(self.settings.exclude_file)
+        return exclusion_file_of(self.settings) if self._shared is None else self._shared.exclusion_file
 
     @cached_property
     def watcher(self) -> Watcher:
@@ -242,6 +241,13 @@ class Services:
             await self.store.close()
         if self._shared is None and made.get("_ledger") is not None:
             await made["_ledger"].close()
+
+
+def exclusion_file_of(settings: Settings) -> ExclusionFile | None:
+    """Return the file of people who must not be contacted, if the settings name one. Nothing is read yet."""
+    from cleanlist_mcp.imports.exclusion_file import ExclusionFile
+
+    return None if settings.exclude_file is None else ExclusionFile(settings.exclude_file)
 
 
 def store_of(settings: Settings, clock: Clock) -> Store:

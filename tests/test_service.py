@@ -13,7 +13,9 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
 
+from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
+from cleanlist_mcp.people.exclusions import Exclusions
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server import dialog, words
 from cleanlist_mcp.server.http import app
@@ -211,6 +213,26 @@ async def test_who_owns_a_key_is_asked_once_for_many_calls(sandbox: Sandbox, tmp
             assert not (await client.call_tool("whoami", {})).is_error
 
     assert [record.path for record in sandbox.requests] == ["/whoami"]
+
+
+async def test_the_file_of_exclusions_is_read_once_for_all_accounts_and_holds_for_each(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "never.txt").write_text("kim@fable.example\n", "utf-8")
+    read, reads = ExclusionFile._read, []
+
+    def counting(file: ExclusionFile) -> Exclusions:
+        reads.append(file)
+        return read(file)
+
+    monkeypatch.setattr(ExclusionFile, "_read", counting)
+    keys = [sandbox.key, sandbox.add_account("alan", colleague_of=sandbox.key)]
+    async with serving(sandbox, tmp_path / "state", exclude_file=tmp_path / "never.txt") as service:
+        for key in keys:
+            async with service.client(key) as client:
+                error = error_of(await client.call_tool("enrich_person", {"email": "kim@fable.example"}))
+                assert error["code"] == "excluded"
+    assert len(reads) == 1
 
 
 async def test_a_service_drops_old_entries_although_nobody_estimates_or_searches(

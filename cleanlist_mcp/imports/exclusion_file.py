@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 
 from cleanlist_mcp.errors import Advice, Excluded
 from cleanlist_mcp.imports.csv_titles import is_known_title, title_key
@@ -18,13 +19,14 @@ _DELIMITERS = ("\t", ";", ",")
 
 
 class ExclusionFile:
-    """The user's file, as it is now."""
+    """The user's file, as it is now. Several threads may ask for it; one at a time reads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._had_entries = False
         self._exclusions = Exclusions()
+        self._reading = Lock()
 
     def current(self) -> Exclusions:
         """Return the exclusions of the file as it is now. Reads the disk.
@@ -32,16 +34,17 @@ class ExclusionFile:
         Raises:
             Excluded: if the file cannot be read, has a line that is none of the kinds, or had entries and is empty.
         """
-        try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp != self._seen:
-                self._exclusions = self._read()
-                self._seen = stamp
-        except (OSError, UnicodeDecodeError) as exc:
-            self._seen = None
-            raise _unreadable(f"it cannot be read ({_reason(exc)})") from None
-        return self._exclusions
+        with self._reading:
+            try:
+                found = self._path.stat()
+                stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+                if stamp != self._seen:
+                    self._exclusions = self._read()
+                    self._seen = stamp
+            except (OSError, UnicodeDecodeError) as exc:
+                self._seen = None
+                raise _unreadable(f"it cannot be read ({_reason(exc)})") from None
+            return self._exclusions
 
     @property
     def changed_at(self) -> float:

@@ -26,7 +26,7 @@ from cleanlist_mcp.server.http.door import MOST_BODY, Door, Page
 from cleanlist_mcp.server.http.guard import MCP_PATH, Guard
 from cleanlist_mcp.server.http.sessions import Session, Sessions
 from cleanlist_mcp.server.http.watch import note_outcome
-from cleanlist_mcp.services import Services, Shared
+from cleanlist_mcp.services import Services, Shared, exclusion_file_of
 from cleanlist_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def _server(deployment: Deployment) -> CleanlistServer:
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[Accounts]) -> AsyncIterator[Accounts]:
-        shared = Shared(deployment.store, Connections(settings, deployment.transport, most=MOST_CONNECTIONS))
+        connections = Connections(settings, deployment.transport, most=MOST_CONNECTIONS)
+        shared = Shared(deployment.store, connections, exclusion_file_of(settings))
         async with anyio.create_task_group() as tasks:
             make = partial(_services, deployment, clock, tasks, shared)
             accounts = Accounts(make, clock, tasks)
