@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -43,7 +44,7 @@ from tests.proxies import Proxy, proxy_to
 psycopg = pytest.importorskip("psycopg")
 
 from cleanlist_mcp.journal.postgres import connections, schema  # noqa: E402
-from cleanlist_mcp.journal.postgres.store import PostgresStore, lock_of  # noqa: E402
+from cleanlist_mcp.journal.postgres.store import PostgresStore, is_unanswered, lock_of  # noqa: E402
 from tests.postgres_journals import DIGEST_KEY, HandTimedStore, Team, database, schema_of  # noqa: E402
 
 pytestmark = needs_postgres
@@ -230,6 +231,21 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up_and_goes_on(
         assert (proxy.lose_answer_to, word(decision)) == (b"", "start")
         assert word(await claim(journal)) == "wait"
         assert team.sql("SELECT COUNT(*) FROM runs WHERE run_id = :id", {"id": decision.run.run_id}) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_open"),
+    [
+        (psycopg.OperationalError("server closed the connection unexpectedly"), True),
+        (psycopg.errors.ProtocolViolation("server conn crashed?"), True),  # a pooler's word for that
+        (psycopg.errors.ConnectionFailure(), True),
+        (psycopg.errors.AdminShutdown(), False),
+        (psycopg.errors.IdleInTransactionSessionTimeout(), False),
+        (psycopg.errors.UniqueViolation(), False),
+    ],
+)
+def test_a_commit_is_open_if_its_connection_broke_wherever_that_was(error: Any, is_open: bool) -> None:
+    assert is_unanswered(error) is is_open
 
 
 async def test_an_import_whose_commit_was_not_answered_sends_nobody_and_holds_its_people(

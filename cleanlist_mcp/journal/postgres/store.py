@@ -196,7 +196,7 @@ class PostgresStore:
                 ending = True
                 await connection.execute("COMMIT")
         except psycopg.Error as exc:
-            if ending and says_lost and exc.sqlstate is None:
+            if ending and says_lost and is_unanswered(exc):
                 await self._connections.forget_idle()
                 raise CommitLost from None
             raise _problem(exc) from None
@@ -285,6 +285,12 @@ async def _rolled_back(connection: Connection) -> None:
             await connection.execute("ROLLBACK")
         except psycopg.Error as exc:
             log.debug("A transaction was not rolled back (%s).", type(exc).__name__)
+
+
+def is_unanswered(error: psycopg.Error) -> bool:
+    """Return whether the error of a commit leaves open if it was made: the connection broke, or a pooler between says
+    in an answer of its own (class 08) that its connection to the database did."""
+    return error.sqlstate is None or error.sqlstate.startswith("08")
 
 
 def _problem(error: psycopg.Error) -> DatabaseProblem:
