@@ -79,7 +79,7 @@ class Account:
 
     @property
     def busy(self) -> bool:
-        """True while a call, a spend or a watch is in flight: it must not leave now."""
+        """True while a call, a spend or a watch is in flight, or an outcome is not written: it must not leave now."""
         return self.calls > 0 or self.services.busy
 
 
@@ -171,12 +171,14 @@ class Accounts:
             over = len(self._known) > MOST_ACCOUNTS
             if (over or account.used_at <= idle_since) and not account.busy:
                 del self._known[digest]
-                self._tasks.start_soon(account.services.aclose)
+                self._tasks.start_soon(_closed, account.services)
 
     async def sweep_now_and_then(self) -> None:
-        """Sweep for ever: accounts leave even if nobody calls."""
+        """Sweep for ever: outcomes are written and accounts leave even if nobody calls."""
         while True:
             await self._clock.sleep(SWEEP_SECONDS)
+            for account in list(self._known.values()):
+                await account.services.catch_up()
             self.sweep()
 
     @property
@@ -190,6 +192,12 @@ class Accounts:
             for account in self._known.values():
                 tasks.start_soon(account.services.aclose)
         self._known.clear()
+
+
+async def _closed(services: Services) -> None:
+    """Close services that nobody uses any more, even if the process ends meanwhile."""
+    with anyio.CancelScope(shield=True):
+        await services.aclose()
 
 
 class Tries:

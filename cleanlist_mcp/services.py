@@ -223,10 +223,16 @@ class Services:
 
     @property
     def busy(self) -> bool:
-        """True while a spend is under way or a run is watched, which must not be cut."""
+        """True while a spend is under way or a run is watched, which must not be cut, or an outcome is not written."""
         made = self.__dict__
         spends = "workflows" in made and self.workflows.spends.under_way > 0
-        return spends or ("watcher" in made and self.watcher.watches)
+        owes = "journal" in made and self.journal.owes
+        return spends or owes or ("watcher" in made and self.watcher.watches)
+
+    async def catch_up(self) -> None:
+        """Try to write the outcomes that could not be written. Never raises."""
+        if "journal" in self.__dict__:
+            await self.journal.catch_up()
 
     async def aclose(self) -> None:
         """Let spend requests that have left finish, then close what was opened here."""

@@ -24,6 +24,9 @@ class FakeServices:
         self.busy = False
         self.asked = 0
         self.closed = False
+        self.owes = False
+        self.is_writable = True
+        self.takes_long = False
 
     async def owner(self) -> None:
         self.asked += 1
@@ -33,7 +36,13 @@ class FakeServices:
         if self.refuses:
             raise Unauthorized("The API does not accept this API key.", "Check it.")
 
+    async def catch_up(self) -> None:
+        if self.owes and self.is_writable:
+            self.owes = self.busy = False
+
     async def aclose(self) -> None:
+        if self.takes_long:
+            await anyio.lowlevel.checkpoint()
         self.closed = True
 
 
@@ -146,6 +155,31 @@ async def test_idle_accounts_leave_by_themselves() -> None:
             await house.clock.sleep(room.IDLE_SECONDS + 2 * room.SWEEP_SECONDS)
             tasks.cancel_scope.cancel()
         assert len(house.accounts) == 0 and house.made[0].closed
+
+
+async def test_an_account_that_owes_the_journal_an_outcome_leaves_once_that_is_written() -> None:
+    async with a_house() as house:
+        await house.call("ada")
+        [services] = house.made
+        services.owes, services.busy, services.is_writable = True, True, False
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(house.accounts.sweep_now_and_then)
+            await house.clock.sleep(room.IDLE_SECONDS + 2 * room.SWEEP_SECONDS)
+            assert len(house.accounts) == 1 and not services.closed
+            services.is_writable = True
+            await house.clock.sleep(2 * room.SWEEP_SECONDS)
+            tasks.cancel_scope.cancel()
+        assert not services.owes and services.closed
+        assert len(house.accounts) == 0
+
+
+async def test_an_account_that_is_leaving_as_the_process_ends_is_closed_all_the_same() -> None:
+    async with a_house() as house:
+        await house.call("ada")
+        await house.clock.sleep(room.IDLE_SECONDS)
+        house.made[0].takes_long = True
+        house.accounts.sweep()
+    assert house.made[0].closed
 
 
 async def test_an_address_that_tries_many_unknown_keys_is_held_back_and_others_are_not() -> None:

@@ -77,6 +77,15 @@ class Journal:
         """Return whether the journal can be relied on, after looking through all of it."""
         return await self._store.inspect()
 
+    @property
+    def owes(self) -> bool:
+        """True while an outcome waits to be written."""
+        return self._late.owes
+
+    async def catch_up(self) -> None:
+        """Try to write what could not be written. Never raises."""
+        await self._late.catch_up()
+
     async def close(self) -> None:
         """Try a last time to write what could not be written."""
         await self._late.catch_up(last_try=True)

@@ -3,6 +3,8 @@
 import logging
 from collections import deque
 
+import anyio
+
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.port import Change, Contradiction, Store
 
@@ -24,7 +26,12 @@ class LateWrites:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: deque[Change] = deque()
-        self._is_catching_up = False
+        self._catching_up = anyio.Lock()
+
+    @property
+    def owes(self) -> bool:
+        """True while an outcome waits to be written."""
+        return bool(self._waiting)
 
     async def write(self, change: Change) -> int:
         """Write an outcome and return how many entries changed; `NOT_YET` if it has to wait. Never raises."""
@@ -38,15 +45,15 @@ class LateWrites:
         return NOT_YET
 
     async def catch_up(self, *, last_try: bool = False) -> None:
-        """Write what waits, in its order, until that fails. Never raises."""
-        if self._is_catching_up:
+        """Write what waits, in its order, until that fails. Never raises.
+
+        Only the last try waits for another one that is under way: that one may be about to be cancelled.
+        """
+        if not self._waiting or (self._catching_up.locked() and not last_try):
             return
-        self._is_catching_up = True
-        try:
+        async with self._catching_up:
             while self._waiting and await self._try(self._waiting[0], last_try=last_try) is not None:
                 self._waiting.popleft()
-        finally:
-            self._is_catching_up = False
 
     async def _try(self, change: Change, *, last_try: bool = False) -> int | None:
         """Return how many entries changed; None if the store cannot be written now."""
