@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.team import ledger, relay
+from benchmarks.team.__main__ import grouped
 from benchmarks.team.front import Front
 from benchmarks.team.ledger import Start, token_of
 from benchmarks.team.people import spellings
+from benchmarks.team.points import POINTS
 from benchmarks.team.relay import Fault, Relay
 from benchmarks.team.report import Report, table
 from benchmarks.team.wire import ERAS, LEGACY, MODERN, AnswerLost, Client, Era, exchange
@@ -126,6 +128,14 @@ def test_a_point_with_a_broken_figure_does_not_pass() -> None:
 
 def test_a_point_that_was_left_out_does_not_pass() -> None:
     assert not Report(1, "Title", left_out="no database here").passed
+
+
+def test_points_that_measure_have_the_machine_to_themselves() -> None:
+    groups = grouped(list(POINTS))
+    assert [name for group in groups for part in group for name in part] == list(POINTS)
+    for beside, others in groups:
+        assert len(beside) <= 1
+        assert not beside or not any(POINTS[name].alone for name in others)
 
 
 # ---- clients and the front

@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
 
 
 async def played(names: Sequence[str], conditions: Conditions) -> list[Report]:
-    """Play points one after the other, with one that mostly waits beside those after it, and print each."""
+    """Play points one after the other, some beside those after them, and print each when it is over."""
     reports: dict[str, Report] = {}
 
     async def play(name: str) -> None:
@@ -40,13 +40,24 @@ async def played(names: Sequence[str], conditions: Conditions) -> list[Report]:
         reports[name].seconds = time.monotonic() - began
         print(table(reports[name]), flush=True)
 
-    async with anyio.create_task_group() as tasks:
-        for name in names:
-            if POINTS[name].beside:
+    for beside, others in grouped(names):
+        async with anyio.create_task_group() as tasks:
+            for name in beside:
                 tasks.start_soon(play, name)
-            else:
+            for name in others:
                 await play(name)
     return sorted(reports.values(), key=lambda report: report.point)
+
+
+def grouped(names: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    """Return the points in groups: each has those beside the others of it, which follow one another."""
+    groups: list[tuple[list[str], list[str]]] = []
+    for name in names:
+        point = POINTS[name]
+        if point.beside or point.alone or not groups:
+            groups.append(([], []))
+        groups[-1][0 if point.beside else 1].append(name)
+    return groups
 
 
 async def _whatever_happens(point: Point, conditions: Conditions) -> Report:

@@ -22,28 +22,38 @@ Play = Callable[[Conditions], Awaitable[Report]]
 
 @dataclass(frozen=True)
 class Point:
-    """One of the fourteen. One that mostly waits is played `beside` those after it.
+    """One of the fourteen, or a part of one.
 
+    One that mostly waits is played `beside` those after it, up to the next such one or one that has to be `alone`.
     `--quick all` leaves out those that are `in_suite`: CI plays their tests or their script anyway.
     """
 
     play: Play
     beside: bool = False
+    alone: bool = False
     in_suite: bool = False
 
 
 POINTS: dict[str, Point] = {
-    "at-most-once": Point(storm.play),
-    "database-death": Point(database_death.play),
+    "at-most-once": Point(storm.play, alone=True),
+    "database-death": Point(database_death.play, beside=True),
     "cancelling": Point(cancelling.play),
+    "canary": Point(canary.play),
+    "sign-in": Point(one_sign_in.play),
+    "unsafe-starts": Point(unsafe_starts.play),
+    "one-key": Point(
+        benchmark(5, "One key in many hands", "-m", "benchmarks.team_budget", quick=("--quick",)), beside=True
+    ),
+    "rolling": Point(rolling.play),
+    "dialogs": Point(dialogs.play),
     "isolation": Point(
         tests(4, "Nothing of one key is seen by another", "test_isolation", "test_journal_tenants"),
+        alone=True,
         in_suite=True,
     ),
     "raw-http": Point(tests(8, "The raw HTTP matrix", "test_service_raw"), in_suite=True),
-    "canary": Point(canary.play),
     "fairness": Point(
-        benchmark(10, "Fairness, and the memory of a thousand keys", "-m", "benchmarks.service")
+        benchmark(10, "Fairness, and the memory of a thousand keys", "-m", "benchmarks.service"), alone=True
     ),
     "throughput": Point(
         benchmark(
@@ -51,21 +61,15 @@ POINTS: dict[str, Point] = {
             "Calls a second beside the bare SDK's server",
             *("-m", "benchmarks.service", "--throughput"),
             program="wrk",
-        )
+        ),
+        alone=True,
     ),
     "claims": Point(
-        benchmark(11, "Claims a second", "-m", "benchmarks.team_journal", quick=("--runs", "50000"))
+        benchmark(11, "Claims a second", "-m", "benchmarks.team_journal", quick=("--runs", "10000")),
+        alone=True,
     ),
     "conformance": Point(
         benchmark(12, "The protocol's own conformance suite", "scripts/conformance"), in_suite=True
     ),
-    "start-time": Point(start_time.play),
-    "unsafe-starts": Point(unsafe_starts.play),
-    # From here on there is more waiting than work.
-    "one-key": Point(
-        benchmark(5, "One key in many hands", "-m", "benchmarks.team_budget", quick=("--quick",)), beside=True
-    ),
-    "rolling": Point(rolling.play),
-    "dialogs": Point(dialogs.play),
-    "sign-in": Point(one_sign_in.play),
+    "start-time": Point(start_time.play, alone=True),
 }

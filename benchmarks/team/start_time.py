@@ -52,7 +52,7 @@ async def play(conditions: Conditions) -> Report:
         if former is None:
             report.left_out = f"the commit {BEFORE} is not in this clone."
             return report
-        pairs = int(conditions.choose(10, 60))
+        pairs = int(conditions.choose(7, 40))
         _compare(report, folder, former, pairs, dice)
         loaded, loaded_before = _loaded(ROOT, folder), _loaded(former, folder)
     report.at_least("modules that a start loads", len(loaded), 100)

@@ -34,7 +34,7 @@ KILL_PAUSE = (0.1, 0.9)
 ANSWERS_BEFORE_DEATH = 5
 """Answers that a replica has given when it is killed: one that dies at its start proves little."""
 
-MOST_SECONDS = 300.0
+MOST_SECONDS = 900.0
 """Seconds after which a machine that is too slow for enough kills gives up."""
 
 QUOTE_PAUSE = (6.0, 12.0)
