@@ -9,6 +9,7 @@ import pytest
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.http import door, protocol
 from cleanlist_mcp.server.http.door import HANDSHAKE_VERSIONS
+from cleanlist_mcp.server.http.sessions import LONGEST_ID, Sessions
 from tests.service import Service, call, initialize, serving
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -294,6 +295,21 @@ async def test_the_id_of_a_session_is_short_whatever_a_client_declares(
 
     assert len(session) < 1_000
     assert (await service.raw(service.post(PING, f"Mcp-Session-Id: {session}", key=sandbox.key)))[0] == 200
+
+
+@pytest.mark.parametrize("character", ["x", "\N{GRINNING FACE}", "\0", "\ud83d"])
+@pytest.mark.parametrize("size", [0, 500, 900, 1_900, 5_000])
+def test_every_id_that_is_given_is_one_that_can_be_opened(character: str, size: int) -> None:
+    sessions = Sessions([b"k" * 32])
+    declared = {
+        "clientInfo": {"name": character * 500, "version": character * 500},
+        "capabilities": {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["x" * size]}}},
+    }
+
+    session_id = sessions.seal("0" * 64, "2025-11-25", declared)
+
+    assert len(session_id) <= LONGEST_ID
+    assert sessions.open(session_id, "0" * 64) is not None
 
 
 @pytest.mark.parametrize(

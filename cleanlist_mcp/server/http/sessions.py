@@ -15,6 +15,10 @@ LONGEST_ID = 4_096
 LONGEST_DECLARED = 2_000
 """Bytes of the longest declaration that goes into an id whole; of a longer one, what this server asks about."""
 
+LONGEST_NAME = 200
+"""Bytes, as JSON, of a name or version beside a long declaration: both, and the extension for cards, stay under
+`LONGEST_DECLARED`. A character may take twelve."""
+
 _VERSION = 1
 
 
@@ -62,8 +66,16 @@ def _worth_keeping(declared: Any) -> dict[str, Any]:
         "capabilities": capabilities if isinstance(capabilities, dict) else {},
     }
     if len(json.dumps(kept)) > LONGEST_DECLARED:
+        kept["info"] = {name: _shortened(text) for name, text in kept["info"].items()}
         kept["capabilities"] = _that_matter(kept["capabilities"])
     return kept
+
+
+def _shortened(text: str) -> str:
+    """Return the beginning of a text that takes no more than `LONGEST_NAME` bytes as JSON."""
+    while len(json.dumps(text)) > LONGEST_NAME:
+        text = text[:-1]
+    return text
 
 
 def _that_matter(capabilities: dict[str, Any]) -> dict[str, Any]:
