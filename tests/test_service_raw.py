@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server.http import door, protocol
-from cleanlist_mcp.server.http.door import HANDSHAKE_VERSIONS
+from cleanlist_mcp.server.http.callers import KeyVerifier
+from cleanlist_mcp.server.http.door import HANDSHAKE_VERSIONS, Door
 from cleanlist_mcp.server.http.sessions import LONGEST_ID, Sessions
 from tests.service import Service, call, initialize, serving
 
@@ -160,6 +162,30 @@ async def test_a_body_that_dribbles_is_given_up(
     status, headers, _ = await service.raw(asked[:-5])
 
     assert (status, headers["connection"]) == (408, "close")
+
+
+async def test_a_body_that_is_cut_is_not_carried_out_even_if_a_whole_message_came(sandbox: Sandbox) -> None:
+    reached: list[Scope] = []
+    answered: list[Message] = []
+    coming: list[Message] = [
+        {"type": "http.disconnect"},
+        {"type": "http.request", "body": json.dumps(call("whoami")).encode(), "more_body": True},
+    ]
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope)
+
+    async def receive() -> Message:
+        return coming.pop()
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    key = f"Bearer {sandbox.key}".encode()
+    scope = {"type": "http", "path": "/mcp", "method": "POST", "headers": [(b"authorization", key)]}
+    await Door(inner, KeyVerifier(), Sessions([b"k" * 32]))(scope, receive, send)
+
+    assert (reached, answered) == ([], [])
 
 
 @pytest.mark.parametrize("part", [b"", b"POST /mcp HTTP/1.1\r\nHost: ", b"P"])

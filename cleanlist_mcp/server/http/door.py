@@ -82,6 +82,8 @@ class Door:
     ) -> None:
         headers = Headers(scope=scope)
         body = await _body_of(headers, receive)
+        if body is None:
+            return  # nobody is there to read an answer
         if isinstance(body, Refusal):
             await send_error(send, body.status, body.text, closes=True)
             return
@@ -151,8 +153,11 @@ def _declared(body: bytes) -> Any:
     return message.get("params") or {}
 
 
-async def _body_of(headers: Headers, receive: Receive) -> bytes | Refusal:
-    """Return the whole body, if it is small enough and comes in time."""
+async def _body_of(headers: Headers, receive: Receive) -> bytes | Refusal | None:
+    """Return the whole body, if it is small enough and comes in time; None if the client left before its end.
+
+    What came of a body that was cut may be a whole message, but nobody knows if the client still meant it.
+    """
     length = headers.get("content-length", "")
     too_large = Refusal(413, f"The body is larger than {MOST_BODY:,} bytes.")
     if length.isascii() and length.isdigit() and int(length) > MOST_BODY:
@@ -161,10 +166,12 @@ async def _body_of(headers: Headers, receive: Receive) -> bytes | Refusal:
     with anyio.move_on_after(BODY_SECONDS):
         while True:
             message = await receive()
+            if message["type"] != "http.request":
+                return None
             body += message.get("body", b"")
             if len(body) > MOST_BODY:
                 return too_large
-            if message["type"] != "http.request" or not message.get("more_body", False):
+            if not message.get("more_body", False):
                 return bytes(body)
     return Refusal(408, f"The body did not come within {BODY_SECONDS:g} seconds.")
 
