@@ -1,19 +1,22 @@
 """Many keys in one journal: limits for each organization, lists that colleagues share, and nothing else."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from cleanlist_mcp.errors import ApiUnavailable, DailyLimit, HourlyUnquotedLimit
+from cleanlist_mcp.errors import ApiUnavailable, DailyLimit, HourlyUnquotedLimit, JournalUnusable
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
+from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.people.identity import Person
 from tests.journals import (
+    API,
     Engine,
     HandClock,
     Organization,
@@ -227,3 +230,66 @@ async def test_a_person_is_paid_once_by_one_key_whatever_its_organization_is_cal
     organization.name = "org_2"
     clock.now += DAY - 3599
     assert word(await claim_person(ada, Person(email="kim@fable.example"))) == "replay"
+
+
+class CountedStore:
+    """Another store, which counts the looks that begin while a write is under way: each takes a second connection."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self._writing = 0
+        self.seconds = 0
+        self.is_readable = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @asynccontextmanager
+    async def record(self, **options: Any) -> AsyncIterator[Any]:
+        async with self._inner.record(**options) as writer:
+            self._writing += 1
+            try:
+                yield writer
+            finally:
+                self._writing -= 1
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Any]:
+        self.seconds += self._writing
+        if not self.is_readable:
+            raise JournalUnusable("The journal cannot be read.", "Try again.")
+        async with self._inner.read() as reader:
+            yield reader
+
+
+async def test_the_end_of_a_run_takes_one_connection_at_a_time(opened: Open, clock: HandClock) -> None:
+    """Were the tenant looked up while the write is open, eight ends at once would wait for each other."""
+    ada = opened("ada")
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock))), "bulk-1")
+    store = CountedStore(ada._store)
+    journal = Journal(cast(Store, store), Identity(API, "clapi_ada"), Organization("org_1").ask)
+
+    await finish(journal, "bulk-1", charged=40)
+
+    ended = await ada.by_workflow("bulk-1")
+    assert ended is not None and ended.state == "finished"
+    assert store.seconds == 0
+
+
+async def test_an_end_whose_tenant_cannot_be_looked_up_is_written_later(
+    opened: Open, clock: HandClock
+) -> None:
+    ada = opened("ada")
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock))), "bulk-1")
+    store = CountedStore(ada._store)
+    journal = Journal(cast(Store, store), Identity(API, "clapi_ada"), Organization("org_1").ask)
+    store.is_readable = False
+    await finish(journal, "bulk-1", charged=40)
+    assert journal.owes
+
+    store.is_readable = True
+    clock.now += 60
+    await journal.catch_up()
+    ended = await ada.by_workflow("bulk-1")
+    assert ended is not None and ended.state == "finished"
+    assert not journal.owes

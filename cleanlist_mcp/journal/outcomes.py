@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.port import Store, Writer
@@ -157,11 +158,21 @@ class Outcomes:
         return await self._late.write(write)
 
     async def _of_workflow(self, workflow_id: str, change: RowChange) -> None:
+        names = (
+            await self._names_if_readable()
+        )  # before the write: a look meanwhile takes a second connection
+
         async def write(writer: Writer) -> int:
-            tenants = (await self._names()).tenants
+            tenants = (names or await self._names()).tenants
             return await _changed(writer, await writer.any_of_workflow(tenants, workflow_id), change)
 
         await self._late.write(write)
+
+    async def _names_if_readable(self) -> Names | None:
+        try:
+            return await self._names()
+        except JournalUnusable:
+            return None
 
 
 class _News:
