@@ -94,6 +94,7 @@ class Accounts:
         self._known: OrderedDict[str, Account] = OrderedDict()
         self._refused: OrderedDict[str, tuple[float, Unauthorized]] = OrderedDict()
         self._tries = Tries(clock)
+        self._may_spend = True
 
     def __len__(self) -> int:
         return len(self._known)
@@ -119,6 +120,8 @@ class Accounts:
         account = self._known.get(digest)
         if account is None:
             account = Account(digest, self._make(caller), self._clock.monotonic())
+            if not self._may_spend:
+                account.services.stop_spending()
             self._known[digest] = account
         self._known.move_to_end(digest)
         return account
@@ -180,6 +183,12 @@ class Accounts:
             for account in list(self._known.values()):
                 await account.services.catch_up()
             self.sweep()
+
+    def stop_spending(self) -> None:
+        """Begin no spend any more, in any account: the process is about to end."""
+        self._may_spend = False
+        for account in self._known.values():
+            account.services.stop_spending()
 
     @property
     def busy(self) -> bool:

@@ -89,6 +89,7 @@ class Services:
         self.turns = anyio.Semaphore(MAX_CALLS)
         self.waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
         self._tasks = tasks
+        self._stop = anyio.Event()
         self._transport = transport
         self._shared = shared
         self._member = member
@@ -201,6 +202,7 @@ class Services:
             self._tasks,
             timeout_seconds=self.settings.timeout_seconds,
             join_seconds=min(JOIN_SECONDS, self.settings.max_wait_seconds),
+            stop=self._stop,
             # The vendor's schema of /api/v2 requires the list.
             insists_on_list=self.settings.base_url.endswith("/v2"),
         )
@@ -228,6 +230,10 @@ class Services:
         spends = "workflows" in made and self.workflows.spends.under_way > 0
         owes = "journal" in made and self.journal.owes
         return spends or owes or ("watcher" in made and self.watcher.watches)
+
+    def stop_spending(self) -> None:
+        """Begin no spend any more, and repeat none; those that have left come to their end."""
+        self._stop.set()
 
     async def catch_up(self) -> None:
         """Try to write the outcomes that could not be written. Never raises."""

@@ -27,6 +27,7 @@ class FakeServices:
         self.owes = False
         self.is_writable = True
         self.takes_long = False
+        self.may_spend = True
 
     async def owner(self) -> None:
         self.asked += 1
@@ -35,6 +36,9 @@ class FakeServices:
             raise ApiUnavailable("The API is down.", "Wait.")
         if self.refuses:
             raise Unauthorized("The API does not accept this API key.", "Check it.")
+
+    def stop_spending(self) -> None:
+        self.may_spend = False
 
     async def catch_up(self) -> None:
         if self.owes and self.is_writable:
@@ -180,6 +184,15 @@ async def test_an_account_that_is_leaving_as_the_process_ends_is_closed_all_the_
         house.made[0].takes_long = True
         house.accounts.sweep()
     assert house.made[0].closed
+
+
+async def test_once_the_process_is_about_to_end_no_account_begins_a_spend_not_even_a_new_one() -> None:
+    async with a_house() as house:
+        await house.call("ada")
+        assert house.made[0].may_spend
+        house.accounts.stop_spending()
+        await house.call("kim")
+        assert [services.may_spend for services in house.made] == [False, False]
 
 
 async def test_an_address_that_tries_many_unknown_keys_is_held_back_and_others_are_not() -> None:

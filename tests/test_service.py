@@ -1,6 +1,7 @@
 """The HTTP service as its clients see it, in both protocol eras: jobs, sessions, dialogs, wishes, accounts."""
 
 import ast
+import asyncio
 import subprocess
 import sys
 from contextlib import AsyncExitStack
@@ -16,9 +17,12 @@ from mcp.types import ElicitResult
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.people.exclusions import Exclusions
+from cleanlist_mcp.runs.sending import SPEND_PATIENCE
 from cleanlist_mcp.sandbox.state import Sandbox
 from cleanlist_mcp.server import dialog, words
-from cleanlist_mcp.server.http import app
+from cleanlist_mcp.server.http import app, serve
+from cleanlist_mcp.server.http.guard import Guard
+from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import CORE, TOOLS
 from tests.service import SECRET, call, initialize, serving
 from tests.support import ERAS, error_of, text_of
@@ -341,3 +345,51 @@ async def test_a_narrowed_call_names_no_tool_that_it_was_not_offered(
         }.items():
             answer = text_of(await client.call_tool(tool, arguments))
             assert not [spec.name for spec in TOOLS if spec.name not in CORE and spec.name in answer], answer
+
+
+async def test_no_spend_begins_that_could_not_be_finished_before_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The calls in flight may go on until the end: this one does until it is told."""
+    monkeypatch.setattr(serve, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(serve, "SPENDS_SECONDS", 0.01)
+    told = anyio.Event()
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        await told.wait()
+
+    async def nothing(*message: Any) -> Any:
+        raise AssertionError("the call is never answered")
+
+    guard = Guard(call, hosts=["mcp.example"], origins=[], stop_spending=told.set)
+    server = serve.Server(guard)
+    server.servers = []
+    server._loop = asyncio.get_running_loop()
+    scope: Any = {"type": "http", "path": "/mcp", "method": "POST", "headers": [(b"host", b"mcp.example")]}
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(guard, scope, nothing, nothing)
+            await anyio.wait_all_tasks_blocked()
+            await server._end()
+    assert server.should_exit
+
+
+def test_a_spend_that_has_begun_has_the_time_that_a_request_may_take() -> None:
+    claim_seconds = 4.0
+    request_seconds = Settings().timeout_seconds + SPEND_PATIENCE
+    assert serve.SPENDS_SECONDS + claim_seconds + request_seconds <= serve.END_SECONDS
+
+
+async def test_too_late_in_the_life_of_a_service_nothing_is_spent_and_everything_else_goes_on(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with serving(sandbox, tmp_path) as service, service.client(sandbox.key) as client:
+        await client.call_tool("whoami", {})
+        service.guard.stop_spending()
+        await anyio.wait_all_tasks_blocked()
+        refused = await client.call_tool("enrich_person", {"email": "ada@fable.example"})
+        goes_on = await client.call_tool("find_lists", {})
+
+    assert error_of(refused)["charged"] == "no"
+    assert not goes_on.is_error
+    assert not sandbox.runs

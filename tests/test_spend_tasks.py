@@ -163,6 +163,35 @@ async def test_a_list_is_enriched_if_and_only_if_an_intent_is_written_whenever_t
     assert begun["before add_run"] == begun["after claim"] == 1
 
 
+async def test_a_server_that_is_about_to_end_begins_no_spend_and_finishes_the_ones_that_have_begun(
+    world: World, opened: list[tuple[SuspendingStore, SqliteStore]]
+) -> None:
+    async with bench_in(world, opened) as bench:
+
+        async def stop_once_written(step: str) -> None:
+            if step == "after add_run":
+                bench.services.stop_spending()
+            await checkpoint()
+
+        bench.store.pause = stop_once_written
+        await bench.person("ada")
+        with pytest.raises(InternalError):
+            await bench.person("kim")
+        await bench.all_done()
+        assert bench.intents() == bench.requests() == 1
+        assert bench.states() == Counter({"running": 1})
+
+
+async def test_a_server_that_is_about_to_end_before_it_ever_spent_begins_nothing(
+    world: World, opened: list[tuple[SuspendingStore, SqliteStore]]
+) -> None:
+    async with bench_in(world, opened) as bench:
+        bench.services.stop_spending()
+        with pytest.raises(InternalError):
+            await bench.person("kim")
+        assert bench.intents() == bench.requests() == 0
+
+
 async def quote_in(bench: Bench, number: int) -> Quote:
     """Return a quote for a list of its own, in a minute of its own."""
     bench.world.clock.now += 61

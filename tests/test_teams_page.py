@@ -9,7 +9,7 @@ from cleanlist_mcp.accounts import IDLE_SECONDS, MOST_ACCOUNTS
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.server.http.door import BODY_SECONDS, MOST_BODY
 from cleanlist_mcp.server.http.narrowing import ONLY_TOOLSETS, READ_ONLY
-from cleanlist_mcp.server.http.serve import END_SECONDS, NOTICE_SECONDS, PORT
+from cleanlist_mcp.server.http.serve import END_SECONDS, NOTICE_SECONDS, PORT, SPENDS_SECONDS
 from cleanlist_mcp.server.http.signed_in import WELL_KNOWN
 from cleanlist_mcp.server.http.watch import SHOWN_DIGEST, Seen
 from cleanlist_mcp.services import MAX_CALLS, MAX_WAITING_CALLS
@@ -29,6 +29,7 @@ FIGURES = {
     "slow bodies": f"heads and bodies that dribble, after {BODY_SECONDS:.0f} s",
     "unknown keys": f"share the {accounts.TRIES} unknown keys",
     "the end": f"It is over within {END_SECONDS + 1:.0f} seconds",
+    "the last spend": f"later than {SPENDS_SECONDS:.0f} seconds after the signal",
     "the notice": f"{'two' if NOTICE_SECONDS == 2 else '?'} seconds later no new connection is taken",
     "the port": f"`http://127.0.0.1:{PORT}/mcp`",
     "algorithms": "RS256, ES256 or EdDSA" if list(FAMILIES) == ["RS256", "ES256", "EdDSA"] else "?",

@@ -73,14 +73,22 @@ Send = Callable[[Start | Resend], Awaitable["Started"]]
 class Spends:
     """The spends of a server. A call that is cancelled stops waiting for its own, and nothing else."""
 
-    def __init__(self, journal: Journal, clock: Clock, tasks: TaskGroup, request_seconds: float) -> None:
-        """A request may be under way for `request_seconds`: after that, an intent without an outcome is uncertain."""
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        tasks: TaskGroup,
+        request_seconds: float,
+        stop: anyio.Event | None = None,
+    ) -> None:
+        """A request may be under way for `request_seconds`: after that, an intent without an outcome is uncertain.
+        `stop` is set when the server is about to end."""
         self._journal = journal
         self._clock = clock
         self._tasks = tasks
         self._request_seconds = request_seconds
         self._under_way: set[_Spend] = set()
-        self.stop = anyio.Event()
+        self.stop = stop or anyio.Event()
         """Set when the server ends: nothing is begun or repeated any more."""
 
     async def claim_and_send(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.api.wire import PersonRequest
@@ -53,16 +54,18 @@ class Workflows:
         *,
         timeout_seconds: float,
         join_seconds: float = JOIN_SECONDS,
+        stop: anyio.Event | None = None,
         insists_on_list: bool = False,
     ) -> None:
         """One request may take `timeout_seconds`, the wait for another call that starts a run `join_seconds`;
-        `insists_on_list` if the API is known not to take a person without a list."""
+        `stop` is set when nothing may begin any more; `insists_on_list` if the API is known not to take a person
+        without a list."""
         self._journal = journal
         self._clock = clock
         self._watcher = watcher
         self._join_seconds = join_seconds
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
-        self.spends = Spends(journal, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE))
+        self.spends = Spends(journal, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE), stop)
         self._sender = Sender(client, journal, self.spends.stop, insists_on_list=insists_on_list)
 
     async def start_person(

@@ -59,7 +59,8 @@ class Deployment:
 
 def build_app(deployment: Deployment) -> Guard:
     """Return the application. Its lifespan opens and closes the accounts and, at the end, the journal."""
-    server = _server(deployment)
+    late = anyio.Event()
+    server = _server(deployment, late)
     inner = server.streamable_http_app(
         streamable_http_path=MCP_PATH,
         stateless_http=True,
@@ -69,10 +70,11 @@ def build_app(deployment: Deployment) -> Guard:
     )
     sessions = Sessions([key.secret for key in deployment.keys.session_keys()])
     door = Door(inner, deployment.verifier, sessions, deployment.pages)
-    return Guard(door, hosts=deployment.hosts, origins=deployment.origins)
+    return Guard(door, hosts=deployment.hosts, origins=deployment.origins, stop_spending=late.set)
 
 
-def _server(deployment: Deployment) -> CleanlistServer:
+def _server(deployment: Deployment, late: anyio.Event) -> CleanlistServer:
+    """Return the server behind the door; once `late` is set, nothing is spent any more."""
     clock = deployment.clock or SystemClock()
     settings = deployment.settings
 
@@ -84,6 +86,7 @@ def _server(deployment: Deployment) -> CleanlistServer:
             make = partial(_services, deployment, clock, tasks, shared)
             accounts = Accounts(make, clock, tasks)
             tasks.start_soon(accounts.sweep_now_and_then)
+            tasks.start_soon(_stop_spending_once, late, accounts)
             tasks.start_soon(_forget_now_and_then, shared.store, clock)
             try:
                 yield accounts
@@ -104,6 +107,11 @@ def _server(deployment: Deployment) -> CleanlistServer:
             bind_principal=lambda ctx: arrival_of(ctx).caller.digest,
         ),
     )
+
+
+async def _stop_spending_once(late: anyio.Event, accounts: Accounts) -> None:
+    await late.wait()
+    accounts.stop_spending()
 
 
 async def _forget_now_and_then(store: Store, clock: Clock) -> None:

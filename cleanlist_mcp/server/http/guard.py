@@ -28,12 +28,15 @@ class Guard:
         hosts: Collection[str],
         origins: Collection[str],
         ready: Callable[[], bool] = lambda: True,
+        stop_spending: Callable[[], None] = lambda: None,
     ) -> None:
-        """`app` serves `/mcp` and all paths but the two for health checks."""
+        """`app` serves `/mcp` and all paths but the two for health checks. `stop_spending` is called when it is too
+        late in the process's life to begin a spend."""
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower() for origin in origins)
         self._ready = ready
+        self.stop_spending = stop_spending
         self._in_flight = 0
         self._idle = anyio.Event()
         self.ending = False

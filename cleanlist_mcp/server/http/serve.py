@@ -47,6 +47,10 @@ elsewhere."""
 CALLS_SECONDS = 50.0
 """Longest wait for the calls in flight; that is the longest that a call takes."""
 
+SPENDS_SECONDS = 20.0
+"""Seconds after a signal from which no call begins a spend: the last one has the time that its request may take, and
+what comes of it is written down before the end."""
+
 END_SECONDS = 54.0
 """Seconds after a signal at which the process is gone, whatever still hangs."""
 
@@ -289,6 +293,7 @@ class Server(uvicorn.Server):
         await asyncio.sleep(NOTICE_SECONDS)
         for server in self.servers:
             server.close()
+        self._loop.call_at(began + SPENDS_SECONDS, self._guard.stop_spending)
         with anyio.move_on_after(began + CALLS_SECONDS - self._loop.time()):
             await self._guard.until_idle()
         self.should_exit = True
