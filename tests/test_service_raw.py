@@ -1,18 +1,22 @@
 """The HTTP service as bytes on a connection: hosts, origins, keys, sizes, slowness, sessions; nothing beyond."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from cleanlist_mcp.sandbox.state import Sandbox
-from cleanlist_mcp.server.http import door, protocol
+from cleanlist_mcp.server.http import door, guard, protocol
 from cleanlist_mcp.server.http.callers import KeyVerifier
 from cleanlist_mcp.server.http.door import HANDSHAKE_VERSIONS, Door
 from cleanlist_mcp.server.http.sessions import LONGEST_ID, Sessions
-from tests.service import Service, call, initialize, serving
+from tests.service import Service, answer_of, call, initialize, serving
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -204,10 +208,6 @@ async def test_a_second_head_that_dribbles_is_cut_too(
     service: Service, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    import asyncio
-
-    from tests.service import answer_of
-
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(service.post(PING, key=sandbox.key))
     assert (await answer_of(reader))[0] == 200
@@ -243,6 +243,78 @@ async def test_health_checks_say_nothing(service: Service) -> None:
 
         assert (status, body) == (200, b"ok\n")
         assert not {"server", "x-powered-by"} & set(headers)
+
+
+async def test_a_call_above_the_most_in_flight_is_sent_away_and_health_checks_are_not(
+    service: Service, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_IN_FLIGHT", 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    asked = service.post(PING, key=sandbox.key)
+    writer.write(asked[:-5])  # holds the one place until its body is whole
+    await _until(lambda: service.guard.in_flight == 1)
+
+    status, headers, body = await service.raw(asked)
+    ready = await service.raw(f"GET /readyz HTTP/1.1\r\nHost: {service.host}\r\n\r\n".encode())
+    writer.write(asked[-5:])
+    first, _, _ = await answer_of(reader)
+    writer.close()
+    again, _, _ = await service.raw(asked)
+
+    assert (status, headers["connection"]) == (503, "close")
+    assert 1 <= int(headers["retry-after"]) <= 60
+    assert b"nothing was started" in body
+    assert (ready[0], first, again) == (200, 200, 200)
+
+
+async def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(
+    service: Service, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert protocol.WRITE_SECONDS <= 60
+    monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.2)
+    connections = service.server.server_state.connections
+    async with _small_buffers(service) as client:
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", service.port))
+        client.send(service.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, key=sandbox.key))
+        await _until(lambda: len(connections) == 1)
+
+        await _until(lambda: not connections and not service.guard.in_flight)
+
+
+async def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(
+    service: Service, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.5)
+    loop, taken = asyncio.get_running_loop(), b""
+    async with _small_buffers(service) as client:
+        await loop.sock_connect(client, ("127.0.0.1", service.port))
+        client.send(service.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, key=sandbox.key))
+        while not taken.endswith((b"}}", b"0\r\n\r\n")):
+            part = await loop.sock_recv(client, 1_500)
+            assert part, "the connection was cut"
+            taken += part
+            await asyncio.sleep(0.05)
+
+    assert len(taken) > 20_000
+
+
+@asynccontextmanager
+async def _small_buffers(service: Service) -> AsyncIterator[socket.socket]:
+    """A client, of whose answers the system keeps next to nothing, neither on its side nor on the service's."""
+    await _until(lambda: service.server.started)
+    for server in service.server.servers:
+        for listener in server.sockets:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.setblocking(False)
+        yield client
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    with anyio.fail_after(20):
+        while not is_so():  # noqa: ASYNC110 - the server's own counters, of which nobody is told
+            await asyncio.sleep(0.01)
 
 
 async def test_a_service_that_ends_is_not_ready_and_keeps_no_connection(

@@ -8,7 +8,9 @@ from cleanlist_mcp import accounts
 from cleanlist_mcp.accounts import IDLE_SECONDS, MOST_ACCOUNTS
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.server.http.door import BODY_SECONDS, MOST_BODY
+from cleanlist_mcp.server.http.guard import MOST_IN_FLIGHT
 from cleanlist_mcp.server.http.narrowing import ONLY_TOOLSETS, READ_ONLY
+from cleanlist_mcp.server.http.protocol import WRITE_SECONDS
 from cleanlist_mcp.server.http.serve import END_SECONDS, NOTICE_SECONDS, PORT, SPENDS_SECONDS
 from cleanlist_mcp.server.http.signed_in import WELL_KNOWN
 from cleanlist_mcp.server.http.watch import SHOWN_DIGEST, Seen
@@ -24,6 +26,8 @@ PAGE = (ROOT / "docs" / "teams.md").read_text("utf-8")
 FIGURES = {
     "accounts": f"{MOST_ACCOUNTS:,}; idle ones leave after {IDLE_SECONDS / 60:.0f} minutes",
     "calls at once": f"{MAX_CALLS}, and {MAX_WAITING_CALLS} that wait for runs",
+    "requests at once": f"| {MOST_IN_FLIGHT:,}; more get 503",
+    "answers not taken": f"is cut off after {WRITE_SECONDS:.0f} s",
     "a call's time": f"a call takes up to {CALL_SECONDS:.0f} s",
     "bodies": f"cut bodies over {MOST_BODY // 1024 // 1024} MiB",
     "slow bodies": f"heads and bodies that dribble, after {BODY_SECONDS:.0f} s",

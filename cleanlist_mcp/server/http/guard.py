@@ -1,6 +1,6 @@
 """The outermost layer of the service: which host a request is for, where it comes from, if the service takes it.
 
-It counts the calls in flight, so that the end of the process can wait for them.
+It counts the calls in flight, so that there are never too many, and that the end of the process can wait for them.
 """
 
 from collections.abc import Callable, Collection
@@ -12,6 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cleanlist_mcp.server.http.answers import send_error, send_text
 
 MCP_PATH = "/mcp"
+
+MOST_IN_FLIGHT = 2_000
+"""Requests that are served at a time: two for each account that is kept. Each may hold a body of 1 MiB, so more would
+let strangers, whose keys nobody has looked at yet, fill the memory of a machine of ordinary size."""
+
+AGAIN_SECONDS = 5
+"""Seconds after which a client that was sent away may try again: most calls are over by then."""
 
 
 class Guard:
@@ -65,6 +72,9 @@ class Guard:
             await send_error(send, 403, "Requests from this origin are not allowed.", closes=True)
         elif scope["path"] in ("/healthz", "/readyz"):
             await self._answer_check(scope, send)
+        elif self._in_flight > MOST_IN_FLIGHT:
+            again = {"Retry-After": str(AGAIN_SECONDS)}
+            await send_error(send, 503, "Too many calls at once; nothing was started.", again, closes=True)
         else:
             await self._app(scope, receive, send)
 
