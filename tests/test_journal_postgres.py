@@ -211,6 +211,78 @@ async def test_a_database_without_a_free_connection_refuses_within_four_seconds(
     assert word(await claim(journal, "grace")) == "start"
 
 
+async def test_a_tenant_whose_lock_is_held_leaves_connections_to_the_others(team: Team) -> None:
+    store = team.store()
+    held = team.journal(store=store)
+    other = Journal(store, Identity(API, "clapi_kim"), Organization("org_2").ask)
+    await claim(held)
+    await claim(other)
+    refused = []
+
+    async def ask(number: int) -> None:
+        with pytest.raises(JournalUnusable, match="busy"):
+            await claim(held, f"grace-{number}")
+        refused.append(number)
+
+    with psycopg.connect(team.url) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", (lock_of((await held._names()).tenant),))
+        async with anyio.create_task_group() as tasks:
+            for number in range(2 * connections.MOST):
+                tasks.start_soon(ask, number)
+            while not team.sql("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.01)
+            assert word(await claim(other, "edsger")) == "start"
+            assert not refused
+    assert len(refused) == 2 * connections.MOST
+    assert word(await claim(held, "grace")) == "start"
+    assert not store._connections._turns
+
+
+async def test_who_gives_up_on_a_connection_does_so_within_the_time_of_a_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "SLOT_PATIENCE", 60.0)
+    monkeypatch.setattr(connections, "MOST", 1)
+    crowded = Opened(1.0)
+    with anyio.fail_after(20):
+        async with crowded.one("SELECT 1"):
+            with pytest.raises(JournalUnusable, match="busy"):
+                async with crowded.one("SELECT 1"):
+                    pass
+
+
+async def test_the_wait_for_a_connection_is_part_of_the_time_that_a_transaction_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "MOST", 1)
+    crowded = Opened(600.0)
+    released_at = 0.0
+
+    async def follow() -> None:
+        async with crowded.one("SELECT 1"):
+            pass
+
+    async with anyio.create_task_group() as tasks, crowded.one("SELECT 1"):
+        tasks.start_soon(follow)
+        await anyio.wait_all_tasks_blocked()
+        await asyncio.sleep(0.01)
+        released_at = anyio.current_time()
+    first, second = crowded.give_up_at
+    assert first < second < released_at + 600.0
+
+
+class Opened(connections.Connections):
+    """Connections that need no database, and know when each transaction is given up."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("", SystemClock(), seconds)
+        self.give_up_at: list[float] = []
+
+    async def _opened(self, opening: Any, cutting: Any, give_up_at: float) -> Any:
+        self.give_up_at.append(give_up_at)
+        return None, None
+
+
 @asynccontextmanager
 async def behind_a_proxy(
     stack: AsyncExitStack, clock: HandClock, place: Path

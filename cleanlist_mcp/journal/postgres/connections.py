@@ -7,8 +7,9 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 import psycopg
@@ -19,11 +20,16 @@ from cleanlist_mcp.journal.postgres.problems import BUSY, GONE, DatabaseProblem
 MOST = 8
 """Connections of one process: a transaction takes milliseconds."""
 
-SLOT_PATIENCE = 1.5
-"""Seconds to wait for one of them."""
+MOST_OF_ONE_TENANT = 2
+"""Connections that the claims of one tenant take: they follow one another, and those that wait for its lock must leave
+connections to the others."""
+
+SLOT_PATIENCE = 1.0
+"""Seconds to wait for one of them. What is left of a transaction's time is more than the wait for a lock."""
 
 TRANSACTION_SECONDS = 3.5
-"""Seconds after which a transaction is cut, however far it is: a call must learn within 4 that nothing was sent."""
+"""Seconds after which a transaction is cut, however far it is, with the wait for its connection: a call must learn
+within 4 that nothing was sent."""
 
 QUIET_SECONDS = 0.5
 """Seconds for which nobody tries again after the database could not be reached: each try takes its caller's time."""
@@ -49,12 +55,16 @@ class Connections:
         self._tells = tells
         self._idle: list[Connection] = []
         self._slots: anyio.Semaphore | None = None
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
         self._down_until = 0.0
         self._was_down = False
 
     @asynccontextmanager
-    async def one(self, opening: Query) -> AsyncIterator[tuple[Connection, psycopg.AsyncCursor[Any]]]:
-        """Yield a connection after the statements `opening`, which it has answered; at the last result.
+    async def one(
+        self, opening: Query, tenant: str = ""
+    ) -> AsyncIterator[tuple[Connection, psycopg.AsyncCursor[Any]]]:
+        """Yield a connection after the statements `opening`, which it has answered; at the last result. Of those that
+        claim for one `tenant`, a few have one at a time.
 
         Raises:
             DatabaseProblem: if there is none within a few seconds. After that, only the caller's own statements raise
@@ -62,12 +72,13 @@ class Connections:
         """
         if self._clock.monotonic() < self._down_until:
             raise DatabaseProblem(GONE)
-        async with self._slot():
-            loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._seconds
+        async with self._slot(tenant):
             cutting = _Cutting(self._note_down)
-            timer = loop.call_later(self._seconds, cutting.cut)
+            timer = loop.call_at(give_up_at, cutting.cut)
             try:
-                connection, cursor = await self._opened(opening, cutting)
+                connection, cursor = await self._opened(opening, cutting, give_up_at)
                 yield connection, cursor
             finally:
                 timer.cancel()
@@ -85,21 +96,20 @@ class Connections:
         await self.close()
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, tenant: str) -> AsyncIterator[None]:
         if self._slots is None:
             self._slots = anyio.Semaphore(MOST)
-        slots = self._slots
-        with anyio.move_on_after(SLOT_PATIENCE) as patience:
-            await slots.acquire()
-        if patience.cancelled_caught:
-            raise DatabaseProblem(BUSY)
-        try:
+        turn = self._turns.setdefault(tenant, _Turn()) if tenant else _Turn()
+        async with AsyncExitStack() as places:
+            with anyio.move_on_after(min(SLOT_PATIENCE, self._seconds / 2)) as patience:
+                await places.enter_async_context(turn.places)
+                await places.enter_async_context(self._slots)
+            if patience.cancelled_caught:
+                raise DatabaseProblem(BUSY)
             yield
-        finally:
-            slots.release()
 
     async def _opened(
-        self, opening: Query, cutting: "_Cutting"
+        self, opening: Query, cutting: "_Cutting", give_up_at: float
     ) -> tuple[Connection, psycopg.AsyncCursor[Any]]:
         """Return a connection that has answered. One that lay idle may be dead: nothing was asked of it yet."""
         while self._idle:
@@ -115,7 +125,7 @@ class Connections:
                 if cutting.is_cut:
                     raise DatabaseProblem(GONE, "no answer in time") from None
         try:
-            with anyio.fail_after(self._seconds):
+            with anyio.fail_after(give_up_at - anyio.current_time()):
                 connection = cutting.connection = await self._connect()
         except (psycopg.Error, OSError, TimeoutError) as exc:
             self._note_down(type(exc).__name__)
@@ -148,6 +158,13 @@ class Connections:
                 await connection.close()
         else:
             self._idle.append(connection)
+
+
+class _Turn:
+    """The places of one tenant's claims, as long as one of them has a place or waits for it."""
+
+    def __init__(self) -> None:
+        self.places = anyio.Semaphore(MOST_OF_ONE_TENANT)
 
 
 class _Cutting:

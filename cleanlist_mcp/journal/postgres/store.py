@@ -132,7 +132,9 @@ class PostgresStore:
         )
         begin = "BEGIN; SET LOCAL synchronous_commit = on"
         try:
-            async with self._transaction(begin, locks, must_be_newest=True, says_lost=True) as rows:
+            async with self._transaction(
+                begin, locks, tenant=tenants[0], must_be_newest=True, says_lost=True
+            ) as rows:
                 yield rows
         except DatabaseProblem as exc:
             log.error("The team's journal cannot be written (%s); nothing was sent.", exc.cause)
@@ -173,9 +175,15 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _transaction(
-        self, begin: str, locks: str = "", *, must_be_newest: bool = False, says_lost: bool = False
+        self,
+        begin: str,
+        locks: str = "",
+        *,
+        tenant: str = "",
+        must_be_newest: bool = False,
+        says_lost: bool = False,
     ) -> AsyncIterator[Rows]:
-        """One transaction, which begins by taking the `locks`.
+        """One transaction, which begins by taking the `locks`; `tenant` is the one that it claims for.
 
         Raises:
             DatabaseProblem: if it was not made.
@@ -186,7 +194,7 @@ class PostgresStore:
         opening = f"{begin}; {_limits(self._schema)} {locks}{_state(self._schema)}"
         ending = False
         try:
-            async with self._connections.one(opening) as (connection, cursor):
+            async with self._connections.one(opening, tenant) as (connection, cursor):
                 now = await self._checked(cursor, must_be_newest=must_be_newest)
                 try:
                     yield Rows(connection, now)
