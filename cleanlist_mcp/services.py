@@ -192,7 +192,7 @@ class Services:
 
     @cached_property
     def workflows(self) -> Workflows:
-        from cleanlist_mcp.runs.starting import JOIN_SECONDS, Workflows
+        from cleanlist_mcp.runs.starting import DATABASE_JOIN_STEP, JOIN_SECONDS, JOIN_STEP, Workflows
 
         return Workflows(
             self.client,
@@ -202,6 +202,7 @@ class Services:
             self._tasks,
             timeout_seconds=self.settings.timeout_seconds,
             join_seconds=min(JOIN_SECONDS, self.settings.max_wait_seconds),
+            join_step=DATABASE_JOIN_STEP if self.settings.uses_database else JOIN_STEP,
             stop=self._stop,
             # The vendor's schema of /api/v2 requires the list.
             insists_on_list=self.settings.base_url.endswith("/v2"),

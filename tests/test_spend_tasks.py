@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from pydantic import SecretStr
 
 from cleanlist_mcp.api.wire import CreateListRequest, PersonRequest
 from cleanlist_mcp.calls import importing
@@ -25,6 +26,7 @@ from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.people.identity import Person
 from cleanlist_mcp.people.same_person import marks_of
 from cleanlist_mcp.runs.spending import Started
@@ -190,6 +192,43 @@ async def test_a_server_that_is_about_to_end_before_it_ever_spent_begins_nothing
         with pytest.raises(InternalError):
             await bench.person("kim")
         assert bench.intents() == bench.requests() == 0
+
+
+@pytest.mark.parametrize(("database", "looks"), [(None, 100), ("postgresql://db.example/team", 20)])
+async def test_who_waits_for_anothers_start_asks_a_team_database_twice_a_second(
+    world: World, database: str | None, looks: int
+) -> None:
+    """Many may wait at once: a file on this machine is asked ten times a second, a database that all share is not."""
+    pytest.importorskip("psycopg")
+    changes: dict[str, Any] = (
+        {} if database is None else {"database_url": SecretStr(database), "team_secrets": SecretStr("s" * 32)}
+    )
+    now = world.clock.time()
+    journal = OneRun(
+        Run(1, "person", "starting", "partial", "Ada", 1, started_at=now, in_flight_until=now + 60)
+    )
+    async with world.services(**changes) as services:
+        services.__dict__["journal"] = journal
+        with pytest.raises(OutcomeUnknown):
+            await services.workflows.joined(journal.known, Call(services, 50))
+    assert looks <= journal.looks <= looks + 1
+
+
+class OneRun:
+    """A journal of one run, which stays as it is; it counts how often somebody looks."""
+
+    owes = False
+
+    def __init__(self, known: Run) -> None:
+        self.known = known
+        self.looks = 0
+
+    async def run(self, run_id: int) -> Run:
+        self.looks += 1
+        return self.known
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 async def quote_in(bench: Bench, number: int) -> Quote:

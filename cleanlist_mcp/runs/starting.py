@@ -37,6 +37,9 @@ JOIN_SECONDS = 10.0
 JOIN_STEP = 0.1
 """Seconds between looks at it."""
 
+DATABASE_JOIN_STEP = 0.5
+"""The same in a database that a team shares."""
+
 if TYPE_CHECKING:
     from cleanlist_mcp.api.client import CleanlistClient
 
@@ -54,16 +57,19 @@ class Workflows:
         *,
         timeout_seconds: float,
         join_seconds: float = JOIN_SECONDS,
+        join_step: float = JOIN_STEP,
         stop: anyio.Event | None = None,
         insists_on_list: bool = False,
     ) -> None:
-        """One request may take `timeout_seconds`, the wait for another call that starts a run `join_seconds`;
+        """One request may take `timeout_seconds`, the wait for another call that starts a run `join_seconds`,
+        with a look each `join_step`;
         `stop` is set when nothing may begin any more; `insists_on_list` if the API is known not to take a person
         without a list."""
         self._journal = journal
         self._clock = clock
         self._watcher = watcher
         self._join_seconds = join_seconds
+        self._join_step = join_step
         # Two requests with their waits: after that, an intent without an outcome is uncertain.
         self.spends = Spends(journal, clock, tasks, 2 * (timeout_seconds + SPEND_PATIENCE), stop)
         self._sender = Sender(client, journal, self.spends.stop, insists_on_list=insists_on_list)
@@ -218,7 +224,7 @@ class Workflows:
         while known is not None and runs.state_at(known, self._clock.time()) == "starting":
             if min(caller.deadline.left() - START_ROOM, patience.left()) <= 0:
                 raise self.unknown(run)
-            await self._clock.sleep(JOIN_STEP)
+            await self._clock.sleep(self._join_step)
             known = await self._journal.run(run.run_id)
         return known
 
