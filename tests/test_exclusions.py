@@ -147,7 +147,7 @@ async def test_whoever_is_excluded_is_not_added_and_named(world: World, era: str
 
     assert (answer["imported"], answer["skipped"]) == (1, 1)
     assert answer["skipped_rows"] == [
-        {"row": 1, "name": "Ada Fable", "reason": "is in your file of people who must not be contacted"}
+        {"row": 1, "name": "Ada Fable", "reason": "is in the file of people who must not be contacted"}
     ]
     assert refused["charged"] == "no"
     assert [lead["email"] for lead in world.sandbox.leads(list_id)] == ["kim@tale.example"]

@@ -13,7 +13,10 @@ import httpx
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
+from pydantic import SecretStr
+from starlette.datastructures import Headers
 
+from cleanlist_mcp.accounts import Caller
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.people.exclusions import Exclusions
@@ -298,7 +301,7 @@ def test_the_words_of_a_service_replace_words_that_are_said_somewhere() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
-    for own, _ in words.OF_A_SERVICE:
+    for own, _ in (*words.OF_A_SERVICE, *words.OF_A_SIGN_IN):
         assert own.removeprefix("Ask the user: ") in said, own
 
 
@@ -314,6 +317,62 @@ async def test_a_service_speaks_of_itself_and_of_whoever_runs_it(sandbox: Sandbo
     assert not first.is_error
     assert "started from this service" in nothing
     assert "whoever runs this service can raise CLEANLIST_DAILY_LIMIT" in over["next_step"]
+
+
+async def test_the_file_of_people_who_must_not_be_contacted_is_no_users_over_http(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text("northwind.example", "utf-8")
+    async with (
+        serving(sandbox, tmp_path, exclude_file=path) as service,
+        service.client(sandbox.key) as client,
+    ):
+        excluded = error_of(await client.call_tool("enrich_person", {"email": "ada@northwind.example"}))
+        path.write_text("???", "utf-8")
+        unreadable = error_of(await client.call_tool("enrich_person", {"email": "ada@northwind.example"}))
+
+    assert "in this service's file of people who must not be contacted" in excluded["message"]
+    assert "whoever runs this service can take them out of the file" in excluded["next_step"]
+    assert unreadable["next_step"].startswith(
+        "Ask the user to ask whoever runs this service to correct the file"
+    )
+
+
+class _SharedKey:
+    """Lets everybody in with one key, as a sign-in does."""
+
+    def __init__(self, key: str) -> None:
+        self._caller = Caller(SecretStr(key), ("https://login.example.com/", "ada"))
+
+    async def caller(self, headers: Headers) -> Caller:
+        return self._caller
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("unknown", "to check that all of the key was copied into CLEANLIST_API_KEY"),
+        ("no scopes", "to create a key with that permission"),
+        ("no credits", "to buy credits"),
+    ],
+)
+async def test_with_a_sign_in_the_key_and_its_credits_are_the_operators(
+    sandbox: Sandbox, tmp_path: Path, given: str, advice: str
+) -> None:
+    key = {
+        "unknown": "clapi_unknown_0000000000",
+        "no scopes": sandbox.add_account("ada", scopes=()),
+        "no credits": sandbox.add_account("bo", credits=0),
+    }[given]
+    async with (
+        serving(sandbox, tmp_path, auth="oauth", verifier=_SharedKey(key)) as service,
+        service.client("any") as client,
+    ):
+        refused = error_of(await client.call_tool("enrich_person", {"email": "ada@northwind.example"}))
+
+    assert f"whoever runs this service {advice}" in refused["next_step"]
+    assert "configuration" not in refused["next_step"]
 
 
 async def test_a_resource_speaks_in_the_words_of_a_service_too(sandbox: Sandbox, tmp_path: Path) -> None:

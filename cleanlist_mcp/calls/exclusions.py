@@ -16,8 +16,8 @@ from cleanlist_mcp.journal.names import Digester
 from cleanlist_mcp.people.exclusions import Exclusions, added_as, with_parents
 from cleanlist_mcp.people.identity import Person
 
-EXCLUDED_ROW = "is in your file of people who must not be contacted"
-"""The reason for which a row is skipped."""
+EXCLUDED_ROW = "is in the file of people who must not be contacted"
+"""The reason for which a row is skipped. It says of nobody that the file is theirs: over HTTP it is the service's."""
 
 
 async def exclusions_of(call: Call) -> Exclusions:

@@ -19,7 +19,7 @@ _DELIMITERS = ("\t", ";", ",")
 
 
 class ExclusionFile:
-    """The user's file, as it is now. Several threads may ask for it; one at a time reads."""
+    """The file, as it is now. Several threads may ask for it; one at a time reads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

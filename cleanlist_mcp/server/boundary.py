@@ -252,7 +252,9 @@ def data_of(result: "Result", *, sandbox: bool) -> dict[str, Any]:
 def worded(text: str) -> str:
     """Return a text of ours in the words of a service, if this is one."""
     call = _call.get(None)
-    return of_a_service(text) if call is not None and call.settings.over_http else text
+    if call is None or not call.settings.over_http:
+        return text
+    return of_a_service(text, signs_in=call.settings.auth == "oauth")
 
 
 def answer(data: dict[str, Any], *, beside: Mapping[str, Any]) -> CallToolResult:

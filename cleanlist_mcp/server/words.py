@@ -1,6 +1,7 @@
 """The words of a service: sentences that differ if the server runs elsewhere, and somebody else looks after it. Pure.
 
-Texts are written for a server on the user's own machine. Over HTTP the first words of each pair become the second.
+Texts are written for a server on the user's own machine. Over HTTP the first words of each pair become the second; with
+a sign-in the key too is that of whoever runs the service.
 """
 
 _OPERATOR = "Ask the user to ask whoever runs this service"
@@ -37,15 +38,38 @@ OF_A_SERVICE: tuple[tuple[str, str], ...] = (
         "whoever runs this service can set CLEANLIST_CARDS=never",
     ),
     ("the setting Sandbox (CLEANLIST_SANDBOX=true) serves", "a service started with --sandbox serves"),
+    ("in the user's file of people who", "in this service's file of people who"),
+    ("take them out of the file that", "whoever runs this service can take them out of the file that"),
+    ("Ask the user: Correct the file that", f"{_OPERATOR} to correct the file that"),
     ("this machine", "this service"),
     ("This machine", "This service"),
 )
 """Pairs of words, in the order in which they are looked for."""
 
 
-def of_a_service(text: str) -> str:
-    """Return a text of ours as a service says it."""
-    for own, service in OF_A_SERVICE:
+OF_A_SIGN_IN: tuple[tuple[str, str], ...] = (
+    (
+        "Ask the user: Check that all of the key was copied into the client's configuration",
+        f"{_OPERATOR} to check that all of the key was copied into CLEANLIST_API_KEY",
+    ),
+    ("Ask the user: Create a key with that permission", f"{_OPERATOR} to create a key with that permission"),
+    (
+        "Ask the user: Choose one of Cleanlist's paid plans",
+        f"{_OPERATOR} to choose one of Cleanlist's paid plans",
+    ),
+    (
+        "Ask the user: Buy credits at portal.cleanlist.ai, or choose fewer rows or the cheapest scope, partial.",
+        "Ask the user to choose fewer rows or the cheapest scope, partial, or to ask whoever runs this service to buy "
+        "credits.",
+    ),
+    ("a key belongs into the client's configuration alone", "a key belongs into no call"),
+)
+"""Pairs for a service with a sign-in, where people have no key; they are looked for first."""
+
+
+def of_a_service(text: str, *, signs_in: bool = False) -> str:
+    """Return a text of ours as a service says it; with `signs_in`, as one says it whose people have no key."""
+    for own, service in (*(OF_A_SIGN_IN if signs_in else ()), *OF_A_SERVICE):
         if own in text:
             text = text.replace(own, service)
     return text
