@@ -94,6 +94,8 @@ class Services:
         self._shared = shared
         self._member = member
         self._owner: tuple[float, Whoami] | None = None
+        self.owner_is_news = False
+        """True once the API has answered about the key, until the journal has noted that."""
 
     def _database_clock(self, clock: Clock) -> Clock:
         from cleanlist_mcp.journal.store_clock import StoreClock
@@ -178,6 +180,7 @@ class Services:
         if self._shared is not None and self._owner is not None and now - self._owner[0] <= OWNER_SECONDS:
             return self._owner[1]
         self._owner = now, await self.client.whoami()
+        self.owner_is_news = True
         return self._owner[1]
 
     @cached_property

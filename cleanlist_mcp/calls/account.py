@@ -12,7 +12,9 @@ async def describe(call: Call) -> WhoamiResult:
     """Return the API's facts about the key, and the permissions it lacks for the tools that are on."""
     services, settings = call.services, call.settings
     answer = await services.owner()
-    await services.journal.note_organization(answer.organization_id)
+    if services.owner_is_news:
+        await services.journal.note_organization(answer.organization_id)
+        services.owner_is_news = False
     on = switched_on(settings.toolsets, read_only=settings.read_only)
     needed = {permission for tool in on for permission in tool.permissions}
     return whoami_result(

@@ -146,7 +146,7 @@ class CleanlistServer(MCPServer[Any]):
             raise
         if ctx.method not in _OUR_OWN_WORDS:
             _keep_key(call)
-            return blot_all(answer)
+            return _blotted(answer)
         if isinstance(answer, dict) and self._shows_cards(ctx):
             from cleanlist_mcp.server.cards import with_cards  # here: few clients need it
 
@@ -415,6 +415,17 @@ def with_sandbox(settings: Settings) -> "tuple[Settings, httpx.AsyncBaseTranspor
     keep(sandbox.key)
     update = {"api_key": SecretStr(sandbox.key), "base_url": sandbox.base_url}
     return settings.model_copy(update=update), transport(sandbox)
+
+
+def _blotted(answer: HandlerResult) -> HandlerResult:
+    """Return an answer without secrets. A tool's text is its data once more, so one look does for both."""
+    if isinstance(answer, dict) and answer.get("structuredContent") is not None:
+        data, around = answer["structuredContent"], {**answer, "structuredContent": None}
+        clean: dict[str, Any] = blot_all(around)
+        if clean == around:
+            return answer
+        return clean | {"structuredContent": blot_all(data)}
+    return blot_all(answer)
 
 
 def _keep_key(call: Call) -> None:

@@ -11,6 +11,7 @@ from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.request_state import RequestStateSecurity
 from mcp.server.session import ServerSession
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import Receive, Scope, Send
 
 from cleanlist_mcp.accounts import Accounts, Caller
 from cleanlist_mcp.api.connections import Connections
@@ -61,15 +62,21 @@ def build_app(deployment: Deployment) -> Guard:
     """Return the application. Its lifespan opens and closes the accounts and, at the end, the journal."""
     late = anyio.Event()
     server = _server(deployment, late)
-    inner = server.streamable_http_app(
+    lifespan = server.streamable_http_app(
         streamable_http_path=MCP_PATH,
         stateless_http=True,
         max_request_body_size=MOST_BODY,
         # The guard has looked at host and origin, and compares them as a whole, which the SDK does not.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
+
+    async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
+        # The door has chosen the path; what is around the SDK's own part would look at it again.
+        serve = lifespan if scope["type"] == "lifespan" else server.session_manager.handle_request
+        await serve(scope, receive, send)
+
     sessions = Sessions([key.secret for key in deployment.keys.session_keys()])
-    door = Door(inner, deployment.verifier, sessions, deployment.pages)
+    door = Door(mcp, deployment.verifier, sessions, deployment.pages)
     return Guard(door, hosts=deployment.hosts, origins=deployment.origins, stop_spending=late.set)
 
 
