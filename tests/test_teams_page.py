@@ -6,6 +6,8 @@ import pytest
 
 from cleanlist_mcp import accounts
 from cleanlist_mcp.accounts import IDLE_SECONDS, MOST_ACCOUNTS
+from cleanlist_mcp.journal.records import KEEP_SECONDS
+from cleanlist_mcp.money.picking import TRIED_SECONDS
 from cleanlist_mcp.server.boundary import CALL_SECONDS
 from cleanlist_mcp.server.http.door import BODY_SECONDS, MOST_BODY
 from cleanlist_mcp.server.http.guard import MOST_IN_FLIGHT
@@ -28,6 +30,8 @@ FIGURES = {
     "calls at once": f"{MAX_CALLS}, and {MAX_WAITING_CALLS} that wait for runs",
     "requests at once": f"| {MOST_IN_FLIGHT:,}; more get 503",
     "answers not taken": f"is cut off after {WRITE_SECONDS:.0f} s",
+    "tried before": f"tried in the last {TRIED_SECONDS / 86_400:.0f} days is quoted again",
+    "kept": f"takes step 3 after {KEEP_SECONDS / 86_400:.0f} days",
     "a call's time": f"a call takes up to {CALL_SECONDS:.0f} s",
     "bodies": f"cut bodies over {MOST_BODY // 1024 // 1024} MiB",
     "slow bodies": f"heads and bodies that dribble, after {BODY_SECONDS:.0f} s",
