@@ -11,7 +11,7 @@ import pytest
 from cleanlist_mcp.errors import ApiUnavailable, DailyLimit, HourlyUnquotedLimit, JournalUnusable
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.names import Identity
-from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.journal.port import CLAIMED_SECONDS, Store
 from cleanlist_mcp.money.costs import By
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.people.identity import Person
@@ -199,6 +199,74 @@ async def test_a_change_of_organization_counts_under_both_until_a_day_after_the_
     clock.now += DAY + 1000
     await claim(ada, "ken")
     assert (await ada.spent()).last_day == (await colleague.spent()).last_day == 1
+
+
+async def left(ada: Journal, organization: Organization, clock: HandClock, where_to: str = "org_2") -> None:
+    """Let a key change its organization, and be past the time in which that may go unnoticed."""
+    organization.name = where_to
+    clock.now += DAY + 1
+    await claim(ada, "alan")
+    clock.now += CLAIMED_SECONDS - DAY + 3600
+
+
+async def test_colleagues_who_stay_do_not_keep_a_key_in_the_organization_that_it_left(
+    opened: Open, clock: HandClock
+) -> None:
+    organization = Organization("org_1")
+    ada, colleague = opened("ada", organization), opened("grace", "org_1")
+    await accept(ada, run_of(await claim(ada)))
+    await finish(ada, "enrich-1", charged=1)
+    await left(ada, organization, clock)
+    await accept(colleague, run_of(await claim_list(colleague, quote_for(clock))), "bulk-1")
+    clock.now += 31
+
+    assert (await ada.spent()).last_day == 1
+    assert await ada.by_workflow("bulk-1") is None
+    assert await ada.last_list_run("list_1") is None
+    assert (await colleague.by_workflow("bulk-1")) is not None
+
+
+async def test_a_run_of_its_own_that_goes_on_keeps_a_key_in_the_organization_that_it_left(
+    opened: Open, clock: HandClock
+) -> None:
+    organization = Organization("org_1")
+    ada = opened("ada", organization)
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock))), "bulk-1")
+    await left(ada, organization, clock)
+    clock.now += 31
+    assert word(await claim_list(ada, quote_for(clock, 2))) == "busy"
+    await finish(ada, "bulk-1", charged=40)
+    clock.now += 31
+    assert await ada.by_workflow("bulk-1") is None
+
+
+async def test_a_key_whose_organization_is_not_named_any_more_still_sees_what_goes_on_there(
+    opened: Open, clock: HandClock
+) -> None:
+    """It may belong to it all the same: a list that a colleague enriches must not be paid twice."""
+    organization = Organization("org_1")
+    ada, colleague = opened("ada", organization), opened("grace", "org_1")
+    await claim(ada)
+    await left(ada, organization, clock, "")
+    await accept(colleague, run_of(await claim_list(colleague, quote_for(clock))), "bulk-1")
+    clock.now += 31
+    assert word(await claim_list(ada, quote_for(clock, 2))) == "busy"
+
+
+async def test_people_who_share_a_key_are_kept_in_its_former_organization_by_each_others_runs(
+    opened: Open, clock: HandClock
+) -> None:
+    """The list that one of them enriches is the others' too, and a run does not say with which key it was started."""
+    organization = Organization("org_1")
+    store = opened("team", organization)._store
+    ada, grace = (
+        Journal(store, Identity(API, "clapi_team", ("https://issuer.example", who)), organization.ask)
+        for who in ("ada", "grace")
+    )
+    await accept(grace, run_of(await claim_list(grace, quote_for(clock))), "bulk-1")
+    await left(ada, organization, clock)
+    clock.now += 31
+    assert word(await claim_list(ada, quote_for(clock, 2))) == "busy"
 
 
 async def test_a_claim_that_goes_by_the_former_organization_and_the_next_one_share_a_lock(

@@ -19,8 +19,8 @@ class Naming:
     """Knows the names of one account.
 
     On one computer the API's address is the tenant. Where many keys share a journal it is the organization of the
-    key, which is learnt by asking the API once, checked daily, and kept by the key's digest. Until 24 hours after its
-    last run the tenant that a key had before counts too.
+    key, which is learnt by asking the API once, checked daily, and kept by the key's digest. Until 24 hours after the
+    key's last run in it the tenant that it had before counts too.
     """
 
     def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
@@ -83,7 +83,7 @@ class Naming:
         """
         if self._ask is None:
             return
-        known = await reader.tenants_of([one.owner for one in names.under])
+        known = await self._tenants_in(reader, names.under)
         if not set(_names(names.under, self._identity, known).tenants) <= set(names.tenants):
             self._read = None
             raise JournalUnusable(
@@ -102,15 +102,26 @@ class Naming:
         if read is not None and 0 <= now - read[0] < REMEMBERED_SECONDS:
             return read[1]
         async with self._store.read() as reader:
-            known = await reader.tenants_of([one.owner for one in under])
+            known = await self._tenants_in(reader, under)
         self._read = now, known
+        return known
+
+    async def _tenants_in(self, reader: Reader, under: Sequence[KeyNames]) -> Sequence[KnownTenant]:
+        # A run does not say which key started it, only which account: people who sign in share a key, and its lists.
+        owners = [one.owner for one in under]
+        if self._identity.member is not None:
+            return await reader.tenants_of(owners, None)
+        known = await reader.tenants_of(owners, [one.account for one in under])
+        if len(known) > 1 and not _is_named(under, self._identity, known):
+            # It may be there still, and its lists with it: colleagues' runs over them must stay in sight.
+            return await reader.tenants_of(owners, None)
         return known
 
     async def _keep(self, under: Sequence[KeyNames], organization: str) -> None:
         """Keep the tenant of the key, under each key of digests; one that was known already since it was learnt."""
         # A call waits for it, so it is tried at once.
         async with self._store.record(last_try=True) as writer:
-            current = _current(await writer.tenants_of([one.owner for one in under]))
+            current = _current(await self._tenants_in(writer, under))
             for one in under:
                 tenant = _tenant(one, self._identity, organization)
                 known = current.get(one.owner)
@@ -126,6 +137,14 @@ def _is_checked(under: Sequence[KeyNames], known: Sequence[KnownTenant], now: fl
     current = _current(known)
     is_known = all(one.owner in current for one in under)
     return is_known and all(0 <= now - one.checked_at < DAY for one in current.values())
+
+
+def _is_named(under: Sequence[KeyNames], identity: Identity, known: Sequence[KnownTenant]) -> bool:
+    """Return whether the API named an organization when the tenant was learnt last."""
+    current = _current(known)
+    return all(
+        current[one.owner].tenant != _tenant(one, identity, "") for one in under if one.owner in current
+    )
 
 
 def _tenant(under: KeyNames, identity: Identity, organization: str) -> str:

@@ -35,7 +35,7 @@ CLAIMED_SECONDS = DAY + 60.0
 @dataclass(frozen=True)
 class KnownTenant:
     """A tenant that the `owner` of a key was learnt to belong to `since` then, as it was `checked_at` last (epoch
-    seconds). It `is_live` while one of its runs is younger than a day, or is not known to have ended; and for
+    seconds). It `is_live` while a run of the key in it is younger than a day, or is not known to have ended; and for
     `CLAIMED_SECONDS` after that check, because a claim that goes by it may be under way."""
 
     owner: str
@@ -227,8 +227,12 @@ class CardReader(Protocol):
 class OrganizationReader(Protocol):
     """The tenants of keys, as they were learnt."""
 
-    async def tenants_of(self, owners: Collection[str]) -> list[KnownTenant]:
-        """Return the tenants that the owners of keys belong to, or did, the last learnt first."""
+    async def tenants_of(
+        self, owners: Collection[str], accounts: Collection[str] | None
+    ) -> list[KnownTenant]:
+        """Return the tenants that the owners of keys belong to, or did, the last learnt first. Runs of `accounts` keep
+        them alive, or everybody's if that is None.
+        """
 
 
 class Reader(

@@ -102,14 +102,22 @@ class CardRows(Look):
 class OrganizationRows(Look):
     """Tenants of keys, read and written inside what the store has begun."""
 
-    async def tenants_of(self, owners: Collection[str]) -> list[KnownTenant]:
+    async def tenants_of(
+        self, owners: Collection[str], accounts: Collection[str] | None
+    ) -> list[KnownTenant]:
+        theirs = "" if accounts is None else " AND account = ANY(%(accounts)s)"
         found = await self._all(
-            "SELECT owner, tenant, since, checked_at, "
+            "SELECT owner, tenant, since, checked_at, "  # noqa: S608 - the names are ours
             "EXISTS (SELECT 1 FROM runs WHERE runs.tenant = organizations.tenant AND state <> 'refused' "
-            "AND started_at > %s) OR EXISTS (SELECT 1 FROM runs WHERE runs.tenant = organizations.tenant "
-            "AND state = 'running') OR checked_at > %s "
-            "FROM organizations WHERE owner = ANY(%s) ORDER BY since DESC",
-            (self.now.time - DAY, self.now.time - CLAIMED_SECONDS, list(owners)),
+            f"AND started_at > %(day)s{theirs}) OR EXISTS (SELECT 1 FROM runs "
+            f"WHERE runs.tenant = organizations.tenant AND state = 'running'{theirs}) OR checked_at > %(claimed)s "
+            "FROM organizations WHERE owner = ANY(%(owners)s) ORDER BY since DESC",
+            {
+                "owners": list(owners),
+                "accounts": list(accounts or ()),
+                "day": self.now.time - DAY,
+                "claimed": self.now.time - CLAIMED_SECONDS,
+            },
         )
         return [KnownTenant(*row) for row in found]
 
