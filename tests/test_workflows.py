@@ -14,8 +14,8 @@ from mcp import Client
 from mcp.types import ElicitResult
 from pydantic import SecretStr
 
-from cleanlist_mcp import services
 from cleanlist_mcp.clock import SystemClock
+from cleanlist_mcp.journal import opening
 from cleanlist_mcp.journal.opening import open_store
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite import store
@@ -723,7 +723,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> list[Store]:
         opened.append(open_store(*args))
         return opened[-1]
 
-    monkeypatch.setattr(services, "open_store", remember)
+    monkeypatch.setattr(opening, "open_store", remember)
     return opened
 
 
