@@ -17,6 +17,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, ElicitRequestParams, ElicitResult, ResourceTemplateReference
 from pydantic import SecretStr
 
+from cleanlist_mcp.answers import run as run_answers
+from cleanlist_mcp.answers import shapes
 from cleanlist_mcp.answers.shapes import compact
 from cleanlist_mcp.calls import account
 from cleanlist_mcp.calls.run import RunFollower
@@ -25,7 +27,7 @@ from cleanlist_mcp.cli import main as cli
 from cleanlist_mcp.cli.findings import Finding, presentable, report
 from cleanlist_mcp.errors import Answered, ApiRefusal, InvalidArguments, traceback_of
 from cleanlist_mcp.secrecy import MARK
-from cleanlist_mcp.server import boundary, dialog, prompts, resources
+from cleanlist_mcp.server import boundary, dialog, prompts
 from cleanlist_mcp.server.arguments import LONGEST_TEXT, check_size_and_secrets
 from cleanlist_mcp.server.stdio import log_to_stderr
 from cleanlist_mcp.settings import Settings
@@ -82,7 +84,7 @@ async def test_an_error_lets_nothing_out_in_any_of_its_members(
 
 
 async def test_a_resource_lets_nothing_out(world: World, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "compact", lambda data: compact(data | {"note": IN_BASE64}))
+    monkeypatch.setattr(shapes, "compact", lambda data: compact(data | {"note": IN_BASE64}))
     async with world.connect(era) as session:
         read = await session.client.read_resource("cleanlist://pricing")
 
@@ -142,7 +144,7 @@ async def test_the_dialogs_question_lets_nothing_out(
 
 
 async def test_progress_lets_nothing_out(world: World, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boundary, "progress_sentence", lambda status: f"{KEY}: halfway")
+    monkeypatch.setattr(run_answers, "progress_sentence", lambda status: f"{KEY}: halfway")
     async with world.connect(era) as session:
         await session.call("enrich_person", email="ada@fable.example", wait_seconds=40)
 
