@@ -74,6 +74,9 @@ class OneMoment:
 
     claim = record = read
 
+    async def forget_old(self) -> None:
+        """Nothing here is old."""
+
 
 def journal_of(database: sqlite3.Connection, now: Moment = NOW) -> ImportJournal:
     store = cast(Store, OneMoment(database, now))

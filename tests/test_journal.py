@@ -358,6 +358,34 @@ async def test_entries_go_after_ninety_days_once_two_looks_a_day_apart_agree(
     await journal.close()
 
 
+async def test_a_server_that_only_ever_pays_for_single_people_forgets_too(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    journal = engine.open(tmp_path, clock)
+    for number, days in enumerate((91, 1.5, 0)):  # the second look sees what is old, the third agrees
+        await accept(journal, run_of(await claim(journal, f"ada{number}")), f"enrich-{number}")
+        await finish(journal, f"enrich-{number}", 1)
+        clock.now += days * DAY
+
+    assert [run.workflow_id for run in await journal.recent(10)] == ["enrich-2", "enrich-1"]
+    assert await journal.by_workflow("enrich-0") is None
+    await journal.close()
+
+
+async def test_a_server_that_only_ever_adds_people_forgets_too(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    journal = engine.open(tmp_path, clock)
+    await accept(journal, run_of(await claim(journal)))
+    clock.now += 91 * DAY
+    for days in (1.5, 0):
+        await journal.imports.finished("key", 1, [])
+        clock.now += days * DAY
+
+    assert await journal.by_workflow("enrich-1") is None
+    await journal.close()
+
+
 @pytest.mark.parametrize("look", ["a start", "a quote"])
 async def test_nothing_is_forgotten_on_one_look_at_a_clock_that_is_ahead(
     engine: Engine, tmp_path: Path, clock: HandClock, look: str

@@ -86,7 +86,7 @@ class ImportJournal:
         return frozenset(person for domain, person in kept if domain in domains)
 
     async def finished(self, key: str, rows_imported: int, doubtful: Collection[str]) -> None:
-        """Record how many rows of an import the API took. The first answer stays.
+        """Record how many rows of an import the API took, and forget what is old. The first answer stays.
 
         People with `doubtful` digests may be among those that it left out.
         """
@@ -96,6 +96,7 @@ class ImportJournal:
             return 1
 
         await self._late.write(write)
+        await self._store.forget_old()
 
     async def refused(self, claim: Claim) -> None:
         """Record that an import did certainly not arrive this time.

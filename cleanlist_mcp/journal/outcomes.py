@@ -115,7 +115,10 @@ class Outcomes:
         refunded: int | None,
         report: dict[str, Any] | None,
     ) -> None:
-        """Record the end of a run. `report` holds a list run's figures, never a person's data."""
+        """Record the end of a run, and forget what is old.
+
+        `report` holds a list run's figures, never a person's data.
+        """
         ended = await self._store.now()
         known: Row = {
             "state": "finished",
@@ -134,6 +137,7 @@ class Outcomes:
 
         news = _News()
         await self._of_workflow(workflow_id, end)
+        await self._store.forget_old()
 
     async def counted(self, workflow_id: str, list_now: dict[str, Any]) -> None:
         """Record what the list of a finished run held; empty while it is being counted, or if it could not be."""
