@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -58,11 +57,11 @@ async def _play(command: Command, read: Read, conditions: Conditions) -> Report:
     if command.program and shutil.which(command.program) is None:
         report.left_out = f"{command.program} is not installed."
         return report
-    ended = await anyio.run_process([sys.executable, *words], cwd=ROOT, check=False, stderr=subprocess.STDOUT)
-    output = ended.stdout.decode(errors="replace")
+    ended = await anyio.run_process([sys.executable, *words], cwd=ROOT, check=False)
+    output, errors = (stream.decode(errors="replace") for stream in (ended.stdout, ended.stderr))
     report.holds("command", f"python {' '.join(words)}", holds=ended.returncode == 0, demand="exit status 0")
     if ended.returncode:
-        report.problems.extend(output.strip().splitlines()[-LAST_LINES:])
+        report.problems.extend((output + errors).strip().splitlines()[-LAST_LINES:])
     read(report, output)
     return report
 

@@ -25,13 +25,15 @@ class Point:
     """One of the fourteen, or a part of one.
 
     One that mostly waits is played `beside` those after it, up to the next such one or one that has to be `alone`.
-    `--quick all` leaves out those that are `in_suite`: CI plays their tests or their script anyway.
+    `--quick all` leaves out those that are `in_suite`, whose tests or script CI plays anyway, and those that are
+    `figures`: a ratio of times says little about a machine that others use too, and must not turn a change down.
     """
 
     play: Play
     beside: bool = False
     alone: bool = False
     in_suite: bool = False
+    figures: bool = False
 
 
 POINTS: dict[str, Point] = {
@@ -44,8 +46,8 @@ POINTS: dict[str, Point] = {
     "one-key": Point(
         benchmark(5, "One key in many hands", "-m", "benchmarks.team_budget", quick=("--quick",)), beside=True
     ),
-    "rolling": Point(rolling.play),
     "dialogs": Point(dialogs.play),
+    "rolling": Point(rolling.play, alone=True),
     "isolation": Point(
         tests(4, "Nothing of one key is seen by another", "test_isolation", "test_journal_tenants"),
         alone=True,
@@ -53,7 +55,9 @@ POINTS: dict[str, Point] = {
     ),
     "raw-http": Point(tests(8, "The raw HTTP matrix", "test_service_raw"), in_suite=True),
     "fairness": Point(
-        benchmark(10, "Fairness, and the memory of a thousand keys", "-m", "benchmarks.service"), alone=True
+        benchmark(10, "Fairness, and the memory of a thousand keys", "-m", "benchmarks.service"),
+        alone=True,
+        figures=True,
     ),
     "throughput": Point(
         benchmark(
@@ -63,13 +67,15 @@ POINTS: dict[str, Point] = {
             program="wrk",
         ),
         alone=True,
+        figures=True,
     ),
     "claims": Point(
         benchmark(11, "Claims a second", "-m", "benchmarks.team_journal", quick=("--runs", "10000")),
         alone=True,
+        figures=True,
     ),
     "conformance": Point(
         benchmark(12, "The protocol's own conformance suite", "scripts/conformance"), in_suite=True
     ),
-    "start-time": Point(start_time.play, alone=True),
+    "start-time": Point(start_time.play, alone=True, figures=True),
 }
