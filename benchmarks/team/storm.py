@@ -219,7 +219,7 @@ def _judge(
     report.none(
         f"organizations over {limits.daily} credits at any moment", ledger.over_limit(days, limits.daily)
     )
-    report.at_least("highest that an organization came to", max(days.values(), default=0), limits.daily // 2)
+    report.at_least("highest that an organization came to", max(days.values(), default=0), limits.daily // 4)
     hours = ledger.peaks((one for one in ends if not one.place), lambda one: one.key, HOUR)
     report.none(f"keys over {limits.hourly} unquoted credits", ledger.over_limit(hours, limits.hourly))
     report.none("answers that name another's run", _foreign(storm, ends))
