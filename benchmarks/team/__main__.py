@@ -55,7 +55,7 @@ def grouped(names: Sequence[str]) -> list[tuple[list[str], list[str]]]:
     groups: list[tuple[list[str], list[str]]] = []
     for name in names:
         point = POINTS[name]
-        if point.beside or point.alone or not groups:
+        if point.alone or not groups or (point.beside and groups[-1][1]):
             groups.append(([], []))
         groups[-1][0 if point.beside else 1].append(name)
     return groups

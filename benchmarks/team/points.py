@@ -24,7 +24,7 @@ Play = Callable[[Conditions], Awaitable[Report]]
 class Point:
     """One of the fourteen, or a part of one.
 
-    One that mostly waits is played `beside` those after it, up to the next such one or one that has to be `alone`.
+    Those that mostly wait are played `beside` the ones after them, up to one that has to be `alone`.
     `--quick all` leaves out those that are `in_suite`, whose tests or script CI plays anyway, and those that are
     `figures`: a ratio of times says little about a machine that others use too, and must not turn a change down.
     """
@@ -39,14 +39,14 @@ class Point:
 POINTS: dict[str, Point] = {
     "at-most-once": Point(storm.play, alone=True),
     "database-death": Point(database_death.play, beside=True),
-    "cancelling": Point(cancelling.play),
-    "canary": Point(canary.play),
-    "sign-in": Point(one_sign_in.play),
-    "unsafe-starts": Point(unsafe_starts.play),
+    "canary": Point(canary.play, beside=True),
     "one-key": Point(
         benchmark(5, "One key in many hands", "-m", "benchmarks.team_budget", quick=("--quick",)), beside=True
     ),
+    "cancelling": Point(cancelling.play),
     "dialogs": Point(dialogs.play),
+    "sign-in": Point(one_sign_in.play),
+    "unsafe-starts": Point(unsafe_starts.play),
     "rolling": Point(rolling.play, alone=True),
     "isolation": Point(
         tests(4, "Nothing of one key is seen by another", "test_isolation", "test_journal_tenants"),

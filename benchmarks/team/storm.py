@@ -19,7 +19,7 @@ from cleanlist_mcp.sandbox.people import Identity
 
 ORGANIZATIONS, KEYS = 8, 3
 LOSES = 0.1
-DAILY_LIMITS, HOURLY_LIMITS = (60, 120), (30, 45)
+DAILY_LIMITS, HOURLY_LIMITS = (25, 90), (12, 35)
 """Credits at either length: low enough that some organizations and some keys come to theirs."""
 
 DAY, HOUR = 86_400.0, 3_600.0
@@ -219,7 +219,7 @@ def _judge(
     report.none(
         f"organizations over {limits.daily} credits at any moment", ledger.over_limit(days, limits.daily)
     )
-    report.at_least("highest that an organization came to", max(days.values(), default=0), limits.daily // 4)
+    report.at_least("highest that an organization came to", max(days.values(), default=0), limits.daily // 2)
     hours = ledger.peaks((one for one in ends if not one.place), lambda one: one.key, HOUR)
     report.none(f"keys over {limits.hourly} unquoted credits", ledger.over_limit(hours, limits.hourly))
     report.none("answers that name another's run", _foreign(storm, ends))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
 
+import anyio
+
 Era = Literal["2026-07-28", "2025-11-25"]
 MODERN: Era = "2026-07-28"
 LEGACY: Era = "2025-11-25"
@@ -156,7 +158,7 @@ class Client:
             said = await self.call_with(tool, arguments)
             if said.code != "journal_unavailable":
                 break
-            await asyncio.sleep(1.0)
+            await anyio.sleep(1.0)
         return said
 
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -223,7 +225,7 @@ async def exchange(port: int, request: bytes, *, patience: float = PATIENCE) -> 
     """
     writer: asyncio.StreamWriter | None = None
     try:
-        async with asyncio.timeout(patience):
+        with anyio.fail_after(patience):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
             writer.write(request)
             await writer.drain()
