@@ -7,7 +7,7 @@ docs/polling.md explains the figures.
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -31,6 +31,7 @@ Kind = Literal["look", "glance", "start", "call"]
 """A look that the schedule wants, one that a call wants at once, a request that spends, and any other."""
 
 _AT = itemgetter(0)
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _LETTERS = {kind[0]: kind for kind in get_args(Kind)}
 
 
@@ -70,16 +71,84 @@ class Watch:
 
 
 @dataclass
+class _AsKept:
+    """Requests as a text keeps them, in milliseconds of the text's own time, of which `now` is this moment.
+
+    Each request of each process reads and writes up to ninety, and most only add one: those need not be looked at.
+    """
+
+    at: list[int]
+    kinds: str
+    keys: list[str]
+    now: int
+
+    def read(self) -> list[Sent]:
+        """Return those of the last 61 s, oldest first; none if the text is damaged."""
+        with suppress(ValueError, TypeError, KeyError):
+            all_kept = zip(self.at, self.kinds, self.keys, strict=True)
+            found = [Sent((at - self.now) / 1000, _LETTERS[kind], key) for at, kind, key in all_kept]
+            return sorted([one for one in found if one.at > -WINDOW_SECONDS], key=_AT)
+        return []
+
+
 class Minute:
     """The requests of the last 61 s, the newest ones up to the `limit`: with more of them it is used up all the same.
 
     Of a key also the end of its last 429, and the runs that are watched.
     """
 
-    limit: int = REQUESTS_PER_MINUTE
-    sent: list[Sent] = field(default_factory=list)
-    blocked_until: float = 0.0
-    watches: dict[str, Watch] = field(default_factory=dict)
+    def __init__(
+        self,
+        limit: int = REQUESTS_PER_MINUTE,
+        sent: Iterable[Sent] = (),
+        blocked_until: float = 0.0,
+        watches: Mapping[str, Watch] | None = None,
+    ) -> None:
+        self.limit = limit
+        self.blocked_until = blocked_until
+        self.watches = dict(watches or {})
+        self._sent = list(sent)
+        self._kept: _AsKept | None = None
+
+    @property
+    def sent(self) -> list[Sent]:
+        """The requests, oldest first."""
+        if self._kept is not None:
+            self._sent, self._kept = self._kept.read(), None
+        return self._sent
+
+    @sent.setter
+    def sent(self, sent: list[Sent]) -> None:
+        self._sent, self._kept = sent, None
+
+    def note(self, kind: Kind, key: str = "") -> None:
+        """Count a request that is sent now."""
+        if self._kept is None:
+            self._sent.append(Sent(0.0, kind, key))
+            return
+        self._kept.at.append(self._kept.now)
+        self._kept.kinds += kind[0]
+        self._kept.keys.append(key)
+
+    def keep_read(self, at: list[int], kinds: str, keys: list[str], now: int) -> None:
+        """Hold requests as a text kept them, until somebody looks at them."""
+        self._kept = _AsKept(at, kinds, keys, now)
+
+    def to_keep(self) -> tuple[list[int], str, list[str], int]:
+        """Return the newest requests as `keep_read` takes them."""
+        if self._kept is not None:
+            kept = self._kept
+            return kept.at[-self.limit :], kept.kinds[-self.limit :], kept.keys[-self.limit :], kept.now
+        sent = [one for one in self._sent[-self.limit :] if one.at > -WINDOW_SECONDS]
+        kinds = "".join([one.kind[0] for one in sent])
+        return [round(one.at * 1000) for one in sent], kinds, [one.key for one in sent], 0
+
+    def keys(self) -> set[str]:
+        """Return whose requests they are."""
+        if self._kept is None:
+            return {one.key for one in self._sent}
+        oldest = self._kept.now - round(WINDOW_SECONDS * 1000)
+        return {key for at, key in zip(self._kept.at, self._kept.keys, strict=False) if at > oldest}
 
     def count(self, kind: Kind, key: str | None = None) -> int:
         """Return how many requests of a kind went out, of one key or of all."""
@@ -103,7 +172,7 @@ def looks_left_of_all(minute: Minute) -> int:
 
 def share_of_key(of_all: Minute) -> int:
     """Return about how many looks a minute a key has, if all that use the organization's minute are eager."""
-    keys = max(len({one.key for one in of_all.sent}), 1)
+    keys = max(len(of_all.keys()), 1)
     return max(2 * (REQUESTS_OF_ALL - HELD_BACK_OF_ALL) // (2 * keys + 1), 1)
 
 
@@ -129,8 +198,9 @@ def wait_before(kind: Kind, minute: Minute, of_all: Minute | None = None, key: s
 
 def add(minute: Minute, requests: Iterable[Sent]) -> None:
     """Count requests that were sent before and not told."""
-    minute.sent += [one for one in requests if one.at > -WINDOW_SECONDS]
-    minute.sent.sort(key=_AT)
+    more = [one for one in requests if one.at > -WINDOW_SECONDS]
+    if more:
+        minute.sent = sorted([*minute.sent, *more], key=_AT)
 
 
 def sent_as(kind: Kind) -> Kind:
@@ -175,13 +245,16 @@ def _counts(minute: Minute) -> tuple[int, int, int]:
 def as_text(minute: Minute) -> str:
     """Return what is still of use of a minute, to be kept with the moment at which it is written."""
     watches = {run: _watch_values(watch) for run, watch in minute.watches.items() if _is_of_use(watch)}
-    sent = [
-        (round(at, 3), kind[0], key) if key else (round(at, 3), kind[0])
-        for at, kind, key in minute.sent[-minute.limit :]
-        if at > -WINDOW_SECONDS
-    ]
-    content = {"sent": sent, "blocked_until": round(max(minute.blocked_until, 0.0), 3), "watches": watches}
-    return json.dumps(content, separators=(",", ":"))
+    at, kinds, keys, now = minute.to_keep()
+    content = {
+        "at": at,
+        "kinds": kinds,
+        "keys": keys,
+        "now": now,
+        "blocked_until": round(max(minute.blocked_until, 0.0), 3),
+        "watches": watches,
+    }
+    return _COMPACT.encode(content)
 
 
 def from_text(text: str | None, age: float, limit: int = REQUESTS_PER_MINUTE) -> Minute:
@@ -191,9 +264,8 @@ def from_text(text: str | None, age: float, limit: int = REQUESTS_PER_MINUTE) ->
         return minute
     with suppress(ValueError, TypeError, KeyError, IndexError, AttributeError):
         content = json.loads(text)
-        oldest = age - WINDOW_SECONDS
-        found = [Sent(at - age, _LETTERS[kind], *key) for at, kind, *key in content["sent"] if at > oldest]
-        minute.sent = sorted(found, key=_AT)
+        now = content["now"] + round(age * 1000)
+        minute.keep_read(content["at"], content["kinds"], content["keys"], now)
         minute.blocked_until = max(content["blocked_until"] - age, 0.0)
         minute.watches = dict(_watches_in(content["watches"], age))
     return minute

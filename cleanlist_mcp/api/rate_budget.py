@@ -78,6 +78,7 @@ class RateBudget:
         self._polls: list[float] = []
         self._starts: list[float] = []
         self._calls: list[float] = []
+        self._learnt: tuple[float, Minute] | None = None
         self._watches: dict[str, _Watch] = {}
         self._elsewhere: dict[str, _Watch] = {}
         self._share = REQUESTS_PER_MINUTE
@@ -89,9 +90,7 @@ class RateBudget:
 
         The runs `elsewhere` are watched by others of them: their last looks are kept free as those here are.
         """
-        self._polls, self._starts, self._calls = (
-            [now + one.at for one in minute.sent if one.kind == kind] for kind in ("look", "start", "call")
-        )
+        self._learnt = now, minute
         if minute.blocked_until > 0:
             self.block(now + minute.blocked_until)
         self._elsewhere = {}
@@ -101,15 +100,26 @@ class RateBudget:
             if watch.sight is not None:
                 self.looked(run, now + watch.sight.at)
 
+    def _sent(self) -> tuple[list[float], list[float], list[float]]:
+        """Return when looks, starts and calls were sent: what was learnt last is read once somebody asks."""
+        if self._learnt is not None:
+            now, minute = self._learnt
+            self._learnt = None
+            self._polls, self._starts, self._calls = (
+                [now + one.at for one in minute.sent if one.kind == kind]
+                for kind in ("look", "start", "call")
+            )
+        return self._polls, self._starts, self._calls
+
     def spread(self, looks: int) -> None:
         """Spread looks as if no more than so many a minute were left: colleagues use the rest."""
         self._share = looks
 
     def record(self, now: float, run: str | None = None, *, starts: bool = False) -> None:
         """Note one request, as it is sent: a look at `run`, one that `starts` a run, or any other."""
-        sent = self._polls if run is not None else self._starts if starts else self._calls
-        sent.append(now)
-        for moments in (self._polls, self._starts, self._calls):
+        polls, started, calls = self._sent()
+        (polls if run is not None else started if starts else calls).append(now)
+        for moments in (polls, started, calls):
             del moments[: bisect_right(moments, now - WINDOW_SECONDS)]
         if run is not None:
             self.looked(run, now)
@@ -181,10 +191,7 @@ class RateBudget:
     def _room(self, at: float) -> int:
         """Polls that could still go out at `at`, if nothing else is sent until then."""
         since = at - WINDOW_SECONDS
-        polls, starts, calls = (
-            len(moments) - bisect_right(moments, since)
-            for moments in (self._polls, self._starts, self._calls)
-        )
+        polls, starts, calls = (len(moments) - bisect_right(moments, since) for moments in self._sent())
         return min(looks_left(polls, starts, calls), self._share - polls)
 
     def _reserved(self, now: float) -> list[tuple[float, str]]:
@@ -244,4 +251,4 @@ class RateBudget:
         return started + (sqrt(looked_age) + step) ** 2
 
     def _expiries(self) -> list[float]:
-        return [at + WINDOW_SECONDS for at in (*self._polls, *self._starts, *self._calls)]
+        return [at + WINDOW_SECONDS for moments in self._sent() for at in moments]

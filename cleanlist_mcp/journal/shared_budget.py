@@ -113,9 +113,9 @@ class SharedBudget:
             if of_all is not None:
                 self._local.spread(rules.share_of_key(of_all))
             if wait <= 0:
-                minute.sent.append(Sent(0.0, rules.sent_as(kind)))
+                minute.note(rules.sent_as(kind))
                 if of_all is not None:
-                    of_all.sent.append(Sent(0.0, rules.sent_as(kind), self._name))
+                    of_all.note(rules.sent_as(kind), self._name)
             return wait <= 0
 
         is_shared = await self._exchange(ask, counts=True)
