@@ -65,12 +65,16 @@ class Bound:
     times: float
     at_least: bool = False
 
+    @property
+    def goal(self) -> str:
+        """The goal in words."""
+        return f"at {'least' if self.at_least else 'most'} {self.times:g}"
+
     def row(self, measured: Measured) -> tuple[str, ...]:
         """Return the cells of its row; the goal is missed, and marked so, if the ratio is on its wrong side."""
         ratio = self.figure(measured["ours"]) / self.figure(measured[self.against])
         held = ratio >= self.times if self.at_least else ratio <= self.times
-        goal = f"at {'least' if self.at_least else 'most'} {self.times:g}"
-        return self.what, self.against, f"{ratio:.2f}", goal, "" if held else "missed"
+        return self.what, self.against, f"{ratio:.2f}", self.goal, "" if held else "missed"
 
 
 BOUNDS = (
@@ -186,7 +190,7 @@ def _ms_since(began: float) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-_COLUMNS: Mapping[str, Callable[[Figures], str]] = {
+COLUMNS: Mapping[str, Callable[[Figures], str]] = {
     "start, ms": lambda one: f"{median(one.start):.0f}",
     "first call, ms": lambda one: f"{median(one.first):.1f}",
     "call p50, ms": lambda one: f"{median(one.calls):.2f}",
@@ -209,11 +213,11 @@ def text(measured: Measured) -> str:
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, {SDK}: medians of "
         f"{rounds} starts and {rounds * BLOCK} calls of each.\n\n"
     )
-    rows = [(name, *(cell(one) for cell in _COLUMNS.values())) for name, one in measured.items()]
+    rows = [(name, *(cell(one) for cell in COLUMNS.values())) for name, one in measured.items()]
     bounds = [bound.row(measured) for bound in BOUNDS]
     return (
         head
-        + _table(("server", *_COLUMNS), rows)
+        + _table(("server", *COLUMNS), rows)
         + "\n"
         + _table(("ours against", "server", "ratio", "goal", ""), bounds)
     )

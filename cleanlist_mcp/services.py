@@ -86,8 +86,8 @@ class Services:
             spending=not settings.read_only,
             key=settings.api_key is not None,
         )
-        self.turns = anyio.Semaphore(MAX_CALLS)
-        self.waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS)
+        self.turns = anyio.Semaphore(MAX_CALLS, fast_acquire=True)
+        self.waiting_turns = anyio.Semaphore(MAX_WAITING_CALLS, fast_acquire=True)
         self._tasks = tasks
         self._stop = anyio.Event()
         self._transport = transport
@@ -148,6 +148,19 @@ class Services:
         if self._shared is not None:
             return self._shared.store
         return store_of(self.settings, self._machine_clock)
+
+    async def open_ahead(self) -> None:
+        """Open the files of this account that are there and free, so that its first call need not."""
+        from cleanlist_mcp.journal.opening import has_ledger, open_ahead
+
+        if self._folder is None or self.is_shared:
+            return
+        if "store" not in vars(self):
+            store = open_ahead(self._folder, self._machine_clock, self.settings.secret_keys)
+            if store is not None:
+                vars(self)["store"] = store
+        if has_ledger(self._folder):
+            await self.budget.get_ready()
 
     @cached_property
     def identity(self) -> Identity:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import peers
 from benchmarks.overhead import RUNS, table
 from cleanlist_mcp import errors
 from cleanlist_mcp.cli import client_config
@@ -188,3 +189,13 @@ def test_the_table_of_performance_has_the_columns_and_runs_of_its_benchmark() ->
     assert table([]).strip() in page
     for runs in RUNS:
         assert f"| {runs.count} {runs.kind} run(s) of {runs.length:g} s: status requests" in page
+
+
+def test_the_page_of_performance_has_the_goals_and_columns_of_the_comparison() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    measured = page.partition(peers.BEGIN)[2].partition(peers.END)[0]
+
+    assert all(f"| {column} |" in measured for column in peers.COLUMNS)
+    for bound in peers.BOUNDS:
+        assert f"| {bound.what} | {bound.against} |" in measured
+        assert f"| {bound.goal} |" in measured

@@ -89,6 +89,8 @@ class _Departure:
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Take one event of httpcore's trace extension, such as `http11.send_request_headers.started`."""
         self.heard = True
+        if self.left:
+            return
         step, _, moment = event.partition(".")[2].rpartition(".")
         if step == "connect_tcp" and moment == "complete":
             self._opened = info.get("return_value")

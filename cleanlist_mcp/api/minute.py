@@ -249,7 +249,7 @@ def as_text(minute: Minute) -> str:
     content = {
         "at": at,
         "kinds": kinds,
-        "keys": keys,
+        "keys": keys[0] if len(set(keys)) == 1 else keys,  # mostly one's own alone
         "now": now,
         "blocked_until": round(max(minute.blocked_until, 0.0), 3),
         "watches": watches,
@@ -265,7 +265,8 @@ def from_text(text: str | None, age: float, limit: int = REQUESTS_PER_MINUTE) ->
     with suppress(ValueError, TypeError, KeyError, IndexError, AttributeError):
         content = json.loads(text)
         now = content["now"] + round(age * 1000)
-        minute.keep_read(content["at"], content["kinds"], content["keys"], now)
+        at, keys = content["at"], content["keys"]
+        minute.keep_read(at, content["kinds"], [keys] * len(at) if isinstance(keys, str) else keys, now)
         minute.blocked_until = max(content["blocked_until"] - age, 0.0)
         minute.watches = dict(_watches_in(content["watches"], age))
     return minute

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.journal.port import Ledger, Store
-from cleanlist_mcp.journal.sqlite.ledger import SqliteLedger
+from cleanlist_mcp.journal.sqlite.ledger import LEDGER_NAME, SqliteLedger
+from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.journal.whose import DigestKey
 from cleanlist_mcp.secret_keys import SecretKeys
@@ -17,8 +18,24 @@ def open_store(folder: Path | None, clock: Clock, keys: SecretKeys | None = None
     One store serves any number of `Journal`s; whoever opens it closes it, after them. Digests are made with the
     file's own secret; approvals too, unless there are `keys`.
     """
-    proofs = () if keys is None else tuple(key.secret for key in keys.proof_keys())
-    return SqliteStore(folder, clock, proofs)
+    return SqliteStore(folder, clock, _proofs(keys))
+
+
+def open_ahead(folder: Path, clock: Clock, keys: SecretKeys | None = None) -> Store | None:
+    """Open the store of a journal that is there and free; None for any other: that is left to whoever needs it."""
+    if not (folder / FILE_NAME).exists():
+        return None
+    store = SqliteStore(folder, clock, _proofs(keys), patience=0.0)
+    return store if store.is_open else None
+
+
+def _proofs(keys: SecretKeys | None) -> tuple[bytes, ...]:
+    return () if keys is None else tuple(key.secret for key in keys.proof_keys())
+
+
+def has_ledger(folder: Path) -> bool:
+    """Return whether processes have told each other about requests in `folder` before."""
+    return (folder / LEDGER_NAME).exists()
 
 
 def open_database(url: str, clock: Clock, keys: SecretKeys) -> Store:

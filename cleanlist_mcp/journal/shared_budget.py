@@ -75,6 +75,12 @@ class SharedBudget:
         self._known_at = -rules.KEPT_SECONDS
         self._try_again_at = 0.0
 
+    async def get_ready(self) -> None:
+        """Open the notes that all processes share, if they can be used."""
+        if self._ledger is not None and not self._name:
+            with suppress(LedgerUnusable):
+                self._name = await self._ledger.name("key", self._api, self._key)
+
     async def belongs_to(self, organization: str) -> None:
         """Count requests for an organization too, with those of before it was known.
 

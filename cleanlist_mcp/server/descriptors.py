@@ -132,11 +132,15 @@ class ReadEnd:
 
     async def _line(self) -> bytearray:
         """Return the next line with its end; an empty one at the end of the input."""
-        await anyio.lowlevel.checkpoint()
-        while (line := self._whole_line()) is None:
+        line = self._whole_line()
+        if line is not None:
+            await anyio.lowlevel.checkpoint()  # others have their turn between lines that came together
+            return line
+        while line is None:
             self._more = anyio.Event()
             self._watch(True)
             await self._more.wait()
+            line = self._whole_line()
         return line
 
     def _whole_line(self) -> bytearray | None:

@@ -1,14 +1,15 @@
 """Getting ready for the first call while nobody waits for an answer.
 
 A start loads only what a client lists. What the first call needs besides is loaded here once no request has been there
-for a while, one piece after the other, so that a request in between waits for one piece at most. Nothing is sent, no
-file of ours is opened, and what fails here is left to the call that needs it.
+for a while, one piece after the other, so that a request in between waits for one piece at most. Nothing is sent. Files
+are opened later than all else, and only those that are there: whoever just lists tools has left by then, and finds none
+made. What fails here is left to the call that needs it.
 """
 
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -22,7 +23,10 @@ from cleanlist_mcp.server.kept import made
 from cleanlist_mcp.services import Services
 
 QUIET_SECONDS = 0.2
-"""Seconds without a request before anything is loaded: whoever only lists tools has left by then."""
+"""Seconds without a request before anything is loaded."""
+
+LONG_QUIET_SECONDS = 0.7
+"""Seconds without a request before a file is opened."""
 
 FOREIGN = ("httpx", "sqlite3")
 OURS = (
@@ -53,15 +57,15 @@ class Quiet:
             self._under_way -= 1
             self._since = time.monotonic()
 
-    async def wait(self) -> None:
-        """Wait until a request was answered, and then none was there for `QUIET_SECONDS`."""
-        while (left := self._left()) > 0:  # noqa: ASYNC110 - no event tells of what does not happen
+    async def wait(self, seconds: float) -> None:
+        """Wait until a request was answered, and then none was there for so long."""
+        while (left := self._left(seconds)) > 0:  # noqa: ASYNC110 - no event tells of what does not happen
             await anyio.sleep(left)
 
-    def _left(self) -> float:
+    def _left(self, seconds: float) -> float:
         if self._under_way or self._since is None:
-            return QUIET_SECONDS
-        return self._since + QUIET_SECONDS - time.monotonic()
+            return seconds
+        return self._since + seconds - time.monotonic()
 
 
 async def warm_up(services: Services, quiet: Quiet, tools: Sequence[Tool]) -> None:
@@ -70,15 +74,21 @@ async def warm_up(services: Services, quiet: Quiet, tools: Sequence[Tool]) -> No
     pieces: list[Callable[[], object]] = [partial(import_module, name) for name in names]
     pieces += [partial(made, tool) for tool in tools]
     for work in pieces:
-        await quiet.wait()
+        await quiet.wait(QUIET_SECONDS)
         _tried(work)
         await anyio.lowlevel.checkpoint()
-    await quiet.wait()
-    try:
-        await services.connections.get_ready()
-    except Exception as exc:
-        log.info("The HTTP client cannot be made ready: %s.", where(exc))
+    await quiet.wait(QUIET_SECONDS)
+    await _awaited(services.connections.get_ready)
+    await quiet.wait(LONG_QUIET_SECONDS)
+    await _awaited(services.open_ahead)
     gc.freeze()  # as after the start: what is loaded by now stays
+
+
+async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except Exception as exc:
+        log.info("Something cannot be made ready: %s.", where(exc))
 
 
 def _tried(work: Callable[[], object]) -> None:

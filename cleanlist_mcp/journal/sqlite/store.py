@@ -69,9 +69,17 @@ class SqliteStore:
     One that is there and cannot be used is tried again every few seconds.
     """
 
-    def __init__(self, folder: Path | None, clock: Clock, proof_secrets: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        clock: Clock,
+        proof_secrets: Sequence[bytes] = (),
+        *,
+        patience: float | None = None,
+    ) -> None:
         """`folder` is where the file lies, None for a memory of this process alone. Without `proof_secrets`, newest
-        first, the cards' proofs are made with the file's own secret."""
+        first, the cards' proofs are made with the file's own secret. Other processes that hold the file are waited for
+        up to `patience` seconds, `BUSY_TIMEOUT` if it is None."""
         self._folder = folder
         self._proof_secrets = tuple(proof_secrets)
         self._clock = clock
@@ -83,11 +91,16 @@ class SqliteStore:
         self._forgot_at: float | None = None
         self._is_checked = False
         self._logged = ""
-        self._open(BUSY_TIMEOUT)
+        self._open(BUSY_TIMEOUT if patience is None else patience)
 
     @cached_property
     def ledger(self) -> SqliteLedger | None:
         return None if self._folder is None else SqliteLedger(self._folder, self._clock)
+
+    @property
+    def is_open(self) -> bool:
+        """True if the file was opened."""
+        return self._file is not None and self._problem is None
 
     async def now(self) -> Moment:
         return self._now()
