@@ -11,6 +11,7 @@ from tests.hostile_api import DEFAULT_LIST_ID, HostileApi
 from tests.server_processes import Caller, Said, in_process, process
 
 FILE_NAME = "journal.sqlite3"
+LEDGER_NAME = "requests.sqlite3"
 
 REFUSED = frozenset({"journal_unavailable", "outcome_unknown"})
 """What may be said of somebody who was paid where the journal cannot tell."""
@@ -29,8 +30,8 @@ class PaidJournal:
     lists: list[tuple[dict[str, Any], str]] = field(default_factory=list)
 
     def copy(self, place: Path) -> Path:
-        """Copy the folder and return where to."""
-        shutil.copytree(self.folder, place)
+        """Copy the folder and return where to: all but the notes of requests, whose minute is used up."""
+        shutil.copytree(self.folder, place, ignore=shutil.ignore_patterns(f"{LEDGER_NAME}*"))
         return place
 
     @property
