@@ -375,14 +375,21 @@ class World:
         )
 
     async def _recent(self) -> list[dict[str, Any]]:
-        said = await self.servers[0].call("workflow_status", wait_seconds=0)
-        give_up_at = time.monotonic() + 15
-        while said.code == "journal_unavailable" and time.monotonic() < give_up_at:
-            # A stopped server holds the file; whoever could not open it tries again every five seconds.
-            await anyio.sleep(0.5)
-            said = await self.servers[0].call("workflow_status", wait_seconds=0)
+        said = await self._status()
         newest = {name: value for name, value in said.data.items() if name != "recent"}
         return [newest, *said.data.get("recent", [])]
+
+    async def _status(self, **arguments: Any) -> Said:
+        """Ask workflow_status until the journal can be read and the key's minute has room for a look.
+
+        A stopped server holds the file; whoever could not open it tries again every five seconds.
+        """
+        give_up_at = time.monotonic() + 75
+        while True:
+            said = await self.servers[0].call("workflow_status", wait_seconds=0, **arguments)
+            if said.code not in ("journal_unavailable", "rate_limited") or time.monotonic() > give_up_at:
+                return said
+            await anyio.sleep(0.5)
 
     async def _ask_a_new_server(self, stories: Sequence[Story]) -> None:
         """Ask a server that was started afterwards for all the work again, and for each run by its id."""
@@ -396,7 +403,7 @@ class World:
         await self._end(self.servers[0])
 
     async def _look_at(self, story: Story, run: Run) -> None:
-        said = await self.servers[0].call("workflow_status", workflow_id=run.workflow_id, wait_seconds=0)
+        said = await self._status(workflow_id=run.workflow_id)
         seen = (said.data.get("workflow_id"), said.data.get("scope"), said.data.get("list_id"))
         if seen != (run.workflow_id, run.scope, run.list_id):
             story.problems.append(

@@ -157,7 +157,11 @@ def test_a_glance_is_put_off_once_the_minute_is_used_up_and_goes_out_when_it_is_
         assert team.send(0, "glance")
     with pytest.raises(PutOff) as put_off:
         done(team.members[1][1].admit("glance"))
-    assert 0 < put_off.value.seconds <= 5
+    assert put_off.value.seconds == pytest.approx(61.0)
+    team.hour.now = 50.0
+    with pytest.raises(PutOff) as put_off:
+        done(team.members[1][1].admit("glance"))
+    assert put_off.value.seconds == pytest.approx(11.0)
     team.hour.now = 61.0
     assert team.send(1, "glance")
 

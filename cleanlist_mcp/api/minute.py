@@ -155,9 +155,9 @@ class Minute:
         return sum(one.kind == kind and key in (None, one.key) for one in self.sent)
 
     def until_one_leaves(self) -> float:
-        """Return the seconds until the oldest request no longer counts, or after which to ask again all the same."""
+        """Return the seconds until the oldest request no longer counts."""
         oldest = min((one.at for one in self.sent), default=0.0)
-        return min(max(oldest + WINDOW_SECONDS, SHORTEST_WAIT), ASK_AGAIN)
+        return max(oldest + WINDOW_SECONDS, SHORTEST_WAIT)
 
 
 def looks_left(looks: int, starts: int, calls: int) -> int:

@@ -20,7 +20,7 @@ REMEMBERED_SECONDS = 600.0  # how long a released run keeps its place in the que
 
 
 class PutOff(Exception):
-    """A look or glance that is not sent, because the minute is used up; `seconds` is when to ask again."""
+    """A look or glance that is not sent, because the minute is used up; `seconds` later one may be."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)

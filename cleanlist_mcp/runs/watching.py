@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_mcp.api.failures import held_back
-from cleanlist_mcp.api.minute import Kind, Sight
+from cleanlist_mcp.api.minute import ASK_AGAIN, Kind, Sight
 from cleanlist_mcp.api.rate_budget import LAST_LOOK_BEFORE_END, SERVED_EARLY, PutOff
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.clock import Clock
@@ -278,7 +278,7 @@ class Watcher:
             return min(at - now, RENEW_AFTER if is_ours else FOLLOW_STEP)
         put_off = await self._look(poller, "look")
         self._tell_budget(poller)
-        return put_off
+        return min(put_off, ASK_AGAIN)
 
     async def _learn(self, poller: _Poller, sight: Sight | None) -> None:
         """Take over what another process saw. An end is looked at here too: nobody keeps a person's data."""
