@@ -75,7 +75,7 @@ class Step:
 
 @dataclass
 class Cell:
-    """What became of one paid call under one fault.
+    """The outcome of one paid call under one fault.
 
     `found` is what workflow_status shows in the end: `id`, `entry` (an uncertain one) or `nothing`; `shown_id` is
     the id in it. `real_ids` are the runs that the sandbox has.

@@ -46,7 +46,7 @@ class Step:
 
 @dataclass
 class Cell:
-    """What became of three people under one fault; `copies` is the most that anybody is in the list."""
+    """The outcome for three people under one fault; `copies` is the most that anybody is in the list."""
 
     steps: list[Step] = field(default_factory=list)
     people: int = 0
@@ -117,7 +117,7 @@ async def step(
 
 
 def arrived(world: World, list_id: str, people: Sequence[Mapping[str, str]]) -> int:
-    """How many of these people are in the list."""
+    """Count those of these people who are in the list."""
     found = copies(world, list_id)
     names = (" ".join(one[part] for part in ("first_name", "last_name") if part in one) for one in people)
     return sum(
@@ -127,7 +127,7 @@ def arrived(world: World, list_id: str, people: Sequence[Mapping[str, str]]) -> 
 
 
 def copies(world: World, list_id: str) -> Counter[tuple[str | None, ...]]:
-    """How often each person is in the list, imports under way included."""
+    """Count how often each person is in the list, imports under way included."""
     lead_list = world.sandbox.lists.get(world.sandbox.account(), list_id)
     arriving = [lead for _, leads in lead_list.arriving for lead in leads]
     rows = [lead.row() for lead in (*lead_list.leads.values(), *arriving)]

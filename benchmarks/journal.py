@@ -1,4 +1,4 @@
-"""What the journal adds to a call, in milliseconds: `python -m benchmarks.journal`.
+"""The journal's share of a call, in milliseconds: `python -m benchmarks.journal`.
 
 Measured over a journal of 10,000 older entries, on the disk of the temporary folder (`TMPDIR` chooses another).
 `--grow` compares journals of 100, 10,000 and 1,000,000 runs of the last 88 days; `--grow 100000` ends sooner.

@@ -1,4 +1,4 @@
-"""What the server costs beside the bare SDK: per call, at the start, in memory, and in requests per run.
+"""The server's cost beside the bare SDK: per call, at the start, in memory, and in requests per run.
 
 `python -m benchmarks.overhead` prints a table, `--json` the same as JSON, `--quick` fewer rounds and no
 runs of a minute. The API is the sandbox over loopback HTTP without rate limits, in a process of its own. Servers
@@ -197,7 +197,7 @@ def _in_turns(sides: Mapping[str, Callable[[], object]], rounds: int, repeats: i
 
 
 async def settled_runs(base: Mapping[str, str], runs: Sequence[Runs]) -> list[Row]:
-    """What it takes to see runs end, each entry with a server and an account of its own, all at once."""
+    """Measure what it takes to see runs end, each entry with a server and an account of its own, all at once."""
     rows: dict[Runs, Row] = {}
 
     async def measure(entry: Runs) -> None:

@@ -39,7 +39,7 @@ WIDTHS = (16, 64)
 
 @dataclass
 class Figures:
-    """What was measured of one server, in ms, MiB and bytes; `rates` are calls per second by calls at once."""
+    """The measurements of one server, in ms, MiB and bytes; `rates` are calls per second by calls at once."""
 
     start: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)

@@ -189,7 +189,7 @@ def _clients() -> Iterator[httpx.AsyncClient]:
 
 
 async def fairness() -> list[Measured]:
-    """How far 300 waiting calls of one key move the calls of another."""
+    """Measure how far 300 waiting calls of one key move the calls of another."""
     with processes() as (url, keys, _), _clients() as http:
         busy, other = Caller(http, url, keys[0]), Caller(http, url, keys[1])
         run = (await busy.call("enrich_person", email="load@bench.example", wait_seconds=0))[
@@ -222,7 +222,7 @@ async def _wait(caller: Caller, workflow_id: str) -> None:
 
 
 async def memory() -> list[Measured]:
-    """What 1,000 keys take, 300 of which have a call that waits."""
+    """Measure the memory that 1,000 keys take, 300 of which have a call that waits."""
     with processes() as (url, keys, pid), _clients() as http:
         idle = _resident_mib(pid)
         turns = anyio.Semaphore(20)

@@ -80,7 +80,7 @@ class HttpMember:
 
 @dataclass
 class Followed:
-    """What the members learnt of the runs, which take `length` seconds each."""
+    """The ends of runs that the members saw; each run takes `length` seconds."""
 
     length: float
     started_at: dict[str, float] = field(default_factory=dict)
@@ -218,7 +218,7 @@ async def follow(member: Member, runs: Sequence[str], found: Followed) -> None:
 
 
 def judged(what: str, sandbox: Sandbox, found: Followed) -> Row:
-    """What the API saw."""
+    """Return the row of figures from what the API saw."""
     requests = sandbox.requests
     by_key: dict[str | None, list[float]] = {}
     for record in requests:

@@ -1,4 +1,4 @@
-"""What a team's database adds to a spend: `python -m benchmarks.team_journal`.
+"""The share of a team's database in a spend: `python -m benchmarks.team_journal`.
 
 Shows claims a second at one tenant and at eight, over journals of 10,000 and of 1,000,000 runs of the last 88 days,
 half of them of the first tenant. `CLEANLIST_DATABASE_URL` names the database, which must be empty; without it a

@@ -1,4 +1,4 @@
-"""Where a desktop host may start the bundle: run as a file, so every import is absolute."""
+"""The file that a desktop host starts: it runs as a file, not as a module, so every import is absolute."""
 
 from cleanlist_mcp.cli.main import main
 

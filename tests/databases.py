@@ -82,7 +82,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What a durable server wrote down about itself and about statements that failed."""
+        """A durable server's log: about itself, and about statements that failed."""
         return Path(self._data + ".log").read_text(errors="replace")
 
     def url(self, database: str = "postgres") -> str:

@@ -38,7 +38,7 @@ CSV_FIELDS = frozenset(
         *("domain", "title", "person_id"),  # not the API's words; what an import maps is no matter here
     }
 )
-"""What an import may map. Wider than the API's own list: other tests hold requests to that."""
+"""The fields that an import may map. Wider than the API's own list: other tests hold requests to that."""
 
 # ---- messages
 
@@ -55,7 +55,7 @@ class Request:
 
     @property
     def paid(self) -> bool:
-        """Whether the request asks for a paid run."""
+        """True if the request asks for a paid run."""
         return self.method == "POST" and self.path in PAID
 
 
@@ -126,11 +126,11 @@ class Run:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What has to be the same for two runs to be one piece of work."""
+        """The parts that are equal if two runs are one piece of work."""
         return self.who, self.scope, self.list_id
 
     def finished(self, now: float) -> bool:
-        """Whether the run has ended by then."""
+        """Return True if the run has ended by then."""
         return now >= self.ends_at
 
 

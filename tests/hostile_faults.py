@@ -76,10 +76,10 @@ Play = Callable[[Exchange], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one exchange.
+    """One exchange that goes wrong.
 
-    `works` says that the work is done all the same; `readable` that a client with the contract's care learns what
-    was started from the answer.
+    `works` is True if the work is done all the same, `readable` if a careful client can read from the answer what was
+    started.
     """
 
     name: str

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass
 class Hour:
-    """What all clocks of a test go by."""
+    """The time that all clocks of a test go by, in seconds."""
 
     now: float = 0.0
 
@@ -73,7 +73,7 @@ class MemoryLedger:
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that never has to wait."""
+    """Return the result of a coroutine that never has to wait."""
     try:
         work.send(None)
     except StopIteration as end:

@@ -23,7 +23,7 @@ from tests.people_in_spellings import ALIKE, ALONE, Fields, Somebody, recogniser
 from tests.server_processes import SERVE, TIMEOUT, Mode, Process, Said, live
 
 Key = tuple[str, str, str]
-"""Who, scope and list: two runs of one key are the same work."""
+"""Person, scope and list: two runs of one key are the same work."""
 
 PATIENCE = 3.0
 """Seconds after which the client of a round gives a call up; the work goes on without it."""
@@ -126,7 +126,7 @@ HARMLESS = (
     faults.NO_RESERVATION,
 )
 FREE = (faults.SUPERFLUOUS, faults.LEFT_OVER, faults.closing(0.002), faults.FREE_QUOTE, faults.GOING_BACK)
-"""What goes wrong with free requests; each touches only the requests that it can."""
+"""Faults of free requests; each touches only the requests that it can."""
 
 
 def token_of(seed: int, number: int, index: int) -> str:
@@ -411,7 +411,7 @@ class World:
             )
 
     def _attempts_of(self, story: Story) -> list[Attempt]:
-        """What reached the API for the work of a round, in whichever round it arrived."""
+        """Return what reached the API for the work of a round, in whichever round it arrived."""
         whose = {person.name for person in story.plan.people} | {key[0] for key in story.plan.list_keys}
         return [attempt for attempt in self._api.account.attempts if attempt.who in whose]
 
@@ -429,7 +429,7 @@ _SIGNALS: dict[str, Signals] = {"KILL": SIGKILL, "TERM": SIGTERM, "HUP": SIGHUP}
 # ---- what is wrong with it
 
 KINDS = ("double", "stranger", "false no", "lost", "no answer of a server")
-"""What a round may be convicted of."""
+"""The kinds of errors that a round may be convicted of."""
 
 OWN_REFUSALS = frozenset({"run_in_progress", "quote_expired", "journal_unavailable"})
 """Refusals for which nothing is sent: the work is going on, or another process holds the journal."""
@@ -452,7 +452,7 @@ def _doubles(story: Story) -> Iterator[str]:
 
 
 def _was_wanted(story: Story, run: Run, earlier: Sequence[Run]) -> bool:
-    """Whether so many runs were asked for: with `again` for a person, with a quote of its own for a list."""
+    """Return True if so many runs were asked for: with `again` for a person, with a quote of its own for a list."""
     if run.kind == "list":
         return run.quote_id not in [one.quote_id for one in earlier]
     asked = [said for call, said in story.said if call.again and call.key == run.key]
@@ -481,7 +481,7 @@ def _false_noes(story: Story) -> Iterator[str]:
 
 
 def _is_excused(story: Story, call: Call, said: Said) -> bool:
-    """Whether a refusal of that code has a reason that started nothing."""
+    """Return True if a refusal with this code has a reason that started nothing."""
     attempts = story.attempts_of(call.key)
     if said.code in OWN_REFUSALS or not any(said.began <= one.at <= said.ended for one in attempts):
         return True  # nothing reached the API meanwhile
@@ -514,7 +514,7 @@ def _lost(story: Story) -> Iterator[str]:
 
 
 def _must_be_known(story: Story, attempt: Attempt) -> bool:
-    """Whether nothing kept a server from reading the answer and writing it down.
+    """Return True if nothing kept a server from reading the answer and writing it down.
 
     A signal to end is no excuse, as a crash is; a machine that is out of breath is.
     """

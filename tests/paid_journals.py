@@ -14,7 +14,7 @@ FILE_NAME = "journal.sqlite3"
 LEDGER_NAME = "requests.sqlite3"
 
 REFUSED = frozenset({"journal_unavailable", "outcome_unknown"})
-"""What may be said of somebody who was paid where the journal cannot tell."""
+"""Codes that may answer for somebody who was paid for, if the journal no longer knows."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ def run_of(said: Said) -> str:
 
 
 class Ledger:
-    """What an API starts from now on."""
+    """The runs that an API starts from now on."""
 
     def __init__(self, api: HostileApi) -> None:
         self._account = api.account
@@ -106,7 +106,7 @@ class Ledger:
 
     @property
     def started(self) -> list[str]:
-        """Whom or which lists it started runs for."""
+        """The people and lists that it started runs for."""
         return [run.who for run in self._account.runs[self._before :]]
 
 

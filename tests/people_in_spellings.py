@@ -36,7 +36,7 @@ class Somebody:
     beyond: Fields | None = None
 
     def is_meant(self, body: Mapping[str, object]) -> bool:
-        """Whether a request means this person."""
+        """Return True if a request means this person."""
         if self.token not in folded(" ".join(str(value) for value in body.values())):
             return False
         if self.told_by is None:
@@ -160,7 +160,7 @@ class _Writer:
 
 
 SPELLINGS = 6
-"""How many spellings of a person are written."""
+"""The number of spellings that are written for each person."""
 
 
 def _written(*, always: Callable[[], Fields], perhaps: Callable[[], Fields]) -> tuple[Fields, ...]:

@@ -1,6 +1,6 @@
-"""What the sandbox's own tests stand on: a sandbox whose clock stands still, and a client that holds it to the vendor.
+"""The ground that the sandbox's own tests stand on: a sandbox whose clock stands still, and a client.
 
-Whatever it answers here is held to the vendor's own models on its way.
+The client holds every answer to the vendor's own models on its way.
 """
 
 from collections.abc import AsyncIterator

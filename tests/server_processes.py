@@ -39,7 +39,7 @@ SERVE = "import runpy; runpy.run_module('cleanlist_mcp', run_name='__main__', al
 
 @dataclass(frozen=True)
 class Said:
-    """What a call was answered: `data` where it succeeded, `error` where not, neither where no answer came.
+    """The answer to a call: `data` if it succeeded, `error` if not, neither if no answer came.
 
     `began` and `ended` are monotonic seconds.
     """
@@ -105,7 +105,7 @@ class Process(Caller):
 
     @property
     def log(self) -> str:
-        """What the server wrote to stderr so far."""
+        """The server's stderr so far."""
         return self._log.read_text(errors="replace") if self.alive else self._last_log
 
     def ended(self) -> None:

@@ -1,4 +1,4 @@
-"""What the behaviour tests stand on: a sandbox, a clock that never makes anyone wait, a real client."""
+"""The ground that the behaviour tests stand on: a sandbox, a clock that never makes anyone wait, a real client."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ from cleanlist_mcp.settings import Settings
 from cleanlist_mcp.toolset import TOOLS
 
 ERAS = ("auto", "legacy")
-"""How the in-memory client connects: protocol 2026-07-28, and the handshake of 2025-11-25."""
+"""The ways in which the in-memory client connects: protocol 2026-07-28, and the handshake of 2025-11-25."""
 
 
 ANSWER_BYTES = 8_000 * 4
@@ -200,7 +200,7 @@ class Session:
 
 
 def assert_presentable(text: str, listed: Container[str]) -> None:
-    """What holds for every text of the server: it names no tool that is off, hides nothing, and has an end."""
+    """Check what holds for every text of the server: it names no tool that is off, hides nothing, and has an end."""
     for name in (spec.name for spec in TOOLS):
         assert name in listed or not re.search(rf"\b{name}\b", text), f"{name} is off: {text}"
     joiners = "\u200c\u200d"
@@ -224,7 +224,7 @@ def error_of(result: CallToolResult) -> dict[str, Any]:
 
 
 def said(result: CallToolResult) -> dict[str, Any]:
-    """What a call answered, whether it failed or not."""
+    """Return what a call answered, whether it failed or not."""
     body: dict[str, Any] = json.loads(text_of(result).removeprefix("Error: "))
     return body.get("error", body)  # type: ignore[no-any-return]
 
@@ -249,7 +249,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 class ShowsCards(ClientExtension):
-    """What a client declares that shows cards."""
+    """The extension that a client declares if it shows cards."""
 
     identifier = CARDS
 
@@ -303,7 +303,7 @@ class World:
 
     @asynccontextmanager
     async def services(self, **changes: Any) -> AsyncIterator[Services]:
-        """What a server's tools work with, without the server: for tests that would start very many."""
+        """Yield what a server's tools work with, without the server: for tests that would start very many."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.clock.drive)
             services = Services(self.settings(**changes), self.clock, tasks, self.transport)
@@ -319,5 +319,5 @@ class World:
         return {"list_id": quote["list_id"], "scope": quote["scope"], "quote_id": quote["quote_id"]}
 
     def posts(self, path: str) -> int:
-        """How many requests of this kind reached the API."""
+        """Count the POST requests to this path that reached the API."""
         return sum(record.method == "POST" and record.path.endswith(path) for record in self.sandbox.requests)

@@ -1,4 +1,4 @@
-"""Who we are and what is left."""
+"""The account's owner, and the credits that are left."""
 
 import httpx
 import pytest

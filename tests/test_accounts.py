@@ -16,7 +16,7 @@ from tests.support import VirtualClock
 
 
 class FakeServices:
-    """What an account needs of its services: an owner to ask for, whether they are busy, and an end."""
+    """The part of services that an account needs: an owner to ask for, whether they are busy, and an end."""
 
     def __init__(self, refuses: bool) -> None:
         self.refuses = refuses

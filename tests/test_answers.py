@@ -1,4 +1,4 @@
-"""What an answer that is no success means, whatever it looks like."""
+"""The meaning of an answer that is no success, whatever it looks like."""
 
 import json
 from typing import Any

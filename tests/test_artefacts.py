@@ -1,4 +1,4 @@
-"""What a release would hand out: the source distribution and the wheel, built and used."""
+"""The files that a release would hand out: the source distribution and the wheel, built and used."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from cleanlist_mcp import __version__
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "cleanlist_mcp/"
 STRAY = ("notes.txt", "prospects.csv", ".env")
-"""What lies about in a checkout and must not be handed out with it."""
+"""Files that lie about in a checkout and must not be handed out with it."""
 PATIENCE = 240.0
 
 pytestmark = pytest.mark.long

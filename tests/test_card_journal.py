@@ -1,4 +1,4 @@
-"""What a journal remembers of cards, whichever engine keeps it."""
+"""A journal's memory of cards, whichever engine keeps it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

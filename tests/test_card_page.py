@@ -35,14 +35,14 @@ class Place:
 
     @property
     def starts(self) -> int:
-        """How many list runs the API was asked to start."""
+        """The number of list runs that the API was asked to start."""
         return sum(one.path.endswith("/enrichment/bulk") for one in self.sandbox.requests)
 
     async def quote(self, name: str = "Q3 Prospects", **wishes: Any) -> Data:
         return await self.host.model("estimate", list_id=name, **wishes)
 
     async def model_spends(self, quote: Data) -> Data:
-        """What the model's own call comes to."""
+        """Spend the quote by the model's own call, and return the answer."""
         about = quote["structuredContent"]
         spend = {name: about[name] for name in ("list_id", "scope", "quote_id")}
         answer: Data = (await self.host.model("enrich_list", **spend, wait_seconds=0))["structuredContent"]

@@ -59,7 +59,7 @@ async def quoted(session: Session, name: str = "Q3 Prospects", **wishes: Any) ->
 
 
 def starts(world: World) -> int:
-    """How many list runs the API was asked to start."""
+    """Count the list runs that the API was asked to start."""
     return world.posts("/enrichment/bulk")
 
 

@@ -25,7 +25,7 @@ def sandbox() -> Sandbox:
 
 
 async def estimate(client: Client, name: str = "Q3 Prospects") -> tuple[dict[str, Any], CallToolResult]:
-    """What a card of a new quote sends, and the whole result."""
+    """Return what a card of a new quote sends, and the whole result."""
     result = await client.call_tool("estimate", {"list_id": name})
     answer, beside = result.structured_content or {}, result.meta or {}
     spend = {name: answer[name] for name in ("list_id", "scope", "quote_id")}

@@ -1,4 +1,4 @@
-"""What a cell means: an address with things around it, a gap, a page of others, a title of a column."""
+"""The meaning of a cell: an address with things around it, a gap, a page of others, a title of a column."""
 
 import pytest
 

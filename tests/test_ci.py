@@ -14,7 +14,7 @@ BASH = shutil.which("bash")
 pytestmark = pytest.mark.skipif(os.name == "nt" or BASH is None, reason=".ci/run is for systems with bash")
 
 FOR_EVER = "sleep 600"
-"""What no test waits for: a step that goes on until something ends it."""
+"""A step that goes on until something ends it; no test waits that long."""
 
 
 def run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:

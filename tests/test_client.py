@@ -703,7 +703,7 @@ def in_truststore() -> ssl.SSLError:
 
 
 def refused_by(cause: Exception) -> httpx.ConnectError:
-    """What httpx makes of the error of a TLS handshake."""
+    """Return the error that httpx makes of one in a TLS handshake."""
     try:
         raise httpx.ConnectError(str(cause)) from cause
     except httpx.ConnectError as error:

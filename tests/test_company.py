@@ -26,7 +26,7 @@ PATH = "/enrichment/company"
 
 
 def charged(world: World) -> int:
-    """What the API took for companies."""
+    """Return the credits that the API took for companies."""
     return world.sandbox.ledger().charged
 
 

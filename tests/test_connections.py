@@ -1,4 +1,4 @@
-"""What goes over which connection, over real sockets: no answer is taken for another's, and what was sent is known."""
+"""Connections over real sockets: no answer is taken for another's, and what was sent is known."""
 
 import gzip
 import json

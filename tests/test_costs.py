@@ -1,4 +1,4 @@
-"""What was spent from here: statements of the journal, and `credits_balance` that shows them."""
+"""The credits that were spent from here: statements of the journal, and `credits_balance` that shows them."""
 
 import json
 from itertools import pairwise

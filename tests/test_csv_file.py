@@ -1,4 +1,4 @@
-"""What a file of people may look like, and where it may lie."""
+"""Files of people: how they may look, and where they may lie."""
 
 import csv
 import io

@@ -16,7 +16,8 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.stem != "config"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-MODULES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = ("benchmarks", "cleanlist_mcp", "docs", "scripts", "server", "tests")
+CODE = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 NO_FILES = {"server/discover", "enrich.py"}
 """A method of the protocol, and a program that readers of the integrations save."""
 
@@ -39,7 +40,7 @@ def quoted(text: str) -> list[str]:
 
 
 def places(page: Path) -> set[str]:
-    """What a page names as a file or a folder of this project: with a suffix of ours, or in a folder of ours."""
+    """Return what a page names as a file or a folder of this project: with a suffix of ours, or in a folder of ours."""
     folders = {path.name for base in (ROOT, PACKAGE) for path in base.iterdir() if path.is_dir()}
     words = {word for word in quoted(page.read_text("utf-8")) if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word)}
     return {
@@ -120,9 +121,15 @@ def test_a_docstring_that_begins_like_a_question_is_noticed_wherever_it_stands()
     assert [text.strip() for text in docstrings(code) if asks(text)] == ["Who.", "What A is.", "How."]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_every_docstring_names_its_thing_or_commands(module: Path) -> None:
-    assert [text for text in docstrings(module.read_text("utf-8")) if asks(text)] == []
+def scripts() -> list[Path]:
+    """Return the scripts in Python, which have no suffix; each begins with a docstring."""
+    files = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file())
+    return [path for path in files if path.read_text("utf-8").startswith('"""')]
+
+
+@pytest.mark.parametrize("file", [*CODE, *scripts()], ids=name_of)
+def test_every_docstring_names_its_thing_or_commands(file: Path) -> None:
+    assert [text for text in docstrings(file.read_text("utf-8")) if asks(text)] == []
 
 
 def test_every_decision_is_in_the_index_and_has_the_same_four_parts() -> None:

@@ -31,7 +31,7 @@ async def look(
     *,
     allow_cards: bool = False,
 ) -> list[Finding]:
-    """What the doctor finds, in virtual time."""
+    """Return what the doctor finds, in virtual time."""
     findings: list[Finding] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.clock.drive)

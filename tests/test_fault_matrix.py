@@ -32,7 +32,7 @@ CERTAIN = ("connection refused", "429", "503, retryable")
 
 
 def check(cell: Cell, *, certain: bool) -> None:
-    """What must hold in every cell."""
+    """Check what must hold in every cell."""
     assert [step.runs for step in cell.steps] == sorted(step.runs for step in cell.steps)
     assert cell.steps[-1].runs == len(cell.real_ids) <= 1
     for step in cell.steps:
@@ -75,7 +75,7 @@ async def test_nothing_that_happens_to_the_files_or_the_clock_starts_a_run_twice
 
 
 def check_event(cell: Cell, *, lost: bool) -> None:
-    """What must hold in every cell of the second table."""
+    """Check what must hold in every cell of the second table."""
     said = [step.said for step in cell.steps]
     assert len(cell.real_ids) == 1
     assert said[:2] == (["unknown", "unknown"] if lost else ["run", "same"])

@@ -1,4 +1,4 @@
-"""What the long suites stand on: an API whose ledger is right, people who are told apart, a judge that can convict."""
+"""The ground that the long suites stand on: a right ledger, people who differ, a judge that can convict."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Who identifies somebody, and when two are the same."""
+"""People: what identifies one, and when two are the same."""
 
 from dataclasses import asdict
 

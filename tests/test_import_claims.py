@@ -1,4 +1,4 @@
-"""Who may be sent: one import for each person, whatever was lost, refused, damaged, or done to the clock."""
+"""Claims of imports: one import for each person, whatever was lost, refused, damaged, or done to the clock."""
 
 import random
 import sqlite3
@@ -434,7 +434,7 @@ class Lists(RuleBasedStateMachine):
 
     @rule(wanted=people, size=st.integers(1, 4))
     def call(self, wanted: list[str], size: int) -> None:
-        """What a call does in one step: repeat a lost import, or send some who are free."""
+        """Do in one step what a call does: repeat a lost import, or send some who are free."""
         standing = decide(wanted, at_once(journal_of(self.database, self.now()).into("L", wanted)))
         ripe = [one.people for one in standing.repeatable if one.wait <= 0 and one.people]
         chosen = ripe[0] if ripe else standing.free[:size]

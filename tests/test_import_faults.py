@@ -101,7 +101,7 @@ async def test_no_order_of_faults_waits_cancelled_calls_and_restarts_makes_a_sec
 
 
 async def _live(world: World, list_id: str, order: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """What happens to one server until it is started again; what comes after that is returned."""
+    """Play what happens to one server until it is started again, and return what comes after that."""
     async with world.services() as services:
         for number, (name, *details) in enumerate(order, 1):
             if name == "restart":

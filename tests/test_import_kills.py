@@ -110,7 +110,7 @@ class Server:
         await self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     async def add(self, list_id: str, numbers: Sequence[int]) -> Answer | None:
-        """What `add_leads` says, or None if the process dies over it; each row is in one of the four counts."""
+        """Return the counts of `add_leads`, each row in one of four; None if the process dies over it."""
         message = call(0, "add_leads", list_id=list_id, people=[person(number) for number in numbers])
         answer = await self.ask(message)
         if answer is None:
@@ -259,7 +259,7 @@ async def test_overlapping_calls_lost_answers_and_kills_put_nobody_in_twice(tmp_
 
 
 class Life:
-    """What happens to one list: rounds of parallel calls over overlapping people, faults and kills."""
+    """The life of one list: rounds of parallel calls over overlapping people, faults and kills."""
 
     def __init__(self, made: House, chance: random.Random) -> None:
         self._house = made

@@ -59,7 +59,7 @@ async def add(
 
 
 def copies(world: World, name: str = NAME) -> Counter[str]:
-    """How often each person is in the list, imports under way included."""
+    """Count how often each person is in the list, imports under way included."""
     lead_list = world.sandbox.lists.get(world.sandbox.account(), world.sandbox.list_id(name))
     arriving = [lead for _, found in lead_list.arriving for lead in found]
     found = [lead.row() for lead in (*lead_list.leads.values(), *arriving)]
@@ -67,7 +67,7 @@ def copies(world: World, name: str = NAME) -> Counter[str]:
 
 
 def once(*numbers: int) -> dict[str, int]:
-    """What `copies` are where everybody landed once."""
+    """Return the `copies` of a list in which everybody landed once."""
     return {str(one.get("email") or one["first_name"]): 1 for one in people(*numbers)}
 
 

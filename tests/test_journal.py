@@ -1,4 +1,4 @@
-"""What a journal remembers of runs, whichever engine keeps it; and the rules over it, at random."""
+"""A journal's memory of runs, whichever engine keeps it; and the rules over it, at random."""
 
 import logging
 import secrets
@@ -542,7 +542,7 @@ class Attempt:
 
 @dataclass
 class Truth:
-    """What really became of a run: `accepted` by the API, and `charged` once it is settled."""
+    """The real outcome of a run: `accepted` by the API, and `charged` once it is settled."""
 
     work: tuple[str, ...]
     kind: str
@@ -728,7 +728,7 @@ class Money(RuleBasedStateMachine):
         return True
 
     def goes_on(self, row: dict[str, Any]) -> bool:
-        """Whether an entry is known to go on, as the rules have it."""
+        """Return True if an entry is known to go on, as the rules have it."""
         now = self.clock.now
         under_way = row["started_at"] - 5 <= now <= row["in_flight_until"]
         return bool(row["state"] == "running" or (row["state"] == "starting" and under_way))

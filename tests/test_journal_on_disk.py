@@ -1,4 +1,4 @@
-"""What happens to the journal's files while nobody looks: it is removed, replaced, full, locked away or damaged.
+"""Changes to the journal's files while nobody looks: it is removed, replaced, full, locked away or damaged.
 
 Where a journal was, nothing is paid into a memory that forgets, and nobody is paid twice. Each test that takes a
 process of its own is marked `long`.
@@ -183,13 +183,13 @@ def _exchange_folders(folder: Path, older: Path) -> None:
 
 Change = Callable[[Path, Path], None]
 KEEPING: Sequence[Change] = (_copy_over, _rename_and_copy_back)
-"""What leaves everything at its place, in other files."""
+"""Changes that leave everything at its place, in other files."""
 
 FORGETTING: Sequence[Change] = (
     *(_move_older_file_over, _move_older_files_over, _exchange_folders),
     *(_remove_file, _remove_folder, _rename_folder, _replace_by_an_empty_file),
 )
-"""What takes the newest entries away."""
+"""Changes that take the newest entries away."""
 
 
 @pytest.mark.parametrize("change", [*KEEPING, *FORGETTING])

@@ -1,4 +1,4 @@
-"""What becomes of a journal in a team's database: its locks, its end and return, other versions, lost commits."""
+"""A journal in a team's database: its locks, its end and return, other versions, lost commits."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What becomes of a journal that is a file: its rights, its damage, its locks, and who removes or replaces it."""
+"""A journal that is a file: its rights, its damage, its locks, and who removes or replaces it."""
 
 import os
 import shutil
@@ -303,7 +303,7 @@ async def test_a_journal_that_cannot_be_opened_stops_spending_until_it_can(
 
 
 def block_sharing(folder: Path) -> None:
-    """What a folder that cannot be written does, whoever runs this: SQLite cannot make its shared memory there."""
+    """Keep SQLite from making its shared memory, as a folder that cannot be written does, whoever runs this."""
     if sys.platform == "win32":
         pytest.skip("links need rights there")
     shared = folder / f"{FILE_NAME}-shm"

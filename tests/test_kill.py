@@ -75,7 +75,7 @@ async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def ask_doomed(wire: Wire, number: int, tool: str, **arguments: Any) -> dict[str, Any] | None:
-    """What a process answers, or None if it dies over it."""
+    """Call a tool of a process, and return its answer, or None if it dies over it."""
     try:
         await wire.send(call(number, tool, **arguments))
         answer = await wire.answer(number)

@@ -1,4 +1,4 @@
-"""What may be imported, and how it is written as CSV."""
+"""People as they are given: which of them can be imported, and how they are written as CSV."""
 
 import csv
 import io

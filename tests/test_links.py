@@ -1,4 +1,4 @@
-"""Which links and ids of the API are handed on: those that can do no harm where they are shown or opened."""
+"""Links and ids of the API that are handed on: those that can do no harm where they are shown or opened."""
 
 import json
 from typing import Any

@@ -33,7 +33,7 @@ FORM: dict[str, dict[str, Any]] = MANIFEST["user_config"]
 
 
 async def live() -> dict[str, Any]:
-    """What the server itself would put into the manifest."""
+    """Return what the server itself would put into the manifest."""
     async with Client(build_server(Settings())) as client:
         assert client.server_info is not None
         tools = (await client.list_tools()).tools

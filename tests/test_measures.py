@@ -15,7 +15,7 @@ ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
 
 
 class Heard:
-    """What a listener was given: the sum, and how often, by figure and labels."""
+    """The figures that a listener was given: the sum, and how often, by figure and labels."""
 
     def __init__(self) -> None:
         self.sums: Counter[tuple[str, ...]] = Counter()

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.long, pytest.mark.npm]
 
 FOLDER = Path(__file__).parent / "oidc_provider"
 REDIRECT = "http://127.0.0.1:1/callback"
-"""Where the browser would be sent back to; nothing has to listen there."""
+"""The address that the browser would be sent back to; nothing has to listen there."""
 
 ADA = {"first_name": "Ada", "last_name": "Fable", "domain": "fable.example"}
 

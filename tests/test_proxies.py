@@ -1,4 +1,4 @@
-"""Which proxy a request goes through, by what the user's environment says."""
+"""The proxy that a request goes through, by the user's environment."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What keeps starts and calls quick, without a clock: which modules are loaded, and when."""
+"""Quick starts and calls, tested without a clock: by the modules that are loaded, and when."""
 
 import importlib
 import importlib.util

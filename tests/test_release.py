@@ -1,4 +1,4 @@
-"""What a release hands out: one version and one owner everywhere, a workflow that tries before it publishes, and what
+"""The files of a release: one version and one owner everywhere, a workflow that tries before it publishes, and what
 the registry and the directories ask for, as far as files can show it."""
 
 import json

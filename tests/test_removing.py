@@ -31,7 +31,7 @@ def removals(world: World) -> list[list[str]]:
 
 
 def pages(world: World) -> int:
-    """How many pages of rows were asked for."""
+    """Count the pages of rows that were asked for."""
     return sum(record.method == "GET" and record.path.endswith("/leads") for record in world.sandbox.requests)
 
 

@@ -1,4 +1,4 @@
-"""What may be sent again, and after how long."""
+"""Requests that may be sent again, and after how long."""
 
 from hypothesis import given
 from hypothesis import strategies as st

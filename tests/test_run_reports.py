@@ -1,4 +1,4 @@
-"""What a run's report says: whom it found, what that is worth, what it cost, and nothing twice over."""
+"""Reports of runs: whom a run found, what that is worth, what it cost, and nothing twice."""
 
 from collections.abc import Callable
 from typing import Any

@@ -36,7 +36,7 @@ def parsed(client: str, text: str) -> dict[str, Any]:
 
 
 def claude_reads(words: list[str]) -> dict[str, Any]:
-    """How Claude Code takes its command line apart: --env swallows every word up to the next option."""
+    """Take a command line apart as Claude Code does: --env swallows every word up to the next option."""
     assert words[:3] == ["claude", "mcp", "add"]
     own, command = words[3 : words.index("--")], words[words.index("--") + 1 :]
     position = own.index("--env")

@@ -296,7 +296,7 @@ async def test_it_ends_with_its_parent_though_another_process_holds_the_pipes(tm
 
 
 def _is_running(pid: int) -> bool:
-    """Whether a process that nobody here waits for still runs; one that is dead and not collected does not."""
+    """Return True if a process that nobody here waits for still runs; one that is dead and not collected does not."""
     status = Path(f"/proc/{pid}/stat")
     if Path("/proc").is_dir():
         return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -52,7 +52,7 @@ TYPICAL_BYTES = {
     "search_companies": 6_200,
     "enrich_company": 900,
 }
-"""What an ordinary answer of each tool may take; measured, with about a third on top."""
+"""The most bytes that an ordinary answer of each tool may take; measured, with about a third on top."""
 
 # Words in a schema that one client or another refuses: Gemini, OpenAI's strict mode, Cursor.
 _REFUSED_WORDS = {
@@ -62,7 +62,7 @@ _REFUSED_WORDS = {
 
 
 def made_anew() -> str:
-    """What is kept of the tools, as it would be made now."""
+    """Return the kept definitions of the tools as they would be made now."""
     both = (Settings(), Settings(csv_dir=Path("/shared")))
     tools = {tool.fn.__name__: tool for one in both for tool in map(kept.made, make_tools(one))}
     return kept.text_of(tools.values())

@@ -282,7 +282,7 @@ def vanished_without_a_word(player: Player) -> None:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of a scene: all that was written to each end, and the exit status."""
+    """The outcome of a scene: all that was written to each end, and the exit status."""
 
     lines: list[bytes]
     log: bytes

@@ -1,4 +1,4 @@
-"""What the first call needs is loaded while nobody waits: when, what, and what not."""
+"""Loading ahead: what the first call needs is loaded while nobody waits."""
 
 import os
 import sqlite3

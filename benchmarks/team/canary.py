@@ -37,7 +37,7 @@ FAULTS = (
 
 
 class Canary:
-    """What must not be seen: a key, and a person's address and profile."""
+    """Texts that must not be seen: a key, and a person's address and profile."""
 
     def __init__(self, key: str) -> None:
         self.key = key

@@ -33,7 +33,7 @@ class Database:
 
     @property
     def log(self) -> str:
-        """What the server itself wrote down."""
+        """The database server's own log."""
         return self._server.log
 
     async def start(self) -> None:

@@ -156,7 +156,7 @@ def gemini_played(place: Place, prompt: str, address: str) -> None:
 
 @dataclass(frozen=True)
 class Way:
-    """How one host installs and plays, and what of our texts its model has to have before it."""
+    """The way one host installs and plays, and the text of ours that its model has to have before it."""
 
     install: Callable[[Place], None]
     play: Callable[[Place, str, str], None]

@@ -1,4 +1,4 @@
-"""What a scripted model does with each command of the plugin and the extension: the calls that its prompt names."""
+"""The calls of a scripted model for each command of the plugin and the extension: those that its prompt names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Host:
-    """How a README speaks of one host."""
+    """One host in a README's words."""
 
     host: str
     thing: str

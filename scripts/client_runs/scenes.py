@@ -1,4 +1,4 @@
-"""What a scripted model does: the enrichment of a list, and one wrong call."""
+"""The scenes that a scripted model plays: the enrichment of a list, and one wrong call."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
