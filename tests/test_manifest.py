@@ -58,9 +58,12 @@ async def _prompt_names(client: Client) -> list[str]:
 async def _prompt(client: Client, name: str) -> dict[str, Any]:
     (prompt,) = [one for one in (await client.list_prompts()).prompts if one.name == name]
     arguments = [argument.name for argument in prompt.arguments or []]
-    filled = {argument: f"${{arguments.{argument}}}" for argument in arguments}
-    messages = (await client.get_prompt(name, filled)).messages
+    # Marks that no prompt cuts: a whole placeholder is longer than some arguments may be.
+    marks = {argument: f"[{number}]" for number, argument in enumerate(arguments, 1)}
+    messages = (await client.get_prompt(name, marks)).messages
     text = "\n\n".join(one.content.text for one in messages if isinstance(one.content, TextContent))
+    for argument, mark in marks.items():
+        text = text.replace(mark, f"${{arguments.{argument}}}")
     entry = {"name": name, "description": (prompt.description or "").splitlines()[0]}
     return entry | ({"arguments": arguments} if arguments else {}) | {"text": text}
 
@@ -75,6 +78,13 @@ async def test_the_manifest_says_what_the_server_says() -> None:
     assert MANIFEST["version"] == __version__
     assert not MANIFEST["tools_generated"]
     assert not MANIFEST["prompts_generated"]
+
+
+def test_every_argument_of_a_prompt_has_a_whole_place_in_its_text() -> None:
+    for prompt in MANIFEST["prompts"]:
+        for argument in prompt.get("arguments", []):
+            assert f"${{arguments.{argument}}}" in prompt["text"], (prompt["name"], argument)
+        assert prompt["text"].count("${") == len(prompt.get("arguments", []))
 
 
 def test_the_form_shows_four_fields_and_each_reaches_a_setting() -> None:
