@@ -244,7 +244,7 @@ def _database(given: Environment) -> SecretStr | None:
         raise SettingsError(
             "CLEANLIST_DATABASE_URL",
             "needs packages that are not installed",
-            "after pip install 'cleanlist-mcp[team]', " + accepted,
+            "with the extra [team] installed, as docs/teams.md shows, " + accepted,
         )
     return SecretStr(value)
 

@@ -108,5 +108,5 @@ def test_the_index_gets_the_readme_and_the_addresses(built: Path) -> None:
         metadata = archive.read(f"cleanlist_mcp-{__version__}.dist-info/METADATA").decode()
 
     assert metadata.endswith((ROOT / "README.md").read_text("utf-8"))
-    assert "Project-URL: Homepage, https://www.cleanlist.ai" in metadata
+    assert "Project-URL: Cleanlist, https://www.cleanlist.ai" in metadata
     assert f"mcp-name: {json.loads((ROOT / 'server.json').read_text('utf-8'))['name']} -->" in metadata

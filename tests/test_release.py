@@ -4,6 +4,7 @@ the registry and the directories ask for, as far as files can show it."""
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from cleanlist_mcp import __version__
+from cleanlist_mcp.cli import client_config
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings
 
@@ -59,6 +61,7 @@ def checkout(tmp_path: Path) -> Path:
         *RELEASE.VERSIONED,
         *RELEASE.PLUGINS,
         str(RELEASE.PACKAGE),
+        str(RELEASE.CONFIG),
         RELEASE.MARKETPLACE,
         "CHANGELOG.md",
     }:
@@ -70,6 +73,7 @@ def checkout(tmp_path: Path) -> Path:
 def released(checkout: Path, version: str) -> None:
     """Do all that has to be done before a tag."""
     RELEASE.set_owner(checkout, "fable-works")
+    RELEASE.set_published(checkout)
     RELEASE.set_version(checkout, version)
     for name in RELEASE.PLUGINS:
         written = json.loads((checkout / name).read_text("utf-8")) | {"version": version}
@@ -96,8 +100,9 @@ def test_the_owner_is_the_same_wherever_it_stands() -> None:
     assert f"<!-- mcp-name: {SERVER['name']} -->" in README
     assert SERVER["repository"]["url"] == f"https://github.com/{OWNER}/cleanlist-mcp"
     assert DOCKER["source"]["project"] == SERVER["repository"]["url"]
-    assert GLAMA["maintainers"] == [OWNER]
-    assert f"ghcr.io/{OWNER}/cleanlist-mcp" in README
+    assert GLAMA["maintainers"]  # people; of an organization not its own name
+    owner = OWNER if OWNER == RELEASE.PLACEHOLDER else OWNER.lower()
+    assert f"ghcr.io/{owner}/cleanlist-mcp" in README
 
 
 def test_a_placeholder_stands_for_the_owner_in_the_named_files_alone() -> None:
@@ -128,6 +133,54 @@ def test_nothing_is_released_with_a_placeholder(checkout: Path) -> None:
     if OWNER == RELEASE.PLACEHOLDER:
         (problem,) = RELEASE.check(checkout, "v1.2.3")
         assert problem.startswith("glama.json has the placeholder OWNER")
+
+
+def test_an_image_has_its_owner_in_small_letters_since_docker_takes_no_others(checkout: Path) -> None:
+    RELEASE.set_owner(checkout, "Fable-Works")
+
+    server = json.loads((checkout / "server.json").read_text("utf-8"))
+    (image,) = [one["identifier"] for one in server["packages"] if one["registryType"] == "oci"]
+    assert image.startswith("ghcr.io/fable-works/")
+    assert server["name"] == "io.github.Fable-Works/cleanlist-mcp"
+
+
+def test_the_index_and_the_directories_get_the_addresses_of_the_repository(checkout: Path) -> None:
+    for _ in range(2):
+        RELEASE.set_owner(checkout, "fable-works")
+
+    address = "https://github.com/fable-works/cleanlist-mcp"
+    manifest = json.loads((checkout / "manifest.json").read_text("utf-8"))
+    assert (manifest["support"], manifest["documentation"]) == (f"{address}/issues", f"{address}#readme")
+    assert manifest["privacy_policies"] == [
+        f"{address}/blob/main/PRIVACY.md",
+        "https://docs.cleanlist.ai/faq/privacy-and-security",
+    ]
+    urls = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+    assert (urls["Homepage"], urls["Issues"]) == (address, f"{address}/issues")
+
+
+def test_the_readme_on_the_index_has_no_link_to_a_file_beside_it(checkout: Path) -> None:
+    RELEASE.set_owner(checkout, "fable-works")
+
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", (checkout / "README.md").read_text("utf-8"))
+    assert all(link.startswith("https://") for _, link in links)
+    pictures = [link for mark, link in links if mark]
+    assert pictures and all(
+        link.startswith("https://raw.githubusercontent.com/fable-works/cleanlist-mcp/main/docs/")
+        for link in pictures
+    )
+    assert ("", "https://github.com/fable-works/cleanlist-mcp/blob/main/docs/money.md") in links
+
+
+def test_nothing_is_released_that_says_it_is_not_published(checkout: Path) -> None:
+    released(checkout, "1.2.3")
+    readme = checkout / "README.md"
+    assert "Not yet" not in readme.read_text("utf-8")
+
+    heading = RELEASE.NOT_YET
+    readme.write_text(readme.read_text("utf-8").replace(heading[1], heading[0]), "utf-8")
+    (problem,) = RELEASE.check(checkout, "v1.2.3")
+    assert "scripts/release published" in problem
 
 
 def test_nothing_is_released_under_another_tag(checkout: Path) -> None:
@@ -162,6 +215,7 @@ def test_nothing_is_released_without_a_word_in_the_changelog(checkout: Path) -> 
 def test_a_version_that_is_set_is_set_everywhere_and_nothing_else_changes(
     checkout: Path, version: str
 ) -> None:
+    released(checkout, __version__)
     before = {name: (checkout / name).read_text("utf-8") for name in RELEASE.VERSIONED}
 
     released(checkout, version)
@@ -169,7 +223,7 @@ def test_a_version_that_is_set_is_set_everywhere_and_nothing_else_changes(
     RELEASE.set_version(checkout, __version__)
 
     for name, text in before.items():
-        assert (checkout / name).read_text("utf-8").replace("fable-works", OWNER) == text
+        assert (checkout / name).read_text("utf-8") == text
 
 
 @pytest.mark.parametrize("name", ["", "OWNER", "two words", "-fable", "fable/works", "f" * 40])
@@ -448,11 +502,12 @@ def test_no_entry_claims_to_be_the_vendors_own(path: str) -> None:
 # The README
 
 
-def test_lines_for_the_day_it_is_published_are_marked_as_such() -> None:
-    section = README.split("\n### From the day it is published\n", 1)[1].split("\n## ", 1)[0]
+def test_lines_that_need_the_index_are_marked_as_long_as_it_has_no_such_package() -> None:
+    published = client_config.ON_THE_INDEX
+    section = README.split(f"\n{RELEASE.NOT_YET[published]}\n", 1)[1].split("\n## ", 1)[0]
     elsewhere = README.replace(section, "")
 
-    assert section.lstrip().startswith("**Not yet:**")
+    assert section.lstrip().startswith("**Not yet:**") != published
     for way in (
         "uvx cleanlist-mcp",
         "pipx install cleanlist-mcp",

@@ -103,7 +103,7 @@ def test_without_its_packages_a_database_is_refused_with_the_command_that_instal
     monkeypatch.setattr("cleanlist_mcp.settings.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="not installed") as caught:
         Settings.from_environment({"CLEANLIST_SECRET_KEYS": NEW, "CLEANLIST_DATABASE_URL": DATABASE})
-    assert "pip install 'cleanlist-mcp[team]'" in caught.value.next_step
+    assert "with the extra [team] installed" in caught.value.next_step
 
 
 def test_team_secret_prints_the_secret_for_laptops() -> None:

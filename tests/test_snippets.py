@@ -174,14 +174,24 @@ def test_a_run_from_uvs_cache_is_told_as_uvx_with_its_source(
 
 
 def test_a_run_from_uvs_cache_without_a_source_is_refused_with_what_to_do(
-    in_uvs_cache: Path, capsys: pytest.CaptureFixture[str]
+    in_uvs_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(client_config, "ON_THE_INDEX", False)
+
     assert client_config.main("cursor") == 1
 
     out, aside = capsys.readouterr()
     assert out == ""
     (line,) = aside.splitlines()
     assert "install cleanlist-mcp in a virtual environment" in line
+
+
+def test_a_run_from_uvs_cache_by_the_bare_name_is_told_as_such_once_the_index_has_it(
+    in_uvs_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_config, "ON_THE_INDEX", True)
+
+    assert client_config.running_command() == ("/usr/bin/uvx", "cleanlist-mcp")
 
 
 def test_a_run_from_uvs_cache_that_is_no_package_at_all_is_refused_too(

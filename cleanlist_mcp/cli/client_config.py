@@ -23,6 +23,10 @@ NAME = "cleanlist"
 
 PLACEHOLDER = "YOUR_CLEANLIST_API_KEY"
 
+ON_THE_INDEX = False
+"""True from the first release on; `scripts/release published` sets it. Until then whoever registered the bare name at
+the package index would be given the keys of our users."""
+
 _VSCODE_INPUT = {
     "type": "promptString",
     "id": "cleanlist_api_key",
@@ -100,19 +104,19 @@ def running_command() -> tuple[str, ...]:
 
 
 def _uvx_command() -> tuple[str, ...]:
-    """Return uvx with the source that it was given; never the bare name, which is not on the package index: whoever
-    registered it there would be given the keys of our users."""
+    """Return uvx with the source that it was given; with the bare name only if the package index has it."""
+    uvx = shutil.which("uvx") or "uvx"
     try:
         recorded = json.loads(distribution("cleanlist-mcp").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
-        recorded = {}
-    if "url" not in recorded:
         return ()
+    if "url" not in recorded:
+        return (uvx, "cleanlist-mcp") if ON_THE_INDEX else ()
     source = recorded["url"]
     if "vcs_info" in recorded:
         version = recorded["vcs_info"]
         source = f"{version['vcs']}+{source}@{version['commit_id']}"
-    return (shutil.which("uvx") or "uvx", "--from", source, "cleanlist-mcp")
+    return (uvx, "--from", source, "cleanlist-mcp")
 
 
 def shell_line(words: Sequence[str], *, windows: bool = os.name == "nt") -> str:
