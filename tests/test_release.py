@@ -51,6 +51,7 @@ DOCKER = loaded("integrations/docker-catalogue/server.yaml")
 WORKFLOW = loaded(".github/workflows/release.yml")
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 OWNER = SERVER["name"].removeprefix("io.github.").partition("/")[0]
+without_owner = pytest.mark.skipif(OWNER != RELEASE.PLACEHOLDER, reason="there is an owner")
 
 
 @pytest.fixture
@@ -105,9 +106,8 @@ def test_the_owner_is_the_same_wherever_it_stands() -> None:
     assert f"ghcr.io/{owner}/cleanlist-mcp" in README
 
 
+@without_owner
 def test_a_placeholder_stands_for_the_owner_in_the_named_files_alone() -> None:
-    if OWNER != RELEASE.PLACEHOLDER:
-        pytest.skip("there is an owner")
     assert RELEASE.PLACEHOLDER == "OWNER"
     assert "scripts/release owner NAME" in CONTRIBUTING
     for name in RELEASE.OWNED:
@@ -135,6 +135,7 @@ def test_nothing_is_released_with_a_placeholder(checkout: Path) -> None:
         assert problem.startswith("glama.json has the placeholder OWNER")
 
 
+@without_owner
 def test_an_image_has_its_owner_in_small_letters_since_docker_takes_no_others(checkout: Path) -> None:
     RELEASE.set_owner(checkout, "Fable-Works")
 
@@ -144,6 +145,7 @@ def test_an_image_has_its_owner_in_small_letters_since_docker_takes_no_others(ch
     assert server["name"] == "io.github.Fable-Works/cleanlist-mcp"
 
 
+@without_owner
 def test_the_index_and_the_directories_get_the_addresses_of_the_repository(checkout: Path) -> None:
     for _ in range(2):
         RELEASE.set_owner(checkout, "fable-works")
@@ -159,6 +161,7 @@ def test_the_index_and_the_directories_get_the_addresses_of_the_repository(check
     assert (urls["Homepage"], urls["Issues"]) == (address, f"{address}/issues")
 
 
+@without_owner
 def test_the_readme_on_the_index_has_no_link_to_a_file_beside_it(checkout: Path) -> None:
     RELEASE.set_owner(checkout, "fable-works")
 
