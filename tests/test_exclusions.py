@@ -78,8 +78,37 @@ def test_a_delimiter_in_one_line_alone_makes_no_table(tmp_path: Path) -> None:
     assert found.covers(company_name="Fable; Tale & Co.") and found.covers(email="kim@tale.example")
 
 
+SEVERAL_IN_A_LINE = [
+    "kim@fable.example, ada@tale.example; saga.example\n",
+    'Kim <kim@fable.example>, "Tale, Ada" <ada@tale.example>, saga.example\n',
+    "saga.example, linkedin.com/in/kim-fable\nkim@fable.example,ada@tale.example",
+    'E-mail,Website\n"kim@fable.example, ada@tale.example","tale.example; saga.example"\n',
+]
+
+
+@pytest.mark.parametrize("text", SEVERAL_IN_A_LINE)
+def test_everybody_whom_a_line_names_is_covered_and_not_only_the_first(tmp_path: Path, text: str) -> None:
+    found = read(tmp_path / "file.txt", text)
+
+    assert found.covers(email="kim@fable.example")
+    assert found.covers(email="ada@tale.example")
+    assert found.covers(domain="www.saga.example")
+
+
+def test_a_companys_name_with_a_comma_and_a_remark_in_brackets_stay_one_entry(tmp_path: Path) -> None:
+    found = read(tmp_path / "file.txt", "Fable, Tale, Inc.\nkim@saga.example (office, home)\n")
+
+    assert found.covers(company_name="Fable, Tale") and not found.covers(company_name="Fable")
+    assert found.covers(email="kim@saga.example")
+
+
 @pytest.mark.parametrize(
-    ("text", "line"), [("kim@fable.example\n\n12345\n", "line 3"), ("# people\nkim@fable\n", "line 2")]
+    ("text", "line"),
+    [
+        ("kim@fable.example\n\n12345\n", "line 3"),
+        ("# people\nkim@fable\n", "line 2"),
+        ("kim@fable.example, ada@tale\n", "line 1"),
+    ],
 )
 def test_a_line_that_is_none_of_the_kinds_is_named(tmp_path: Path, text: str, line: str) -> None:
     with pytest.raises(Excluded) as refused:

@@ -1,6 +1,7 @@
 """The file of people who must not be contacted: read once, and again when it changes."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -92,10 +93,21 @@ def _found(cells: Sequence[str], titles: Sequence[str]) -> list[Exclusions]:
     found = []
     for index, cell in enumerate(cells):
         title = title_key(titles[index]) if index < len(titles) else ""
-        entry = entry_of(cell, may_be_company=(len(cells) == 1 and not titles) or title in _COMPANY_TITLES)
-        if entry is not None:
-            found.append(entry)
+        may_be_company = (len(cells) == 1 and not titles) or title in _COMPANY_TITLES
+        found += _entries_of(cell, may_be_company=may_be_company)
     return found
+
+
+def _entries_of(cell: str, *, may_be_company: bool) -> list[Exclusions]:
+    """Return what one cell excludes: itself, and every address or domain of several in it ("ada@…, kim@…")."""
+    whole = entry_of(cell, may_be_company=may_be_company)
+    parts = [part for part in re.split("[,;]", cell) if part.strip()]
+    entries = [entry_of(part, may_be_company=False) for part in parts] if len(parts) > 1 else [whole]
+    # If one of several addresses is not understood, the cell is not: whoever it means would be contacted.
+    unread = [part for part, entry in zip(parts, entries, strict=True) if entry is None]
+    if (whole is None and unread) or (cell.count("@") > 1 and "@" in "".join(unread)):
+        return []
+    return [entry for entry in (whole, *entries) if entry is not None]
 
 
 def _delimiter(lines: Sequence[str]) -> str:
