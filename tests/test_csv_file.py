@@ -73,6 +73,8 @@ def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path:
         ("Person - Name,Person - Organization,Person - Email - Work", "full_name company_name email"),
         ("Organization 1 - Name,Organization 1 - Title,Email", "company_name title email"),
         ("profileUrl,companyUrl", "linkedin_url domain"),
+        ("Guest First Name,Guest Last Name,Current Employer", "first_name last_name company_name"),
+        ("Vorname,Nachname,Aktuelle Firma,Aktueller Titel", "first_name last_name company_name title"),
         ("Vorname,Nachname,Name,Firma", "first_name last_name full_name company_name"),
     ],
 )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cleanlist_mcp.people import placeholders
 from cleanlist_mcp.people.mailboxes import is_provider, readers
-from cleanlist_mcp.people.name_words import SALUTATIONS
+from cleanlist_mcp.people.name_words import SALUTATIONS, word_set
 from cleanlist_mcp.people.normal_forms import normal_email, normal_name
 from cleanlist_mcp.people.spellings import folded, unaccented
 
@@ -97,63 +97,13 @@ _AT_IN_BRACKETS = re.compile(r"\s*[\[({]\s*(?:at|@|ät)\s*[\])}]\s*", re.IGNOREC
 _DOT_IN_BRACKETS = re.compile(r"\s*[\[({]\s*(?:dot|punkt|\.)\s*[\])}]\s*", re.IGNORECASE)
 _PICTURES_AND_BREAKS = re.compile(r"[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]|\\[nrt]")
 _NUMBER = re.compile(r"\d{1,3}[.)%]|\d{4}-\d\d-\d\d")
-_LABELS = frozenset(
-    [
-        "work",
-        "office",
-        "business",
-        "private",
-        "personal",
-        "home",
-        "email",
-        "e-mail",
-        "mail",
-        "primary",
-        "secondary",
-        "main",
-        "new",
-        "old",
-        "and",
-        "or",
-        "und",
-        "oder",
-        "et",
-        "ou",
-        "y",
-        "o",
-        "e",
-        "og",
-        "och",
-        "en",
-        "of",
-        "geschäftlich",
-        "privat",
-        "dienstlich",
-        "pro",
-        "perso",
-        "bounced",
-        "invalid",
-        "valid",
-        "verified",
-        "catch-all",
-        *(
-            "bzw",
-            "sowie",
-            "lub",
-            "oraz",
-            "eller",
-            "samt",
-            "oppure",
-            "és",
-            "vagy",
-            "tai",
-            "ja",
-            "ve",
-            "\u0438\u043b\u0438",
-            "\u0438",
-            "ili",
-        ),
-    ]
+_LABELS = word_set(
+    """
+    work office business private personal home email e-mail mail primary secondary main new old and or
+    und oder et ou y o e og och en of geschäftlich privat dienstlich pro perso bounced invalid valid
+    verified catch-all bzw sowie lub oraz eller samt oppure és vagy tai ja ve \u0438\u043b\u0438 \u0438
+    ili
+    """
 )
 
 

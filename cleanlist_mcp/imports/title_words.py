@@ -6,6 +6,8 @@ Case, accents, spaces and punctuation do not matter.
 
 from collections.abc import Mapping
 
+from cleanlist_mcp.people.name_words import word_set
+
 TITLES: Mapping[str, tuple[str, ...]] = {
     "email": (
         "электронная почта", "почта", "эл. почта", "адрес электронной почты", "邮箱", "电子邮箱", "电子邮件",
@@ -165,153 +167,38 @@ AMBIGUOUS_NAMES = frozenset(
 FIRST_BESIDE_LAST = frozenset({"nombre", "nome", "jmeno", "meno"})
 """Those of them that are never the last name."""
 
-FILLERS = frozenset(
-    [
-        "what",
-        "is",
-        "your",
-        "please",
-        "enter",
-        "the",
-        "a",
-        "person",
-        "contact",
-        "lead",
-        "recipient",
-        "attendee",
-        "participant",
-        "prospect",
-        "candidate",
-        "guest current aktuell aktuelle",
-        "delegate",
-        "required",
-        "optional",
-        "bitte",
-        "ihr",
-        "ihre",
-        "deine",
-        "dein",
-        "votre",
-        "su",
-        "il",
-        "tuo",
-        "uw",
-        "value",
-        "public",
-        "of",
-    ]
+FILLERS = word_set(
+    """
+    what is your please enter the a person contact lead recipient attendee participant prospect
+    candidate guest current aktuell aktuelle aktueller delegate required optional bitte ihr ihre deine dein votre
+    su il tuo uw value public of
+    """
 )
 """Words that may be left out of a title."""
 
-OF_OTHERS = frozenset(
-    [
-        "owner",
-        "manager",
-        "managers",
-        "assistant",
-        "assistants",
-        "created",
-        "modified",
-        "updated",
-        "assigned",
-        "sender",
-        "sent",
-        "rep",
-        "reps",
-        "referrer",
-        "referred",
-        "referral",
-        "recruiter",
-        "buyer",
-        "purchaser",
-        "billing",
-        "invoice",
-        "bcc",
-        "cc",
-        "secretary",
-        "supervisor",
-        "parent",
-        "spouse",
-        "emergency",
-        "support",
-        "seller",
-        "agent",
-        "by",
-        "from",
-        "inhaber",
-        "besitzer",
-        "zuständig",
-        "bearbeiter",
-        "ersteller",
-        "propriétaire",
-        "propietario",
-        "proprietario",
-        "eigenaar",
-        "właściciel",
-        "display",
-        "status",
-        "verdict",
-        "type",
-        "label",
-        "source",
-        "confidence",
-    ]
+OF_OTHERS = word_set(
+    """
+    owner manager managers assistant assistants created modified updated assigned sender sent rep reps
+    referrer referred referral recruiter buyer purchaser billing invoice bcc cc secretary supervisor
+    parent spouse emergency support seller agent by from inhaber besitzer zuständig bearbeiter ersteller
+    propriétaire propietario proprietario eigenaar właściciel display status verdict type label source
+    confidence
+    """
 )
 """Words by which a column of addresses is somebody else's, or no addresses."""
 
-WORK = frozenset(
-    [
-        "work",
-        "business",
-        "corporate",
-        "professional",
-        "professionnel",
-        "pro",
-        "company",
-        "geschäftlich",
-        "geschäftliche",
-        "dienstlich",
-        "zakelijk",
-        "aziendale",
-        "lavoro",
-        "trabajo",
-        "corporativo",
-        "służbowy",
-        "arbete",
-        "arbejde",
-        "jobb",
-        "job",
-        "mobile",
-        "mobil",
-        "cell",
-        "cellphone",
-        "handy",
-        "móvil",
-        "cellulare",
-        "portable",
-        "direct",
-    ]
+WORK = word_set(
+    """
+    work business corporate professional professionnel pro company geschäftlich geschäftliche dienstlich
+    zakelijk aziendale lavoro trabajo corporativo służbowy arbete arbejde jobb job mobile mobil cell
+    cellphone handy móvil cellulare portable direct
+    """
 )
-PERSONAL = frozenset(
-    [
-        "personal",
-        "private",
-        "privat",
-        "private",
-        "home",
-        "perso",
-        "personnel",
-        "privé",
-        "casa",
-        "prive",
-        "prywatny",
-        "privada",
-        "secondary",
-        "other",
-        "additional",
-        "alternative",
-        "alternate",
-    ]
+PERSONAL = word_set(
+    """
+    personal private privat home perso personnel privé casa prive prywatny privada secondary other
+    additional alternative alternate
+    """
 )
 """Words by which, of two columns of a field, one counts first or last."""
 
@@ -329,27 +216,11 @@ GROUPS: Mapping[str, str] = {
 }
 """Names that a row above the titles may give to a group of columns."""
 
-SCRAPERS = frozenset(
-    [
-        "rating",
-        "reviews",
-        "reviewscount",
-        "totalscore",
-        "placeid",
-        "googlemapsurl",
-        "googleid",
-        "cid",
-        "category",
-        "categories",
-        "openinghours",
-        "workinghours",
-        "pluscode",
-        "businessstatus",
-        "fulladdress",
-        "mapsurl",
-        "googlemapslink",
-        "stars",
-        "reviewcount",
-    ]
+SCRAPERS = word_set(
+    """
+    rating reviews reviewscount totalscore placeid googlemapsurl googleid cid category categories
+    openinghours workinghours pluscode businessstatus fulladdress mapsurl googlemapslink stars
+    reviewcount
+    """
 )
 """Titles, as keys, of which two show that a file lists businesses from a map."""

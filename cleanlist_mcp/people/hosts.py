@@ -3,32 +3,14 @@
 import re
 
 from cleanlist_mcp.people.data import words_in
+from cleanlist_mcp.people.name_words import word_set
 
 # Some have a site in each country.
-_FAMILIES = frozenset(
-    [
-        "amazon",
-        "booking",
-        "cylex",
-        "deliveroo",
-        "ebay",
-        "eventbrite",
-        "europages",
-        "foursquare",
-        "glassdoor",
-        "google",
-        "groupon",
-        "hotfrog",
-        "indeed",
-        "justeat",
-        "kompass",
-        "thefork",
-        "tripadvisor",
-        "trustpilot",
-        "yelp",
-        "yellowpages",
-        "zoho",
-    ]
+_FAMILIES = word_set(
+    """
+    amazon booking cylex deliveroo ebay eventbrite europages foursquare glassdoor google groupon hotfrog
+    indeed justeat kompass thefork tripadvisor trustpilot yelp yellowpages zoho
+    """
 )
 _COUNTRY = re.compile(r"(?:(?:co|com)\.)?[a-z]{2}|com|eu")
 

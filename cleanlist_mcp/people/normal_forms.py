@@ -8,6 +8,7 @@ import unicodedata
 from urllib.parse import quote, unquote
 
 from cleanlist_mcp.people.hosts import is_page_of_others
+from cleanlist_mcp.people.name_words import word_set
 from cleanlist_mcp.text import visible as clean  # these forms go into requests, which are never rewritten
 
 MAX_EMAIL = 254
@@ -93,22 +94,7 @@ def _domain_and_path(value: str) -> tuple[str | None, str]:
     return domain, path.strip("/\\ ")
 
 
-_NO_SLUGS = frozenset(
-    {
-        "null",
-        "none",
-        "undefined",
-        "nan",
-        "nil",
-        "na",
-        "me",
-        "unavailable",
-        "username",
-        "your-profile",
-        "profile",
-        "edit",
-    }
-)
+_NO_SLUGS = word_set("null none undefined nan nil na me unavailable username your-profile profile edit")
 """Words in place of a profile: a program had none, or only the reader's own."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from cleanlist_mcp.people.name_words import DEGREES, FORMS_OF_ADDRESS, TITLES
+from cleanlist_mcp.people.name_words import DEGREES, FORMS_OF_ADDRESS, TITLES, word_set
 
 Field = Literal["first", "last"]
 
@@ -102,10 +102,6 @@ def words_of(text: str) -> list[str]:
     return [word for word in spaced.split() if any(map(str.isalnum, word))]
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
 _SUFFIXES = {
     **dict.fromkeys(("jr", "jnr", "junior"), "jr"),
     **dict.fromkeys(("sr", "snr", "senior"), "sr"),
@@ -116,20 +112,22 @@ _SUFFIXES = {
 }
 _DOTTED_SUFFIXES = {"jun": "jr", "sen": "sr"}  # without their dot they are names
 _NO_NAMES_ALONE = frozenset(_SUFFIXES) - {"junior", "senior", "v"}
-_BEFORE = FORMS_OF_ADDRESS | _set(
+_BEFORE = FORMS_OF_ADDRESS | word_set(
     """
     professor professorin profin univprof doctor doktor dra drs drin dring drhc magin dott dottssa dottoressa
     mister missus mx mlle madame monsieur herrn frl fru sigra signor signora sra srta senor senora
     dhr mevr mevrouw meneer mw reverend
     """
 )
-_DOTTED_BEFORE = _set("ing mag lic sig hr hon rev capt col sgt ir fr avv arch arq adv")
+_DOTTED_BEFORE = word_set("ing mag lic sig hr hon rev capt col sgt ir fr avv arch arq adv")
 # Names too, so that they count only where another first name is left.
-_BEFORE_A_FIRST_NAME = _BEFORE | _set("don dona sr sir lord lady dame miss")
-_AFTER_A_TITLE = _set("ing kfm med rer nat iur jur oec habil hc mult dent theol")
-_BEHIND_A_FIRST_NAME = _set("phd mba cpa esq msc bsc llm")
+_BEFORE_A_FIRST_NAME = _BEFORE | word_set("don dona sr sir lord lady dame miss")
+_AFTER_A_TITLE = word_set("ing kfm med rer nat iur jur oec habil hc mult dent theol")
+_BEHIND_A_FIRST_NAME = word_set("phd mba cpa esq msc bsc llm")
 _BEHIND = (TITLES | {"dr", "prof"}) - set(_SUFFIXES)
-_BEHIND_A_COMMA = (DEGREES | _BEHIND | _set("cissp shrmcp phr sphr acca cma frm csm cse")) - set(_SUFFIXES)
+_BEHIND_A_COMMA = (DEGREES | _BEHIND | word_set("cissp shrmcp phr sphr acca cma frm csm cse")) - set(
+    _SUFFIXES
+)
 
 
 def read_name(text: str, field: Field, *, alone: bool = False) -> Reading:
@@ -252,12 +250,12 @@ def _are_initials(word: str) -> bool:
     return word.isascii() and len(word) in (2, 3) and (not set(word) & set("aeiouy") or word[1:] == "j")
 
 
-_AND_PLAIN = _set("& and und et og och")
-_AND = _AND_PLAIN | _set("y e en и")  # these mean something else, or are a letter, elsewhere
-_AND_COMPANY = _set("co cia cie")
+_AND_PLAIN = word_set("& and und et og och")
+_AND = _AND_PLAIN | word_set("y e en и")  # these mean something else, or are a letter, elsewhere
+_AND_COMPANY = word_set("co cia cie")
 # English; German; French, Spanish, Portuguese and Italian; Dutch, Nordic and Baltic; of Central and Eastern Europe;
 # Turkish and Asian.
-_LEGAL_FORMS = _AND_COMPANY | _set(
+_LEGAL_FORMS = _AND_COMPANY | word_set(
     """
     inc incorporated ltd limited llc llp lllp lp plc pllc ulc corp corporation coltd company pty pte pvt ptyltd pteltd
     pvtltd cic privatelimited publiclimited limitedliability limitedliabilitycompany limitedpartnership
@@ -300,7 +298,7 @@ def company_spellings(text: str) -> tuple[str, ...]:
 _SHORT_FORMS_IN_CAPITALS = frozenset(
     {"SA", "AG", "KG", "SE", "AB", "AS", "BV", "NV", "OY", "SL", "AE", "KK", "PLC"}
 )
-_SURE_FORMS = _LEGAL_FORMS - _set(
+_SURE_FORMS = _LEGAL_FORMS - word_set(
     "sa ag kg se ab as bv nv oy sl ou sia co ev ek eg sti kk cv ao pt corp lp hf hb asa sas mbh vos sro fze tbk cia "
     "ug gk ips aps sdn limited company corporation company cie sapa gbr partg doo vof"
 )
@@ -318,7 +316,7 @@ def ends_in_legal_form(text: str) -> bool:
         return True
     if plain in _SHORT_FORMS_IN_CAPITALS:
         return not text.isupper()
-    return any(word in _set("limited company corporation gbr aps vof") for word in words[-1:])
+    return any(word in word_set("limited company corporation gbr aps vof") for word in words[-1:])
 
 
 def _company_words(text: str) -> list[str]:
