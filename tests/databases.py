@@ -165,6 +165,15 @@ class Server:
         return True
 
 
+def cut_connections(url: str) -> None:
+    """End all connections to the database at `url` but this one, in the middle of whatever they do."""
+    import psycopg
+
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+
+
 @cache
 def server_of(version: str) -> Server:
     """Return this process's server of a version."""

@@ -6,7 +6,7 @@ machine too; the report of a round that went wrong therefore tells the whole of 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from tests import hostile_faults as faults
@@ -236,16 +237,26 @@ class Story:
         return [attempt for attempt in self.attempts if attempt.key == key]
 
 
+@dataclass(frozen=True)
+class Ground:
+    """Where the servers of a world keep their journal: its `settings` and, for a database, how its connections are
+    `cut` from outside."""
+
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    cut: Callable[[], None] | None = None
+
+
 class World:
-    """One state folder, the servers on it, and the hostile API that they all use."""
+    """One journal, the servers on it, and the hostile API that they all use."""
 
     def __init__(
-        self, folder: Path, api: HostileApi, tasks: TaskGroup, seed: int, numbers: Sequence[int]
+        self, ground: Ground, api: HostileApi, tasks: TaskGroup, seed: int, numbers: Sequence[int]
     ) -> None:
         self.servers: list[Process] = []
         self.logs: list[str] = []
         self._chance = Random(seed)  # noqa: S311
-        self._folder, self._api, self._tasks, self._seed = folder, api, tasks, seed
+        self._ground, self._api, self._tasks, self._seed = ground, api, tasks, seed
         self._count = self._chance.choice((2, 3))
         names = [*TARGETS, *(list_name(seed, number) for number in numbers)]
         lists = {name: api.account.add_list(name).list_id for name in names}
@@ -275,6 +286,8 @@ class World:
                 tasks.start_soon(self._call, story, call)
             for disturbance in plan.disturbances:
                 tasks.start_soon(self._disturb, disturbance)
+            if self._ground.cut is not None:
+                tasks.start_soon(self._cut, plan, self._ground.cut)
         self._api.forget_faults()
         await self._replace_the_doomed()
         for call in story.works:
@@ -284,8 +297,11 @@ class World:
 
     async def _start(self) -> Process:
         mode: Mode = self._chance.choice(("auto", "legacy"))
-        changes = {"CLEANLIST_BASE_URL": self._chance.choice(ADDRESSES)(self._api.url)}
-        started: Process = await self._tasks.start(live, self._folder, self._api, mode, SERVE, changes)
+        changes = {
+            **self._ground.settings,
+            "CLEANLIST_BASE_URL": self._chance.choice(ADDRESSES)(self._api.url),
+        }
+        started: Process = await self._tasks.start(live, self._ground.folder, self._api, mode, SERVE, changes)
         return started
 
     async def _end(self, server: Process) -> None:
@@ -344,6 +360,13 @@ class World:
         else:
             server.doomed = True
             server.signal(_SIGNALS[disturbance.what])
+
+    async def _cut(self, plan: Plan, cut: Callable[[], None]) -> None:
+        """Cut the connections to the database at some moments of a round, at a commit too if it so happens."""
+        chance = Random(f"{plan.seed}/{plan.number}/cuts")  # noqa: S311
+        for _ in range(chance.choice((0, 0, 1, 4))):
+            await anyio.sleep(chance.choice((0.01, 0.03, 0.1, 0.3)))
+            await anyio.to_thread.run_sync(cut)
 
     async def _replace_the_doomed(self) -> None:
         for place, server in enumerate(self.servers):
