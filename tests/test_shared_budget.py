@@ -4,9 +4,11 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cleanlist_mcp.api.minute import (
@@ -27,7 +29,7 @@ from cleanlist_mcp.api.minute import (
 from cleanlist_mcp.api.rate_budget import PutOff
 from cleanlist_mcp.journal.port import Ledger
 from cleanlist_mcp.journal.shared_budget import TRY_AGAIN_AFTER, SharedBudget
-from cleanlist_mcp.journal.sqlite.ledger import FORGET_AFTER, LEDGER_NAME, SqliteLedger
+from cleanlist_mcp.journal.sqlite.ledger import ADDED_IN_A_ROW, FORGET_AFTER, LEDGER_NAME, SqliteLedger
 from tests.ledgers import Hour, MemoryLedger, OwnClock, done
 
 AN_HOUR = 3600.0
@@ -36,7 +38,12 @@ AN_HOUR = 3600.0
 class Team:
     """Processes of one organization; `sent` has what each key really sent."""
 
-    def __init__(self, keys: int, processes: int = 1, *, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, keys: int, processes: int = 1, *, ledger: Ledger | None = None, folder: Path | None = None
+    ) -> None:
+        """They share a `ledger`, or have one each on a `folder`."""
+        self.folder = folder
+        self.on_disk: list[SqliteLedger] = []
         self.hour = Hour()
         self.ledger = ledger or MemoryLedger(self.hour)
         self.sent: dict[int, list[float]] = {key: [] for key in range(keys)}
@@ -47,7 +54,10 @@ class Team:
         ]
 
     def process(self, key: int = 0, ahead: float = 0.0) -> SharedBudget:
-        budget = SharedBudget(OwnClock(self.hour, ahead), self.ledger, "api", f"key {key}")
+        clock = OwnClock(self.hour, ahead)
+        if self.folder is not None:
+            self.on_disk.append(SqliteLedger(self.folder, clock))
+        budget = SharedBudget(clock, self.on_disk[-1] if self.on_disk else self.ledger, "api", f"key {key}")
         done(budget.belongs_to("organization"))
         return budget
 
@@ -322,6 +332,56 @@ def test_processes_of_a_machine_share_their_minute_in_a_file(tmp_path: Path, boo
     assert looks_until_full(other) == 0
     hour.now = 61.0
     assert looks_until_full(other) == 24
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 12),
+            st.integers(0, 3),
+            st.sampled_from(["look", "look", "call", "call", "start", "429"]),
+        ),
+        max_size=150,
+    )
+)
+@example(steps=[(0, number % 2, "call") for number in range(80)] + [(0, 1, "look")])
+@example(steps=[(0, 0, "call"), (0, 0, "call"), (0, 1, "429"), (0, 0, "call"), (4, 0, "start")])
+@settings(max_examples=30)
+def test_what_is_added_unread_counts_for_all_as_what_is_written(steps: list[tuple[int, int, Any]]) -> None:
+    with TemporaryDirectory() as folder:
+        teams = [Team(keys=2, processes=2), Team(keys=2, processes=2, folder=Path(folder))]
+        for quarters, member, kind in steps:
+            answers = []
+            for team in teams:
+                team.hour.now += quarters / 4
+                if kind == "429":
+                    done(team.members[member][1].block(3.0))
+                else:
+                    answers.append(team.send(member, kind))
+            assert len(set(answers)) <= 1
+        for ledger in teams[1].on_disk:
+            done(ledger.close())
+
+
+def test_words_that_were_added_are_written_into_the_text_now_and_then(tmp_path: Path) -> None:
+    budget = on_disk(tmp_path, Hour())
+    for _ in range(10 * ADDED_IN_A_ROW):
+        assert done(budget.admit("call")) == 0
+    with sqlite3.connect(tmp_path / LEDGER_NAME) as database:
+        (added,) = database.execute("SELECT COUNT(*) FROM added").fetchone()
+    database.close()
+    assert 0 < added <= ADDED_IN_A_ROW
+
+
+def test_requests_that_were_added_before_a_file_was_lost_are_still_known_here(tmp_path: Path) -> None:
+    hour = Hour()
+    budget = on_disk(tmp_path, hour)
+    assert all(done(budget.admit("call")) == 0 for _ in range(20))
+    holder = sqlite3.connect(tmp_path / LEDGER_NAME, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    assert looks_until_full(budget) == REQUESTS_PER_MINUTE - 20
+    holder.execute("ROLLBACK")
+    holder.close()
 
 
 def test_a_clock_that_is_set_changes_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from traceback import walk_tb
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -192,7 +192,7 @@ class Connections:
         relative = request.path.startswith("/")  # else it is an address under the API's other prefix
         return httpx.Request(
             request.method,
-            self._base_url + request.path if relative else request.path,
+            _url(self._base_url + request.path if relative else request.path),
             json=request.body,
             params=request.query,
             headers=headers,
@@ -252,6 +252,12 @@ class Connections:
         import truststore  # here, because it is needed once there is something to ask over TLS
 
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@lru_cache(maxsize=64)
+def _url(address: str) -> httpx.URL:
+    """Return an address as httpx reads it, which takes half of the time that a request is made in."""
+    return httpx.URL(address)
 
 
 def _headers(*, keeps: bool) -> dict[str, str]:

@@ -7,7 +7,7 @@ whatever cannot be done is raised as `JournalUnusable`, within a few seconds. Ru
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cleanlist_mcp.journal.health import Health
 from cleanlist_mcp.journal.records import Row
@@ -391,12 +391,22 @@ class LedgerUnusable(Exception):
     """The ledger cannot be used now; nobody has to know, because each process has a memory of its own."""
 
 
+class Added(NamedTuple):
+    """A word that was added to a note since its text was written: its age in seconds, and the first name of those
+    that it was added to."""
+
+    age: float
+    word: str
+    by: str
+
+
 @dataclass(frozen=True)
 class Note:
-    """The text last written under a name, None if nothing was, and its age in seconds."""
+    """The text last written under a name, None if nothing was, its age in seconds, and the words added since."""
 
     text: str | None = None
     age: float = 0.0
+    added: Sequence[Added] = ()
 
 
 Rewrite = Callable[[Mapping[str, Note]], Mapping[str, str]]
@@ -414,7 +424,17 @@ class Ledger(Protocol):
         """Return a keyed digest of `parts`, to name a note by."""
 
     async def rewrite(self, names: Sequence[str], change: Rewrite) -> None:
-        """Read the notes of these names and write what `change` makes of them, while no other process does."""
+        """Read the notes of these names and write what `change` makes of them, while no other process does.
+
+        A text that is written holds the words that were added before.
+        """
+
+    async def add(self, names: Sequence[str], word: str) -> bool:
+        """Add a word to the notes of these names without reading them, which costs a third of `rewrite`.
+
+        Returns false, and adds nothing, if this process does not know the first note as it is now, or a ledger cannot
+        do that: then `rewrite` has to.
+        """
 
     async def close(self) -> None:
         """Close the ledger."""

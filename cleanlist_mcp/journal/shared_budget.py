@@ -32,6 +32,9 @@ LOOK_UP_AFTER = 0.9
 LEAVE_SECONDS = 1.0
 """The longest that giving up a lease may take."""
 
+_ADDED: tuple[Kind, ...] = ("call", "start")
+"""Requests that no budget holds back, only a 429."""
+
 _LIMITS = (rules.REQUESTS_PER_MINUTE, rules.REQUESTS_OF_ALL)
 
 Change = Callable[[Minute, Minute | None], bool]
@@ -70,6 +73,7 @@ class SharedBudget:
         self._organization = self._tenant = ""
         self._leases: dict[str, _Lease] = {}
         self._untold: list[Sent] = []
+        self._added: list[Sent] = []
         self._early: list[Sent] = []
         self._known = Minute()
         self._known_at = -rules.KEPT_SECONDS
@@ -111,6 +115,8 @@ class SharedBudget:
         blocked = self.interactive_wait(self._clock.monotonic())
         if blocked > 0:
             return blocked
+        if kind in _ADDED and await self._add(kind):
+            return 0.0
         wait = 0.0
 
         def ask(minute: Minute, of_all: Minute | None) -> bool:
@@ -126,12 +132,8 @@ class SharedBudget:
 
         is_shared = await self._exchange(ask, counts=True)
         now = self._clock.monotonic()
-        if wait <= 0 and not self._tenant:
-            self._early = [one for one in self._early if one.at > now - rules.WINDOW_SECONDS]
-            self._early.append(Sent(now, rules.sent_as(kind)))
-        if wait <= 0 and not is_shared:
-            self._untold = [one for one in self._untold if one.at > now - rules.WINDOW_SECONDS]
-            self._untold.append(Sent(now, rules.sent_as(kind)))
+        if wait <= 0:
+            self._remember(Sent(now, rules.sent_as(kind)), is_shared)
         if wait > 0:
             if blocked := self.interactive_wait(now):
                 return blocked
@@ -139,6 +141,33 @@ class SharedBudget:
         if run is not None:
             self._local.looked(self._run(run), now)
         return 0.0
+
+    async def _add(self, kind: Kind) -> bool:
+        """Note a request that nothing but a 429 could hold back, if nobody else has written since this process read.
+
+        Then there was none, and the notes need not be read: the common case costs a third.
+        """
+        now = self._clock.monotonic()
+        if self._ledger is None or not self._name or self._untold or now < self._try_again_at:
+            return False
+        try:
+            if not await self._ledger.add(self._names(counts=True), kind):
+                return False
+        except LedgerUnusable:
+            self._try_again_at = now + TRY_AGAIN_AFTER
+            return False
+        self._local.record(now, starts=kind == "start")
+        self._added.append(Sent(now, kind))
+        self._remember(self._added[-1], is_shared=True)
+        return True
+
+    def _remember(self, request: Sent, is_shared: bool) -> None:
+        """Keep a request of the last minute that the organization, or the other processes, have not heard of."""
+        oldest = request.at - rules.WINDOW_SECONDS
+        if not self._tenant:
+            self._early = [*(one for one in self._early if one.at > oldest), request]
+        if not is_shared:
+            self._untold = [*(one for one in self._untold if one.at > oldest), request]
 
     async def block(self, seconds: float) -> None:
         """Let nobody send anything for so long, because the API answered 429."""
@@ -253,24 +282,25 @@ class SharedBudget:
             names: Sequence[str], untold: Sequence[Sent], notes: Mapping[str, Note]
         ) -> Mapping[str, str]:
             now = self._clock.monotonic()
-            minutes = [
-                rules.from_text(notes[name].text, notes[name].age, limit)
-                for name, limit in zip(names, _LIMITS, strict=False)
-            ]
-            for minute, key in zip(minutes, ("", self._name), strict=False):
+            minutes = []
+            for name, key, limit in zip(names, ("", self._name), _LIMITS, strict=False):
+                minute = rules.from_text(notes[name].text, notes[name].age, limit)
+                added = (one._replace(by=one.by if key else "") for one in notes[name].added)
+                rules.add(minute, (Sent(-age, word, by) for age, word, by in added if word in _ADDED))
                 rules.add(minute, (one._replace(at=one.at - now, key=key) for one in untold))
+                minutes.append(minute)
             is_changed = change(minutes[0], minutes[1] if len(minutes) > 1 else None)
             learnt[:] = [(now, minutes[0])]
             texts.update((name, rules.as_text(minute)) for name, minute in zip(names, minutes, strict=True))
-            return texts if is_changed else {}
+            return texts if is_changed or untold else {}
 
         is_shared = await self._rewrite_shared(rewrite, counts)
         if is_shared:
-            self._untold.clear()
             self._memory.keep(texts)
         else:
             names = self._names(counts)
-            await self._memory.rewrite(names, partial(rewrite, names, ()))
+            await self._memory.rewrite(names, partial(rewrite, names, tuple(self._added)))
+        self._added.clear()
         self._learn(*learnt[0])
         return is_shared
 
@@ -281,11 +311,12 @@ class SharedBudget:
         try:
             if not self._name:
                 self._name = await self._ledger.name("key", self._api, self._key)
-            names = self._names(counts)
-            await self._ledger.rewrite(names, partial(rewrite, names, tuple(self._untold)))
+            names, untold = self._names(counts), tuple(self._untold)
+            await self._ledger.rewrite(names, partial(rewrite, names, untold))
         except LedgerUnusable:
             self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
             return False
+        self._untold = [one for one in self._untold if one not in untold]
         return True
 
     def _names(self, counts: bool) -> list[str]:

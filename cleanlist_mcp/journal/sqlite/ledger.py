@@ -14,10 +14,12 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from cleanlist_mcp.clock import Clock
-from cleanlist_mcp.journal.port import LedgerUnusable, Note, Rewrite
+from cleanlist_mcp.journal.port import Added, LedgerUnusable, Note, Rewrite
 from cleanlist_mcp.journal.sqlite.held import NO_LINKS, SIDE_FILES, beside, file_id
 from cleanlist_mcp.journal.sqlite.problems import is_busy
 
@@ -32,6 +34,12 @@ OPEN_STEP = 0.01
 SIDE_FILE_PAGES = 16
 """Pages of 4 kB after which the side file is emptied: it stays as small as what is in it."""
 
+ADDED_IN_A_ROW = 30
+"""Words that a process adds before it writes them into the text: reading stays quick."""
+
+MOST_KNOWN = 1000
+"""Notes whose version is remembered; one that is not is read before something is added to it."""
+
 FORGET_AFTER = 3600.0
 """Seconds after which the notes of a key that nobody uses are dropped."""
 
@@ -39,12 +47,47 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS secret (value BLOB NOT NULL)",
     """
     CREATE TABLE IF NOT EXISTS notes (
-        name TEXT PRIMARY KEY, text TEXT NOT NULL, time REAL NOT NULL, boot TEXT NOT NULL, ticks REAL NOT NULL
+        name TEXT PRIMARY KEY, text TEXT NOT NULL, version TEXT NOT NULL,
+        time REAL NOT NULL, boot TEXT NOT NULL, ticks REAL NOT NULL
     ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS added (
+        name TEXT NOT NULL, word TEXT NOT NULL, sender TEXT NOT NULL,
+        time REAL NOT NULL, boot TEXT NOT NULL, ticks REAL NOT NULL
+    )
     """,
 )
 
+# The notes of a key, or of a key and its organization.
+_SELECT_NOTES, _SELECT_ADDED = (
+    {count: f"{columns} WHERE name IN ({places})" for count, places in ((1, "?"), (2, "?, ?"))}
+    for columns in (
+        "SELECT name, text, version, time, boot, ticks FROM notes",
+        "SELECT name, word, sender, time, boot, ticks FROM added",
+    )
+)
+_ADD = {
+    1: """
+    INSERT INTO added SELECT name, ?, ?, ?, ?, ? FROM (SELECT ? AS name)
+    WHERE EXISTS (SELECT 1 FROM notes WHERE name = ? AND version = ?)
+    """,
+    2: """
+    INSERT INTO added SELECT name, ?, ?, ?, ?, ? FROM (SELECT ? AS name UNION ALL SELECT ?)
+    WHERE EXISTS (SELECT 1 FROM notes WHERE name = ? AND version = ?)
+    """,
+}
+"""Adds a word, unless another process has written the first note anew."""
+
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Known:
+    """The version of a text that this process read or wrote last, and how many words it has added since."""
+
+    version: str
+    added: int = 0
 
 
 class SqliteLedger:
@@ -57,6 +100,7 @@ class SqliteLedger:
         self._file: tuple[int, int] | None = None
         self._secret = b""
         self._tidied_at = 0.0
+        self._known: dict[str, _Known] = {}
 
     async def name(self, *parts: str) -> str:
         self._opened()
@@ -67,7 +111,8 @@ class SqliteLedger:
         try:
             database.execute("BEGIN IMMEDIATE")
             try:
-                self._write(database, change({name: self._note(database, name) for name in names}))
+                notes, versions = self._read(database, names)
+                versions |= self._write(database, change(notes))
                 database.execute("COMMIT")
             except BaseException:
                 if database.in_transaction:
@@ -76,28 +121,58 @@ class SqliteLedger:
         except sqlite3.Error as exc:
             self._failed(exc)
             raise LedgerUnusable from None
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()  # keys that were refused leave traces too
+        self._known.update((name, _Known(version)) for name, version in versions.items())
+
+    async def add(self, names: Sequence[str], word: str) -> bool:
+        database = self._opened()
+        known = self._known.get(names[0])
+        if known is None or known.added >= ADDED_IN_A_ROW:
+            return False
+        values = (word, names[0], self._clock.time(), *self._clock.since_boot())
+        try:
+            done = database.execute(_ADD[len(names)], (*values, *names, names[0], known.version))
+        except sqlite3.Error as exc:
+            self._failed(exc)
+            raise LedgerUnusable from None
+        known.added += 1
+        return done.rowcount > 0
 
     async def close(self) -> None:
         if self._database is not None:
             self._database.close()
         self._database = None
 
-    def _note(self, database: sqlite3.Connection, name: str) -> Note:
-        row = database.execute("SELECT text, time, boot, ticks FROM notes WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            return Note()
-        text, written_at, boot, ticks = row
+    def _read(
+        self, database: sqlite3.Connection, names: Sequence[str]
+    ) -> tuple[dict[str, Note], dict[str, str]]:
+        """Return the notes of these names, and the versions of those that were written before."""
+        words: dict[str, list[Added]] = {name: [] for name in names}
+        for name, word, sender, *moment in database.execute(_SELECT_ADDED[len(names)], names):
+            words[name].append(Added(self._age(*moment), word, sender))
+        notes = {name: Note(added=words[name]) for name in names}
+        versions = {}
+        for name, text, version, *moment in database.execute(_SELECT_NOTES[len(names)], names):
+            notes[name] = Note(text, self._age(*moment), words[name])
+            versions[name] = version
+        return notes, versions
+
+    def _age(self, time: float, boot: str, ticks: float) -> float:
         now_boot, now_ticks = self._clock.since_boot()
         # After a new start of the machine only the clock tells, which may have been set meanwhile.
-        age = now_ticks - ticks if boot == now_boot else self._clock.time() - written_at
-        return Note(text, max(age, 0.0))
+        return max(now_ticks - ticks if boot == now_boot else self._clock.time() - time, 0.0)
 
-    def _write(self, database: sqlite3.Connection, texts: Mapping[str, str]) -> None:
+    def _write(self, database: sqlite3.Connection, texts: Mapping[str, str]) -> dict[str, str]:
+        """Write texts, which hold the words that were added before; return their versions."""
         if self._clock.monotonic() - self._tidied_at >= FORGET_AFTER:
             self._tidy(database)
+        versions = dict.fromkeys(texts, uuid4().hex)
         moment = (self._clock.time(), *self._clock.since_boot())
-        for name, text in texts.items():
-            database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", (name, text, *moment))
+        rows = [(name, text, versions[name], *moment) for name, text in texts.items()]
+        database.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?)", rows)
+        database.executemany("DELETE FROM added WHERE name = ?", [(name,) for name in texts])
+        return versions
 
     def _opened(self) -> sqlite3.Connection:
         """Return the connection to the file that lies there now.
@@ -135,6 +210,7 @@ class SqliteLedger:
         self._file = file_id(self._path)
         if self._file is None:
             raise FileNotFoundError  # a link, or not a file
+        self._known.clear()
         database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             self._prepare(database)
@@ -157,7 +233,9 @@ class SqliteLedger:
         database.execute("COMMIT")
 
     def _tidy(self, database: sqlite3.Connection) -> None:
-        database.execute("DELETE FROM notes WHERE time < ?", (self._clock.time() - FORGET_AFTER,))
+        oldest = self._clock.time() - FORGET_AFTER
+        database.execute("DELETE FROM notes WHERE time < ?", (oldest,))
+        database.execute("DELETE FROM added WHERE time < ?", (oldest,))
         self._tidied_at = self._clock.monotonic()
 
     def _failed(self, error: Exception) -> None:
