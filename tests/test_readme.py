@@ -10,7 +10,7 @@ from benchmarks import peers
 from benchmarks.overhead import RUNS, table
 from cleanlist_mcp import errors
 from cleanlist_mcp.cli import client_config
-from cleanlist_mcp.cli.main import CLIENTS
+from cleanlist_mcp.cli.main import CLIENTS, _parser
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings, unknown_variables
@@ -123,6 +123,13 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     assert rows["CLEANLIST_TIMEOUT_SECONDS"] == f"{unset.timeout_seconds:g}"
     assert rows["CLEANLIST_CONFIRM"] == unset.confirm
     assert rows["CLEANLIST_LOG_LEVEL"] == unset.log_level
+
+
+def test_every_command_is_in_the_table_and_nothing_else() -> None:
+    listed = {cell.strip("`").split()[0] for cell in first_cells(section("Commands"))}
+    (commands,) = [action.choices for action in _parser()._actions if action.dest == "command"]
+
+    assert commands and listed == {*commands, "--version"}
 
 
 def test_every_error_code_is_explained_and_every_explained_one_exists() -> None:
