@@ -239,8 +239,8 @@ class Story:
 
 @dataclass(frozen=True)
 class Ground:
-    """Where the servers of a world keep their journal: its `settings` and, for a database, how its connections are
-    `cut` from outside."""
+    """The place of the journal of a world's servers: its `settings` and, for a database, how its connections are `cut`
+    from outside."""
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
