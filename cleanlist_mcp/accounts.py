@@ -1,6 +1,6 @@
 """The accounts that one process serves: a set of services for each, kept as long as it is used.
 
-An account is an API key, with the person who signed in where a team shares that key. The key itself comes with each
+An account is an API key, with the person who signed in if a team shares that key. The key itself comes with each
 request and stands nowhere but in the account's settings in memory.
 """
 

@@ -286,7 +286,7 @@ def _spellings(secret: str) -> tuple[str, ...]:
 
 
 def _base64_of(data: bytes, before: int) -> str:
-    """Return the characters of base64 that `data` alone decides where `before` bytes precede it in a group of three."""
+    """Return the characters of base64 that `data` alone decides if `before` bytes precede it in a group of three."""
     whole = b64encode(bytes(before) + data + bytes(2)).decode("ascii")
     return whole[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
 

@@ -184,7 +184,7 @@ class Services:
         return (await self.owner()).organization_id
 
     async def owner(self) -> Whoami:
-        """Return the owner of the key, of this moment; where accounts share a process, up to `OWNER_SECONDS` old.
+        """Return the owner of the key, of this moment; if accounts share a process, up to `OWNER_SECONDS` old.
 
         Raises:
             ApiError: if the API does not answer, or refuses the key.

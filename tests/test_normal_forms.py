@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cleanlist_mcp.people.names import split_name
 from cleanlist_mcp.people.normal_forms import (
     ascii_domain,
-    is_profile_page,
+    is_page_elsewhere,
     normal_domain,
     normal_email,
     normal_linkedin,
@@ -223,7 +223,7 @@ def test_what_is_no_domain_is_none(text: str) -> None:
 )
 def test_a_companys_page_elsewhere_is_not_its_domain(page: str) -> None:
     assert normal_domain(page) is None
-    assert is_profile_page(page)
+    assert is_page_elsewhere(page)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_site_of_profiles_is_a_domain_itself_and_others_only_look_like_it(
     written: str, domain: str
 ) -> None:
     assert normal_domain(written) == domain
-    assert not is_profile_page(written)
+    assert not is_page_elsewhere(written)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ CANNOT_DO = (
 def whoami_result(
     answer: Whoami, *, sandbox: bool, missing: list[str], remembers: Memory, shared: bool = False
 ) -> WhoamiResult:
-    """Return whose key it is, and what it lacks for the tools that are switched on; `shared` where many keys use one
+    """Return whose key it is, and what it lacks for the tools that are switched on; `shared` if many keys use one
     journal."""
     organization = answer.organization_name or "this organization"
     who = answer.user_name or answer.user_email or "an unnamed user"

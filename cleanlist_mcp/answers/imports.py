@@ -78,7 +78,7 @@ class Tally:
         self.count_earlier(people, people)
 
     def count_answer(self, chunk: Chunk, answer: CsvImported, *, earlier: bool) -> None:
-        """Count a chunk by what the API made of its rows; `earlier` where it did so for an earlier call."""
+        """Count a chunk by what the API made of its rows; `earlier` if it did so for an earlier call."""
         # No more than it left out by its own count: each row is imported or skipped, never both.
         left_out = max(len(chunk.leads) - answer.rows_imported, 0)
         named = _skipped_by_the_api(chunk, answer)[:left_out]
@@ -102,7 +102,7 @@ class Tally:
 
 
 def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArguments:
-    """The error where no row is left to send."""
+    """The error if no row is left to send."""
     columns = f" Columns not used: {', '.join(_first_columns(unused))}." if unused else ""
     return InvalidArguments(
         f"No row identifies anybody, so nothing was sent.{columns}",
@@ -123,7 +123,7 @@ def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
 
 
 def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
-    """The leads that are in the list by what the API says; none, where it does not say which rows it left out.
+    """The leads that are in the list by what the API says; none, if it does not say which rows it left out.
 
     Whom it left out as a duplicate is there by another row of the same person.
     """

@@ -66,7 +66,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = field(default_factory=Body)
     kept: Any = None
-    """The connection that it came over, without a type in httpx, where that may be used again."""
+    """The connection that it came over, without a type in httpx, if that may be used again."""
 
     async def distrust(self) -> None:
         """Have nothing more sent over this answer's connection: the next answer on it may be another's."""

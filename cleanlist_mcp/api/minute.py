@@ -36,7 +36,7 @@ _LETTERS = {kind[0]: kind for kind in get_args(Kind)}
 
 
 class Sent(NamedTuple):
-    """One request; `key` is whose it was, where several keys share a minute. Each request reads and writes 90 of them,
+    """One request; `key` is whose it was, if several keys share a minute. Each request reads and writes 90 of them,
     and a tuple is made in a quarter of the time."""
 
     at: float

@@ -9,7 +9,7 @@ from cleanlist_mcp.calls.quotes import Quotes
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.journal.companies import CompanyWork
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
-from cleanlist_mcp.people.normal_forms import is_profile_page, normal_domain, normal_name
+from cleanlist_mcp.people.normal_forms import is_page_elsewhere, normal_domain, normal_name
 from cleanlist_mcp.text import has_contact_data, visible
 
 LONGEST_NAME, LONGEST_TICKER = 200, 20
@@ -61,7 +61,7 @@ def read_company(*, domain: str, company_name: str, company_ticker: str, company
 
 
 def _problem(name: str, value: str) -> str:
-    if name == "domain" and is_profile_page(value):
+    if name == "domain" and is_page_elsewhere(value):
         return "is a profile page, not the company's own site"
     return {
         "domain": "is not a domain name or web address",

@@ -13,7 +13,8 @@ from cleanlist_mcp.errors import Advice, Excluded
 from cleanlist_mcp.imports.preparing import Prepared, shown_name
 from cleanlist_mcp.imports.records import RowNote
 from cleanlist_mcp.journal.names import Digester
-from cleanlist_mcp.people.exclusions import Exclusions, added_as, with_parents
+from cleanlist_mcp.people.exclusions import Exclusions, added_as
+from cleanlist_mcp.people.hosts import with_parents
 from cleanlist_mcp.people.identity import Person
 
 EXCLUDED_ROW = "is in the file of people who must not be contacted"

@@ -60,7 +60,7 @@ JOIN_STEP = 1.0
 """Seconds between looks at a chunk that another call or process may be sending right now."""
 
 LOOK_AGAIN = 0.05
-"""Seconds before the next look where another call was faster in claiming somebody."""
+"""Seconds before the next look if another call was faster in claiming somebody."""
 
 Rows = Sequence[tuple[int, Mapping[str, object]]]
 
@@ -187,7 +187,7 @@ class _Adding:
         await self._count_rest()
 
     async def _go_on(self) -> bool:
-        """Do what comes next; False where nothing is left that this call has the time for."""
+        """Do what comes next; False if nothing is left that this call has the time for."""
         standing = await self._look()
         if standing.free and not self._is_compared:
             await self._leave_out_present(standing.free)
@@ -241,7 +241,7 @@ class _Adding:
                 yield one, chunk
 
     def _as_it_was(self, one: Import, standing: Standing) -> Chunk | None:
-        """The import as it was sent; None where the rows of this call do not make the same one."""
+        """The import as it was sent; None if the rows of this call do not make the same one."""
         if one.key not in self._told:
             self._told[one.key] = self._same_chunk(one.key, one.people or _held_by(one, standing))
         return self._told[one.key]
@@ -266,9 +266,9 @@ class _Adding:
         return next(chunks.to_csv_chunks(together.leads, self._list_id))
 
     async def _wait(self, standing: Standing) -> bool:
-        """Wait a moment for an import that holds people of this call; False where that cannot help any more.
+        """Wait a moment for an import that holds people of this call; False if that cannot help any more.
 
-        Where an answer to this call is lost for certain, only the repeat is worth a wait.
+        If an answer to this call is lost for certain, only the repeat is worth a wait.
         """
         left = self._deadline.left()
         repeats = {one.key for one, _ in self._to_repeat(standing)}
@@ -383,7 +383,7 @@ class _Adding:
     async def _count_rest(self) -> None:
         """Count the people whom this call did not bring into the list, by what is known of each at its end."""
         with suppress(JournalUnusable):
-            await self._look()  # where that fails, what was seen last has to do
+            await self._look()  # if that fails, what was seen last has to do
         standing = self._standing
         if standing is None:
             self._tally.not_sent += len(self._people)
@@ -427,7 +427,7 @@ def _by_import(holders: Mapping[str, Import], people: Collection[str]) -> Iterat
 
 
 _REFUSALS = {400, 401, 402, 403, 404, 407, 413, 422, 429, 503}
-"""Statuses by which an import was certainly not carried out, also where a proxy wrote them; 503 means that imports
+"""Statuses by which an import was certainly not carried out, also if a proxy wrote them; 503 means that imports
 are off (vendor's own SDK)."""
 
 _PERHAPS_DONE = {408, 425, 499}

@@ -74,7 +74,7 @@ def is_gap(cell: str) -> bool:
 
 
 def is_gap_in_name(cell: str) -> bool:
-    """Return whether the cell of one name is a gap, where the other one may be a real name: "Null" can be one."""
+    """Return whether the cell of one name is a gap, if the other one may be a real name: "Null" can be one."""
     return is_gap(cell) and not re.fullmatch(r"\s*(?:Null|None|Nan|Nil)\s*", cell)
 
 
@@ -110,7 +110,7 @@ _LABELS = word_set(
 def addresses_in(cell: str) -> list[str]:
     """Return the e-mail addresses of a cell in normal form, without what is written around them.
 
-    Empty where a slip could make somebody else's address of one ("ada,fable@…", "ada fable@…").
+    Empty if a slip could make somebody else's address of one ("ada,fable@…", "ada fable@…").
     """
     link = link_in(cell)
     if link is not None:

@@ -64,7 +64,7 @@ def read_csv(path: str, folder: Path | None) -> CsvPeople:
     """Read the people of a CSV file that lies inside `folder`.
 
     Understands UTF-8, UTF-16 with a byte-order mark and Windows-1252, the delimiters , ; tab |, and
-    titles in several languages. Raises `InvalidArguments` where reading is off (no folder), the file is elsewhere,
+    titles in several languages. Raises `InvalidArguments` if reading is off (no folder), the file is elsewhere,
     no plain file, too big, or not to be understood as a whole.
     """
     if folder is None:
@@ -245,7 +245,7 @@ class _Reader:
         return index == 0 and (_speaks_as_report(text) or len(text.split()) > 4)
 
     def _record(self, cells: Sequence[str]) -> dict[str, str]:
-        """Return the filled cells by field, cut where `prepare` sees that they are too long anyway."""
+        """Return the filled cells by field, cut if `prepare` sees that they are too long anyway."""
         record: dict[str, str] = {}
         for name, columns in self.columns.at.items():
             filled = [(i, cells[i][: MAX_CELL + 1]) for i in columns if i < len(cells) and cells[i].strip()]

@@ -26,7 +26,7 @@ MOSTLY = 0.6
 _ONLY_LINKEDIN = "connectedon"
 
 NEARLY_ALL = 0.8
-"""The same where a few cells could be something else: companies among names."""
+"""The same if a few cells could be something else: companies among names."""
 
 Rows = Sequence[Sequence[str]]
 
@@ -39,7 +39,7 @@ class Columns(NamedTuple):
 
 
 def title_key(title: str) -> str:
-    """Return a title without what does not matter in one; empty where nothing is left."""
+    """Return a title without what does not matter in one; empty if nothing is left."""
     letters = unicodedata.normalize("NFKD", clean(title).casefold())
     return "".join(char for char in letters if char.isalnum())
 
@@ -78,7 +78,7 @@ def columns_of(titles: Sequence[str], rows: Rows = (), groups: Sequence[str] = (
     """Return the columns of each field found (`full_name` is one here), and those with any other title.
 
     `rows` are cells below the titles, and `groups` what a row above them calls each column. A column without a
-    title is among neither. Where several columns are one field, those for work count before those that are private.
+    title is among neither. If several columns are one field, those for work count before those that are private.
 
     Raises:
         InvalidArguments: if there are no titles, too many, or none that identify a person.
@@ -96,7 +96,7 @@ def columns_of(titles: Sequence[str], rows: Rows = (), groups: Sequence[str] = (
             "The first row of the CSV file is somebody's data, and no row of titles was found.",
             "Put a first row above it with titles such as Email, LinkedIn URL, First Name, Last Name and Company.",
         )
-    # Where the first row holds an address or a number, it may well be a person and not titles.
+    # If the first row holds an address or a number, it may well be a person and not titles.
     may_show = found.at or not any(map(looks_like_data, titles))
     _require_identifying(found.at, [shown_title(titles[index], index) for index in found.unclear if may_show])
     return found
@@ -230,7 +230,7 @@ class _Sorting:
 
 
 def mostly(rows: Rows, index: int, test: Callable[[str], bool], *, least: float = MOSTLY) -> bool:
-    """Return whether most filled cells of a column pass a test; False where none is filled."""
+    """Return whether most filled cells of a column pass a test; False if none is filled."""
     filled = [plain_cell(row[index]) for row in rows if index < len(row) and row[index].strip()]
     return bool(filled) and sum(map(test, filled)) >= least * len(filled)
 

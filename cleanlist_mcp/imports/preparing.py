@@ -14,16 +14,16 @@ from typing import Literal
 
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.imports.records import RowNote, understood
-from cleanlist_mcp.people.grouping import MOST_COMPARED, Group, contested, groups
+from cleanlist_mcp.people.grouping import MOST_COMPARED, Group, groups, shared_addresses
 from cleanlist_mcp.people.identity import (
     LIMITS,
     MAX_CELL,
     NOT_IMPORTED,
     NOTHING,
     Person,
-    folded,
     person_of,
     why_nobody,
+    without_case,
 )
 from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.normal_forms import normal_name
@@ -90,7 +90,7 @@ def prepare(rows: Iterable[tuple[int, Mapping[str, object]]], leave_out: LeaveOu
 
     Cells are understood and normalised; rows that identify nobody and rows with a cell that is too long are
     skipped, each with its reason. Rows of one person become one, its empty fields filled from the others. An
-    accepted row gets a note where a cell was left out, as an id always is.
+    accepted row gets a note if a cell was left out, as an id always is.
     """
     sorting = _Sorting()
     for number, record in rows:
@@ -130,7 +130,7 @@ class _Sorting:
     def result(self, leave_out: LeaveOut) -> Prepared:
         """Make one person of the rows that mean one."""
         found = groups([row.marks for row in self._rows])
-        shared = contested([group.marks for group in found])
+        shared = shared_addresses([group.marks for group in found])
         people = self._without_doubles(
             one for group in found if (one := self._person(group, shared, leave_out))
         )
@@ -172,7 +172,7 @@ class _Sorting:
 
 
 def shown_name(person: Person) -> str:
-    """Return a person's name as an answer may show it, empty where none was given."""
+    """Return a person's name as an answer may show it, empty if none was given."""
     return clean(person.name, NAME_LENGTH)
 
 
@@ -250,7 +250,7 @@ def _may_take(name: str, person: Person, other: Person) -> bool:
         return are_same_employer(person, other)
     if name in _PLACE:
         return all(
-            folded(getattr(person, part)) == folded(getattr(other, part))
+            without_case(getattr(person, part)) == without_case(getattr(other, part))
             for part in _PLACE
             if getattr(person, part) and getattr(other, part)
         )
@@ -279,13 +279,13 @@ def all_details(person: Person) -> tuple[str, ...]:
 
 def _detail(person: Person, name: str) -> str:
     value = getattr(person, name)
-    return value or "" if name in {"linkedin_url", "person_id"} else folded(value)
+    return value or "" if name in {"linkedin_url", "person_id"} else without_case(value)
 
 
 def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
     """Return by what each person may be recognised in another call, where equal text has to be enough.
 
-    It is a profile, an address with one of the names, a name with its employer where nothing could contradict it. What
+    It is a profile, an address with one of the names, a name with its employer if nothing could contradict it. What
     two of the people have in common is left out.
     """
     found = [tuple(_identifiers(one)) for one in people]

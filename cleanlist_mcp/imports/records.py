@@ -158,7 +158,7 @@ class _Reading:
         self._others = [address for address in dict.fromkeys(others) if readers(address) == "one"]
 
     def _read_place(self) -> None:
-        """Cut "City, State, Country" where the three have no cells of their own."""
+        """Cut "City, State, Country" if the three have no cells of their own."""
         parts = [part.strip() for part in self._cells.pop("location", "").split(",") if part.strip()]
         if len(parts) < 2 or any(name in self._cells for name in ("city", "state", "country")):
             return

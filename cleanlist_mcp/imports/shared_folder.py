@@ -13,7 +13,7 @@ MAX_FILE_BYTES = 10_000_000
 MAX_FILE_ROWS = 10_000
 
 NAMED_FILES = 10
-"""CSV files of the folder that are named where csv_path names none."""
+"""CSV files of the folder that are named if csv_path names none."""
 
 NAME_LENGTH = 255
 """Longest name of a file on the usual systems."""

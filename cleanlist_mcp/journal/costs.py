@@ -37,7 +37,7 @@ class CostJournal:
     async def statement(self, days: int, by: By) -> Statement | None:
         """Return what was spent in the last `days` times 24 hours; None while the journal cannot be read.
 
-        Where many keys share the journal, colleagues' runs are one line without a name.
+        If many keys share the journal, colleagues' runs are one line without a name.
         """
         await self._late.catch_up()
         try:

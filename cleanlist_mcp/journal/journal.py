@@ -50,7 +50,7 @@ class Journal:
     """
 
     def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
-        """`store` stays its owner's, who closes it. `ask` is given where keys of many tenants share it."""
+        """`store` stays its owner's, who closes it. `ask` is given if keys of many tenants share it."""
         self._store = store
         self._is_members = identity.member is not None
         self._naming = Naming(store, identity, ask)

@@ -18,13 +18,13 @@ REMEMBERED_SECONDS = 30.0
 class Naming:
     """Knows the names of one account.
 
-    On one computer the API's address is the tenant. Where many keys share a journal it is the organization of the
+    On one computer the API's address is the tenant. If many keys share a journal it is the organization of the
     key, which is learnt by asking the API once, checked daily, and kept by the key's digest. Until 24 hours after the
     key's last run in it the tenant that it had before counts too.
     """
 
     def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
-        """`ask` is given where many keys share the journal."""
+        """`ask` is given if many keys share the journal."""
         self._store = store
         self._identity = identity
         self._ask = ask

@@ -11,7 +11,7 @@ CLOCK_TOLERANCE = 5.0
 """Seconds that this machine's clock may be ahead of the API's before a quote counts as expired."""
 
 QUOTE_LIFETIME = 300.0
-"""Seconds that a quote lives (vendor's documentation), used where the two clocks plainly disagree."""
+"""Seconds that a quote lives (vendor's documentation), used if the two clocks plainly disagree."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The rule of which company is meant, and when two are the same, on marks that are compared for equality alone. Pure.
+"""The rule for which company is meant, and when two are the same, on marks that are compared for equality alone. Pure.
 
-Marks may be replaced by digests, as those of people.
+The marks may be replaced by digests, as those of people may.
 """
 
 import json
@@ -31,7 +31,7 @@ class CompanyMarks:
         return self.ids | self.domains | self.tickers | self.names
 
     def mapped(self, digest: Callable[[str], str]) -> "CompanyMarks":
-        """Return the same with each token replaced."""
+        """Return the marks with `digest` of each token in its place."""
         return CompanyMarks(*(frozenset(map(digest, getattr(self, kind))) for kind in KINDS))
 
     def to_json(self) -> str:
@@ -40,7 +40,7 @@ class CompanyMarks:
 
     @staticmethod
     def from_json(text: str) -> "CompanyMarks":
-        """Read what `to_json` wrote."""
+        """Return the marks that `to_json` wrote."""
         read = json.loads(text)
         return CompanyMarks(*(frozenset(read[kind]) for kind in KINDS))
 
@@ -48,7 +48,7 @@ class CompanyMarks:
 def company_marks(
     *, company_id: str = "", domain: str = "", ticker: str = "", name: str = ""
 ) -> CompanyMarks:
-    """Return the marks of a company of which this is known."""
+    """Return the marks of a company from what is known about it; texts in any spelling, "" for what is not known."""
     plain_domain, plain_name = normal_domain(domain), normal_name(name)
     return CompanyMarks(
         ids=_tokens("id", [company_id]),
@@ -59,7 +59,7 @@ def company_marks(
 
 
 def united(one: CompanyMarks, other: CompanyMarks) -> CompanyMarks:
-    """Return the marks of both, which are of one company."""
+    """Return the marks of both together, for two that are one company."""
     return CompanyMarks(*(getattr(one, kind) | getattr(other, kind) for kind in KINDS))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cleanlist_mcp.people.hosts import with_parents
 from cleanlist_mcp.people.normal_forms import normal_domain, normal_email, normal_linkedin, normal_name
 from cleanlist_mcp.people.spellings import company_spellings, folded, unaccented, words_of
 
@@ -55,7 +56,7 @@ def entry_of(text: str, *, may_be_company: bool) -> Exclusions | None:
 
 
 def united(parts: Iterator[Exclusions]) -> Exclusions:
-    """Return one set of exclusions of many."""
+    """Return all parts as one."""
     all_parts = list(parts)
     return Exclusions(
         emails=frozenset().union(*(part.emails for part in all_parts)),
@@ -66,9 +67,9 @@ def united(parts: Iterator[Exclusions]) -> Exclusions:
 
 
 def added_as(name: str, linkedin_url: str) -> tuple[str, ...]:
-    """Return by what a row of a list is known as a person who was added to it: the profile, and the words of the name.
+    """Return by what somebody who was added to a list is found among its rows: the profile, and the words of the name.
 
-    Two people of one name in one list are known as one: rather one row too many is left alone than one too few.
+    Two people of one name in one list are found as one: rather one row too many is left alone than one too few.
     """
     profile = normal_linkedin(linkedin_url)
     words = " ".join(sorted(words_of(unaccented(folded(name)))))
@@ -81,10 +82,3 @@ def _one(*, emails: str | None = None, domains: str | None = None, profiles: str
         domains=frozenset({domains} if domains else ()),
         profiles=frozenset({profiles} if profiles else ()),
     )
-
-
-def with_parents(host: str) -> Iterator[str]:
-    """Yield a domain in normal form and those that it belongs to, without the top one: "mail.fable.example" first."""
-    labels = host.split(".") if host else []
-    for start in range(len(labels) - 1):
-        yield ".".join(labels[start:])

@@ -20,7 +20,7 @@ from cleanlist_mcp.people.same_person import (
 )
 
 MOST_COMPARED = 40
-"""Rows with one mark in common that are compared in pairs; of more, who has it tells nobody apart."""
+"""Most rows with one mark in common that are compared in pairs: a mark of more rows is nobody's own."""
 
 _STRENGTHS: tuple[tuple[Basis, ...], ...] = (
     ("details", "LinkedIn profile", "id"),
@@ -45,8 +45,8 @@ def groups(rows: Sequence[Marks]) -> list[Group]:
     return grouping.result()
 
 
-def contested(people: Sequence[Marks]) -> Tokens:
-    """Return the addresses and mailboxes that stand with more than one of the people."""
+def shared_addresses(people: Sequence[Marks]) -> Tokens:
+    """Return the addresses and mailboxes that more than one of the people have."""
     holders: defaultdict[str, int] = defaultdict(int)
     for marks in people:
         for address in marks.addresses | marks.mailboxes | marks.placeholders:
@@ -58,7 +58,7 @@ def contested(people: Sequence[Marks]) -> Tokens:
 class _Grouping:
     marks: list[Marks]
     parent: list[int] = field(default_factory=list)
-    shared: Tokens = frozenset()
+    contested: Tokens = frozenset()
     """Addresses under which incompatible names stand, so that they are nobody's own."""
 
     def __post_init__(self) -> None:
@@ -74,21 +74,21 @@ class _Grouping:
         return index
 
     def unite(self, strength: int) -> None:
-        """Unite who is one person by what is at least as strong."""
+        """Join the rows that are one person's by identifiers of at least this strength, the index in `_STRENGTHS`."""
         roots = [index for index in range(len(self.marks)) if self.root(index) == index]
-        self.shared = self._shared_addresses(roots) if strength else frozenset()
+        self.contested = self._contested_addresses(roots) if strength else frozenset()
         bases = _STRENGTHS[strength]
         pairs = {
             pair
             for bucket in self._buckets(roots, strength)
             for pair in combinations(sorted(bucket), 2)
-            if recognised(self.marks[pair[0]], self.marks[pair[1]], self.shared) in bases
+            if recognised(self.marks[pair[0]], self.marks[pair[1]], self.contested) in bases
         }
         for one, other in sorted(self._certain(pairs)):
             self._join(self.root(one), self.root(other))
 
     def _join(self, one: int, other: int) -> None:
-        if one == other or are_different(self.marks[one], self.marks[other], contested=self.shared):
+        if one == other or are_different(self.marks[one], self.marks[other], contested=self.contested):
             return
         first, second = sorted((one, other))
         self.parent[second] = first
@@ -103,7 +103,7 @@ class _Grouping:
             if 1 < len(bucket) <= MOST_COMPARED:
                 yield bucket
 
-    def _shared_addresses(self, roots: Iterable[int]) -> Tokens:
+    def _contested_addresses(self, roots: Iterable[int]) -> Tokens:
         """Return the addresses under which incompatible names stand."""
         holders: defaultdict[str, list[int]] = defaultdict(list)
         for index in roots:
@@ -118,7 +118,7 @@ class _Grouping:
         return all(names_fit(self.marks[one], self.marks[other]) for one, other in pairs)
 
     def _certain(self, pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Yield the pairs of whom neither fits another one who is somebody else."""
+        """Yield the pairs of which neither row fits two different people."""
         pairs = list(pairs)
         beside: defaultdict[int, set[int]] = defaultdict(set)
         for one, other in pairs:
@@ -129,7 +129,7 @@ class _Grouping:
 
     def _are_several(self, indexes: Iterable[int]) -> bool:
         return any(
-            are_different(self.marks[one], self.marks[other], contested=self.shared)
+            are_different(self.marks[one], self.marks[other], contested=self.contested)
             for one, other in combinations(indexes, 2)
         )
 
@@ -141,7 +141,7 @@ class _Grouping:
 
 
 def _keys(marks: Marks, strength: int) -> Iterator[object]:
-    """Yield what two rows have in common that may be one person's by this strength."""
+    """Yield keys: two rows that may be one person's at this strength share at least one."""
     if strength == 0:
         yield from marks.profiles
         yield from marks.ids

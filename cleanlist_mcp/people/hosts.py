@@ -1,6 +1,7 @@
-"""Sites on which a company or a person has a page: the page says nothing of the company's own domain. Pure."""
+"""Sites on which others have pages: the address of such a page does not hold its company's own domain. Pure."""
 
 import re
+from collections.abc import Iterator
 
 from cleanlist_mcp.people.data import words_in
 from cleanlist_mcp.people.name_words import word_set
@@ -15,13 +16,20 @@ _FAMILIES = word_set(
 _COUNTRY = re.compile(r"(?:(?:co|com)\.)?[a-z]{2}|com|eu")
 
 
+def with_parents(domain: str) -> Iterator[str]:
+    """Yield a domain in normal form and those that it belongs to, without the top one: "mail.fable.example" first."""
+    labels = domain.split(".") if domain else []
+    for start in range(len(labels) - 1):
+        yield ".".join(labels[start:])
+
+
 def is_page_of_others(domain: str, path: str) -> bool:
     """Return whether a web address, as its domain and its path, is a page on somebody else's site.
 
     The bare domain of a site is that of the company that runs it. A subdomain is another's page at builders of sites,
-    and elsewhere with a path or where it is listed itself.
+    and elsewhere if there is a path or the subdomain is listed itself.
     """
-    for host in _with_parents(domain):
+    for host in with_parents(domain):
         if host in words_in("site_builders.txt"):
             return bool(path) or host != domain or domain.count(".") > 1
         if host in words_in("page_hosts.txt") or _is_of_a_family(host):
@@ -34,12 +42,6 @@ def _is_of_a_family(host: str) -> bool:
     return label in _FAMILIES and _COUNTRY.fullmatch(rest) is not None
 
 
-def _with_parents(domain: str) -> list[str]:
-    """Return the domain and those above it, the longest first."""
-    labels = domain.split(".")
-    return [".".join(labels[index:]) for index in range(len(labels) - 1)]
-
-
 def _is_country_site(domain: str) -> bool:
-    """Return whether a domain is short of a registry's second level ("google.co.uk") and so bare."""
+    """Return whether a domain ends in a registry's second level ("google.co.uk"), and so is bare and no subdomain."""
     return domain.split(".")[-2] in ("co", "com", "gov")

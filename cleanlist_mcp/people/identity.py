@@ -12,7 +12,7 @@ from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.normal_forms import (
     MAX_DOMAIN,
     MAX_EMAIL,
-    is_profile_page,
+    is_page_elsewhere,
     normal_domain,
     normal_email,
     normal_linkedin,
@@ -60,7 +60,7 @@ NOT_IMPORTED = "person_id cannot be imported; enrich_person takes it"
 class Person:
     """One person. `person_of` and `prepare` make it with every field in its normal form.
 
-    `full_name` stands where a name cannot be split with confidence, and only in imports.
+    Only imports use `full_name`: for a name that cannot be split with confidence.
     """
 
     email: str | None = None
@@ -79,12 +79,12 @@ class Person:
 
     @property
     def name(self) -> str:
-        """The whole name, empty where none was given."""
+        """The whole name, empty if none was given."""
         return self.full_name or " ".join(part for part in (self.first_name, self.last_name) if part)
 
 
 NOTHING = "nothing identifies a person"
-"""The reason why nobody is meant if nothing was given to which something could be missing."""
+"""The reason why nobody is meant, if nothing at all was given that could be completed."""
 
 
 def _employers_domain(text: str) -> str | None:
@@ -118,8 +118,8 @@ _NORMAL_FORMS: Mapping[str, Callable[[str], str | None]] = {
 }
 PLACEHOLDER = "email is a placeholder that nobody reads"
 _STANDS_FOR_NOBODY = "only fills the place of one that nobody gave"
-# A name without a letter only marks a gap, so no fault is found with it.
-_FAULTS: Mapping[str, str] = {
+# Names are missing here: one without a letter only marks a gap, which is no problem.
+_PROBLEMS: Mapping[str, str] = {
     "email": "is not an e-mail address",
     "linkedin_url": "is not a LinkedIn profile address (linkedin.com/in/…)",
     "person_id": "is not an id",
@@ -129,7 +129,7 @@ _FAULTS: Mapping[str, str] = {
 
 
 def normal_value(field: str, text: str) -> str | None:
-    """Return a field's text in its normal form, or None where it marks a gap or cannot be that field."""
+    """Return a field's text in its normal form, or None if it marks a gap or cannot be that field."""
     plain = normal_name(text)
     return None if plain is None else _NORMAL_FORMS.get(field, normal_name)(plain)
 
@@ -137,8 +137,10 @@ def normal_value(field: str, text: str) -> str | None:
 def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
     """Return the person in normal form, and a reason for each cell that had to be left out.
 
-    Keys that are no field of `Person` are not looked at. Raises `InvalidArguments` for a cell that is
-    too long or not text.
+    Keys that are no field of `Person` are not looked at.
+
+    Raises:
+        InvalidArguments: if a cell is too long, not text, or holds what looks like an API key.
     """
     values: dict[str, str] = {}
     problems = []
@@ -146,7 +148,7 @@ def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
         text = _cell(name, record.get(name))
         value = normal_value(name, text)
         if value is None:
-            problems.extend(_faults(name, text))
+            problems.extend(_problems(name, text))
         elif len(value) > limit:
             raise _too_long(name)
         else:
@@ -184,23 +186,23 @@ def _cell(name: str, value: object) -> str:
     return value
 
 
-def _faults(name: str, text: str) -> list[str]:
-    """Say what is wrong with a cell that has no normal form; a gap is no fault."""
+def _problems(name: str, text: str) -> list[str]:
+    """Return why a cell has no normal form; nothing for a gap."""
     if normal_name(text) is None:
         return []
     if name in ("first_name", "last_name", "full_name") and has_lost_letters(text):
         return [f"{name} has question marks where letters were lost"]
     if name == "company_name" or is_template(text):
         return [f"{name} {_STANDS_FOR_NOBODY}"]
-    if name not in _FAULTS:
+    if name not in _PROBLEMS:
         return []
     if name == "email" and normal_email(text):
         return [PLACEHOLDER]
-    if name == "domain" and is_profile_page(text):
+    if name == "domain" and is_page_elsewhere(text):
         return ["domain is a page on another site, not the company's own"]
     if name == "domain" and is_provider(normal_domain(text) or ""):
         return ["domain is a mail provider's, and nobody's employer"]
-    return [f"{name} {_FAULTS[name]}"]
+    return [f"{name} {_PROBLEMS[name]}"]
 
 
 def _too_long(name: str) -> InvalidArguments:
@@ -209,7 +211,7 @@ def _too_long(name: str) -> InvalidArguments:
 
 
 def why_nobody(person: Person, *, by_id: bool = True) -> str | None:
-    """Return what is missing to identify the person, or None where nothing is.
+    """Return what is missing to identify the person, or None if nothing is.
 
     `by_id` says whether an id can identify anybody there.
     """
@@ -237,12 +239,14 @@ def identity(person: Person) -> tuple[str, ...]:
         value = getattr(person, name)
         if value:
             return (name, value)
-    # A domain is not folded: "straße" and "strasse" are two.
-    place = ("domain", person.domain) if person.domain else ("company_name", folded(person.company_name))
+    # A domain keeps its letters: "straße" and "strasse" are two.
+    place = (
+        ("domain", person.domain) if person.domain else ("company_name", without_case(person.company_name))
+    )
     names = (person.full_name,) if person.full_name else (person.first_name, person.last_name)
-    return ("name", *map(folded, names), *place)
+    return ("name", *map(without_case, names), *place)
 
 
-def folded(value: str | None) -> str:
+def without_case(value: str | None) -> str:
     """Return a name without the differences of case, and of how accents are encoded."""
     return unicodedata.normalize("NFC", (value or "").casefold())

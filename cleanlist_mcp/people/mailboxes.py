@@ -1,4 +1,4 @@
-"""Addresses that say little about who reads them: shared mailboxes, placeholders, mail providers. Pure."""
+"""Addresses that identify nobody alone: shared mailboxes, placeholders, the domains of mail providers. Pure."""
 
 import re
 from functools import cache
@@ -41,7 +41,7 @@ postmottak firmapost post postkasse salg salgs salgsavdeling ordre kundeservice 
 forsaljning orderkontor kontor kontoret biuro sekretariat sprzedaz handlowy zamowienia obsluga ksiegowosc kadry
 obchod prodej objednavky fakturace recepce podpora kancelar ufficiovendite vendite iletisim bilgi satis destek muhasebe
 myynti asiakaspalvelu toimisto laskutus ertekesites ugyfelszolgalat iroda vanzari comenzi secretariat prodaja
-pisarna info1 servicio servicios atendimento vendas faleconosco secretaria geral
+pisarna servicio servicios atendimento vendas faleconosco secretaria geral
 инфо почта офис продажи отдел поддержка
 """
 _QUALIFIERS = """
@@ -85,7 +85,7 @@ def readers(address: str) -> Readers:
     """
     parts = _parts(address)
     local = _joined(parts)
-    if local in _known(_PLACEHOLDERS) or _NO_ADDRESS.search(local) or _says_none(parts, address):
+    if local in _known(_PLACEHOLDERS) or _NO_ADDRESS.search(local) or _means_none(parts, address):
         return "nobody"
     return "several" if _is_mailbox(parts) else "one"
 
@@ -98,8 +98,8 @@ def is_provider(domain: str) -> bool:
     return label in _PROVIDER_FAMILIES and _COUNTRY.fullmatch(rest) is not None
 
 
-def _says_none(parts: tuple[str, ...], address: str) -> bool:
-    """Return whether an address says that there is none: "keine-email@…", "sin@correo.es", "a@a.a"."""
+def _means_none(parts: tuple[str, ...], address: str) -> bool:
+    """Return whether an address was written to say that there is none: "keine-email@…", "sin@correo.es", "a@a.a"."""
     local, _, host = address.rpartition("@")
     label = host.partition(".")[0]
     none, there = _known(_NONE), _known(_ADDRESS)

@@ -24,7 +24,7 @@ from cleanlist_mcp.people.spellings import ends_in_legal_form, folded, unaccente
 
 
 class FullName(NamedTuple):
-    """A full name without what stands around it, cut in two; `is_sure` says that it can hardly be cut otherwise."""
+    """A full name without what stands around it, cut in two; `is_sure` if it can hardly be cut otherwise."""
 
     first: str
     last: str
@@ -50,7 +50,7 @@ def read_full_name(full: str) -> FullName:
     particles ("van") before it. A single word is a first name, or the last one after a form of address.
     """
     parts = [_words(part) for part in without_remarks(full).split(",")]
-    is_addressed = _is_any(parts[0][:1], FORMS_OF_ADDRESS) or parts[0][:1] == ["M."]
+    is_addressed = _are_known(parts[0][:1], FORMS_OF_ADDRESS) or parts[0][:1] == ["M."]
     parts = [words for words in map(_without_address, parts) if words]
     suffix = _take_suffix(parts)
     parts = _without_what_stands_behind(parts)
@@ -90,7 +90,7 @@ def _cut(words: list[str], *, is_addressed: bool) -> FullName:
 
 
 def _family_in_capitals(words: list[str]) -> FullName | None:
-    """Return the name where the words in capitals, at one end, stand out as the family name."""
+    """Return the name if the words in capitals, at one end, stand out as the family name."""
     flags = [_is_shouted(word) for word in words]
     for index in range(len(words) - 2, -1, -1):
         # "van der BERG": particles go with what they stand before.
@@ -215,7 +215,7 @@ def _words(text: str) -> list[str]:
 
 def _without_address(words: list[str]) -> list[str]:
     while len(words) > 1 and (
-        _is_any(words[:1], FORMS_OF_ADDRESS) or words[0] == "M." or _is_form(words[0], words[1:])
+        _are_known(words[:1], FORMS_OF_ADDRESS) or words[0] == "M." or _is_form(words[0], words[1:])
     ):
         is_doctor = _plain(words[0]) == "dr"
         words = words[1:]
@@ -234,7 +234,7 @@ def _bare_letters(word: str) -> str:
 
 
 def _is_form(word: str, others: list[str]) -> bool:
-    """Return whether a word is a form of address that could be a name: only before a whole name."""
+    """Return whether a word is a form of address, though it may be a name: with a dot, or before a whole name."""
     if _is_initials(word):
         return False
     bare = unaccented(folded(word)).replace(".", "")
@@ -242,7 +242,7 @@ def _is_form(word: str, others: list[str]) -> bool:
 
 
 def _take_suffix(parts: list[list[str]]) -> list[str]:
-    """Take a suffix off the end of a part, or from where it is a part of its own."""
+    """Take out a suffix that ends a part or is one, and return it in a list; an empty list if there is none."""
     for words in parts:
         if len(list(chain(*parts))) > 2 and _plain(words[-1]) in SUFFIXES and words[-1] not in ("Ii", "Iv"):
             suffix = words.pop()
@@ -268,7 +268,7 @@ def _stands_behind(part: list[str], name: list[str]) -> bool:
     is_remark = any(word.casefold().strip(".") in JOB_WORDS for word in part) or ends_in_legal_form(
         " ".join(part)
     )
-    return is_remark or all(_is_any([word], TITLES) or _is_abbreviation(word, name) for word in part)
+    return is_remark or all(_are_known([word], TITLES) or _is_abbreviation(word, name) for word in part)
 
 
 def _is_abbreviation(word: str, name: list[str]) -> bool:
@@ -277,9 +277,8 @@ def _is_abbreviation(word: str, name: list[str]) -> bool:
     if is_last_name or " ".join(name).isupper():
         return False
     letters = re.sub(r"[.-]", "", word)
-    if (
-        _is_initials(word) or len(letters) == 2
-    ):  # "G.J." and "JP" are somebody's first names, "M.A." is a degree
+    # "G.J." and "JP" are somebody's first names, "M.A." is a degree.
+    if _is_initials(word) or len(letters) == 2:
         return letters.casefold() in DEGREES
     return re.fullmatch(r"[A-Z]{2,8}", letters) is not None
 
@@ -289,11 +288,11 @@ def _is_initials(word: str) -> bool:
 
 
 def _is_title(word: str, name: list[str]) -> bool:
-    """Return whether the last word of a name is none: "Md" is one, and so is "MD" where all is in capitals."""
+    """Return whether the last word is a title and no name: "MD" behind "Ada Fable", but not behind "ADA FABLE"."""
     in_capitals = word.isupper() and not " ".join(name).isupper()
     if word.count(".") > 1 and _plain(word.replace(".", "")) in TITLES:
         return True
-    return _is_any([word], TITLES if in_capitals else NEVER_NAMES)
+    return _are_known([word], TITLES if in_capitals else NEVER_NAMES)
 
 
 def _is_office(words: list[str]) -> bool:
@@ -312,7 +311,7 @@ def _unspaced(name: str) -> list[str]:
     return [name[:family], name[family:]]
 
 
-def _is_any(words: list[str], known: frozenset[str]) -> bool:
+def _are_known(words: list[str], known: frozenset[str]) -> bool:
     """Return whether there are words, and each is a known one, in any case and with dots that make no initials."""
     return bool(words) and all(_plain(word) in known for word in words)
 
@@ -329,14 +328,14 @@ def clean_first_name(text: str) -> str:
     name, *behind = [_signs_off(part) for part in _before_remarks(text).split(",")]
     words = name + ([] if behind and _is_remark(list(chain(*behind)), name) else list(chain(*behind)))
     words = _without_address(words)
-    while len(words) > 1 and _is_any(words[-1:], frozenset({"phd", "mba", "cpa", "esq", "msc", "bsc"})):
+    while len(words) > 1 and _are_known(words[-1:], frozenset({"phd", "mba", "cpa", "esq", "msc", "bsc"})):
         words.pop()
     return " ".join(words) or text
 
 
 def clean_last_name(text: str) -> str:
-    """Return a last name without the same; a suffix such as Jr. stays behind it."""
-    kept, *behind = [_signs_off(part) for part in _before_remarks(text).split(",")] or [[]]
+    """Return a last name without these; a suffix such as Jr. stays behind it."""
+    kept, *behind = [_signs_off(part) for part in _before_remarks(text).split(",")]
     suffix = [word for part in behind for word in part if _plain(word) in SUFFIXES][:1]
     if behind and not _is_remark(list(chain(*behind)), kept):
         return normal_name(_before_remarks(text)) or text
@@ -371,7 +370,7 @@ def _is_degree(words: list[str]) -> bool:
 
 
 def _before_remarks(text: str) -> str:
-    """Return the text without brackets, nicknames and pictures, up to a bar; all of it where nothing is left."""
+    """Return the text without brackets, nicknames and pictures, up to a bar; all of it if nothing is left."""
     kept = normal_name(_plain_signs(_NICKNAME.sub(" ", _IN_BRACKETS.sub(_kept_suffix, text)))) or ""
     kept = _PRONOUNS.sub(" ", kept).strip(" ,;")
     kept = re.split(r"\s*[|\u2022]\s*|\s+/\s+", kept)[0]

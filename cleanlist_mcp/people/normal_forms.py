@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from cleanlist_mcp.people.hosts import is_page_of_others
 from cleanlist_mcp.people.name_words import word_set
-from cleanlist_mcp.text import visible as clean  # these forms go into requests, which are never rewritten
+from cleanlist_mcp.text import visible  # and no secret replaced: these forms go into requests
 
 MAX_EMAIL = 254
 MAX_DOMAIN = 253
@@ -20,9 +20,9 @@ _MAX_WRITTEN_DOMAIN = 4 * MAX_DOMAIN
 
 
 def normal_name(value: str) -> str | None:
-    """Return a name, company or title as one clean line; None where it only marks a gap ("-")."""
+    """Return a name, company or title as one clean line; None if it only marks a gap ("-")."""
     # The second NFC is for what becomes neighbours when a stray joiner between them goes.
-    text = unicodedata.normalize("NFC", clean(value))
+    text = unicodedata.normalize("NFC", visible(value))
     if not text.strip("-\u2013\u2014_.?/*#'\" ") or text.casefold() in {"n/a", "#n/a"}:
         return None
     return text
@@ -58,8 +58,8 @@ def normal_email(value: str) -> str | None:
 def normal_domain(value: str) -> str | None:
     """Return the bare domain of a domain or web address, in lower case; None if there is none.
 
-    A profile page is none: `linkedin.com/company/…` is not LinkedIn's domain but somebody's page there.
-    One domain has one value: an international name comes back readable (`münchen.example`), from punycode
+    A page on somebody else's site has none: `linkedin.com/company/…` is not LinkedIn's domain but a company's page
+    there. One domain has one value: an international name comes back readable (`münchen.example`), from punycode
     too, as IDNA 2008 reads it, so `faß` and `fass` are two. A label that would hide an invisible letter
     comes back in punycode, and one that IDNA refuses stays as it is.
     """
@@ -77,8 +77,8 @@ def ascii_domain(domain: str) -> str:
     return ".".join((_by_idna(label) or (label,))[0] for label in domain.split("."))
 
 
-def is_profile_page(value: str) -> bool:
-    """Return whether a web address is a page on a site of profiles, such as a company's page on LinkedIn."""
+def is_page_elsewhere(value: str) -> bool:
+    """Return whether a web address is a page on somebody else's site, such as a company's page on LinkedIn."""
     domain, path = _domain_and_path(value)
     return domain is not None and is_page_of_others(domain, path)
 
@@ -97,13 +97,16 @@ def _domain_and_path(value: str) -> tuple[str | None, str]:
 _NO_SLUGS = word_set("null none undefined nan nil na me unavailable username your-profile profile edit")
 """Words in place of a profile: a program had none, or only the reader's own."""
 
+_MEMBER_ID = re.compile(r"A[A-Z][A-Za-z]AA[\w-]{10,}", re.ASCII)
+"""LinkedIn's own id of a member, which depends on case."""
+
 
 def _is_cut(slug: str, rest: str) -> bool:
-    """Return whether a profile's address may go on behind what was read of it, so that it would be another one.
+    """Return whether a profile's address may be only the beginning of one, which would be somebody else's.
 
-    A word behind a space or comma is no remark for certain ("in/ada fable"); what a dot was the end of is.
+    It may be if it ends in dots, or if a word follows: "in/ada fable" is hardly a profile with a remark.
     """
-    if slug.startswith("A") and re.match(r"A[A-Z][A-Za-z]AA[\w-]{10,}$", slug, re.ASCII):
+    if _MEMBER_ID.fullmatch(slug):
         return False
     return slug.endswith(("..", "\u2026")) or re.match(r"\s+[\w.~%-]|[,;]\S", rest) is not None
 
@@ -115,15 +118,15 @@ def normal_linkedin(value: str) -> str | None:
     slug is lower case (LinkedIn ignores case) and percent-encoded, except LinkedIn's own member
     ids, which depend on case. A lead of the Sales Navigator has such an id and the same profile.
     """
-    text = unicodedata.normalize("NFKC", clean(value)).strip("<>'\"")
+    text = unicodedata.normalize("NFKC", visible(value)).strip("<>'\"")
     host = r"(?:(?:https?:)?//)?(?:[a-z0-9-]+\.)*linkedin\.com(?::\d+)?/+(?:(?:mwlite|comm)/)?"
     found = re.match(rf"(?:{host}|/?)(in|sales/(?:lead|people))/+([^/?#,;\s]+)", text, re.IGNORECASE)
     if found is None:
         return None
     if _is_cut(found[2], text[found.end() :]):
         return None
-    slug = unicodedata.normalize("NFKC", clean(unquote(found[2]))).rstrip(".。)")
-    if not re.fullmatch(r"A[A-Z][A-Za-z]AA[\w-]{10,}", slug, re.ASCII):
+    slug = unicodedata.normalize("NFKC", visible(unquote(found[2]))).rstrip(".。)")
+    if not _MEMBER_ID.fullmatch(slug):
         if found[1].lower() != "in":
             return None
         slug = _lower(slug)
@@ -136,12 +139,12 @@ def normal_linkedin(value: str) -> str | None:
 
 
 def normal_phone(value: str) -> str | None:
-    """Return a phone number as it is written, without `tel:`; None where it has too few digits or other signs.
+    """Return a phone number as it is written, without `tel:`; None if it has too few digits or other signs.
 
     Of several numbers the first is meant. One that a spreadsheet has turned into "4.9E+11" has lost its digits.
     """
     text = re.sub(
-        r"^(?:tel|phone|mobile|callto|whatsapp)\s*:\s*", "", clean(value).strip("'"), flags=re.IGNORECASE
+        r"^(?:tel|phone|mobile|callto|whatsapp)\s*:\s*", "", visible(value).strip("'"), flags=re.IGNORECASE
     )
     first = re.split(r"\s*(?:[;|]|:::|,\s|\s/\s|\sor\s)\s*", text)[0].strip()
     number = re.fullmatch(
@@ -152,8 +155,8 @@ def normal_phone(value: str) -> str | None:
 
 
 def normal_person_id(value: str) -> str | None:
-    """Return the id without surrounding space, or None where it cannot be one of the API's ids."""
-    text = clean(value)
+    """Return the id without surrounding space, or None if it cannot be one of the API's ids."""
+    text = visible(value)
     return text if re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text) else None
 
 
@@ -164,9 +167,9 @@ def has_letter(text: str) -> bool:
 
 def _lower(value: str) -> str:
     """Lower case in compatibility form: full-width letters and dots are the plain ones."""
-    plain = unicodedata.normalize("NFKC", clean(value)).replace("。", ".")
+    plain = unicodedata.normalize("NFKC", visible(value)).replace("。", ".")
     # Letter by letter: `str.lower` makes another letter of a last capital sigma, and so another domain.
-    return clean(unicodedata.normalize("NFKC", "".join(map(str.lower, plain))))
+    return visible(unicodedata.normalize("NFKC", "".join(map(str.lower, plain))))
 
 
 def _host(text: str) -> str | None:
@@ -181,7 +184,7 @@ def _host(text: str) -> str | None:
 
 
 def _one_spelling(label: str) -> str:
-    """Return the label readable, from punycode too; in punycode where a letter in it cannot be seen."""
+    """Return the label readable, from punycode too; in punycode if a letter in it cannot be seen."""
     if label.isascii() and not label.startswith("xn--"):
         return label
     encoded, readable = _by_idna(label) or (label, label)
@@ -189,7 +192,7 @@ def _one_spelling(label: str) -> str:
 
 
 def _by_idna(label: str) -> tuple[str, str] | None:
-    """Return a label in punycode and readable, by IDNA 2008; None where that refuses it."""
+    """Return a label in punycode and readable, by IDNA 2008; None if that refuses it."""
     if len(label) > _MAX_LABEL:
         return None
     import idna  # here, because its tables take a tenth of a second, and few people need them

@@ -1,4 +1,4 @@
-"""The rule of who is the same person, on marks that are compared for equality alone. Pure.
+"""The rule for who is the same person, on marks that are compared for equality alone. Pure.
 
 A person's marks are made once, from what a call or a row gave, and may then be replaced by digests: the rule never
 looks into one. So whatever it tells apart is a mark of its own, down to a name without each of its letters, by which
@@ -64,7 +64,7 @@ class Letters:
 class Part:
     """A first or a last name.
 
-    `letters` is empty where the name is too short or too long to speak of typing errors, `initials` where it has one
+    `letters` is empty if the name is too short or too long to speak of typing errors, `initials` if it has one
     word. `is_listed` says that it stands in the list of first names.
     """
 
@@ -364,12 +364,12 @@ def _letters_of(text: str) -> Letters:
 
 
 def united(one: Marks, other: Marks) -> Marks:
-    """Return the marks of one person of whom two calls told."""
+    """Return the marks of both together, for two that are one person's."""
     return Marks(*(getattr(one, name) | getattr(other, name) for name in Marks.__slots__))
 
 
 def recognised(asked: Marks, known: Marks, contested: Tokens = NONE) -> Basis | None:
-    """Return by what two are the same person, the strongest first; None where they are not.
+    """Return by what two are the same person, the strongest first; None if they are not.
 
     `contested` are addresses under which incompatible names stand, so that they say as little as a shared mailbox.
     """
@@ -423,9 +423,9 @@ _STRENGTHS: tuple[tuple[Basis, ...], ...] = (
 def whose(asked: Marks, known: Sequence[Marks]) -> list[int]:
     """Return the indexes of those in `known` who are the person asked for, in ascending order.
 
-    Empty where nobody is, and where two different people might be. What is stronger decides: a profile or an id
+    Empty if nobody is, or if two different people might be. What is stronger decides: a profile or an id
     before an address, an address before names. Exactly the same details always find their like: of two different
-    people that have them the earlier one in `known`.
+    people who have them, the earlier one in `known`.
     """
     contested = _contested(asked, known)
     found: dict[Basis, list[int]] = {}
@@ -483,7 +483,7 @@ def _same_by_address(one: Marks, other: Marks, contested: Tokens) -> bool:
     )
     if one.equal_names & other.equal_names:
         return by_mailbox or bool(addresses)
-    # A shared mailbox alone is what was asked for, where nothing else says who is meant.
+    # A shared mailbox alone is what was asked for, if nothing else says who is meant.
     return by_mailbox and not any(marks.names or marks.profiles or marks.ids for marks in (one, other))
 
 
@@ -535,7 +535,7 @@ def _are_compatible(one: Name, other: Name, *, typos: bool = True) -> bool:
     """Return whether two names with one suffix may be one person's.
 
     One of first and last name is equal, and the other equal, an initial, a part, a short form or a typing error
-    away; also where they are given crosswise. Where one is missing, the other is compared.
+    away; also if they are given crosswise. If one is missing, the other is compared.
     """
     if one.equal & other.equal:
         return True

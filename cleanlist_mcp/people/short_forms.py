@@ -3,7 +3,7 @@
 A line is one name in full, then its short forms and other spellings; a long one goes on in a line that begins alike.
 What stands with several names is short for each: "Sascha" may be Alexander or Alexandra, who are not each other. Two
 words of the list that are not one name are two, however little they differ: so a name that has a neighbour one letter
-away stands here even where it has no short form.
+away stands here even if it has no short form.
 """
 
 from collections import defaultdict
@@ -1348,9 +1348,9 @@ _UNKNOWN = Forms((), ())
 
 
 def forms_of(word: str) -> Forms:
-    """Return what the list knows of a folded word; both are empty for one that it does not have.
+    """Return what the list knows about a folded word; both parts are empty if it does not have the word.
 
-    Two words may be one name where one is in full what the other is short for, or where neither is a name of its own
+    Two words may be one name if one is in full what the other is short for, or if neither is a name of its own
     and both are short for the same: "Bob" and "Rob", but not Tina and Nina, who both may be Katharina.
     """
     found = (_forms().get(way) for way in spellings(word))

@@ -15,7 +15,7 @@ Field = Literal["first", "last"]
 
 
 class Reading(NamedTuple):
-    """A name as its words, folded but with their accents, and "jr", "sr", "2" … or "" for its suffix."""
+    """A name as its words, folded but with their accents, and its suffix: "jr", "sr", "2" …, or "" for none."""
 
     words: tuple[str, ...]
     suffix: str
@@ -120,7 +120,7 @@ _BEFORE = FORMS_OF_ADDRESS | word_set(
     """
 )
 _DOTTED_BEFORE = word_set("ing mag lic sig hr hon rev capt col sgt ir fr avv arch arq adv")
-# Names too, so that they count only where another first name is left.
+# Names too, so that they count only if another first name is left.
 _BEFORE_A_FIRST_NAME = _BEFORE | word_set("don dona sr sir lord lady dame miss")
 _AFTER_A_TITLE = word_set("ing kfm med rer nat iur jur oec habil hc mult dent theol")
 _BEHIND_A_FIRST_NAME = word_set("phd mba cpa esq msc bsc llm")
@@ -336,7 +336,7 @@ def _without_legal_form(words: list[str]) -> list[str]:
 
 
 def _one_form_less(words: list[str]) -> list[str]:
-    """Return the words without the legal form that ends them; nothing where none does, or where no name is left."""
+    """Return the words without the legal form that ends them; nothing if none does, or if no name is left."""
     for count in range(min(_MOST_WORDS, len(words) - 1), 0, -1):
         if unaccented("".join(words[-count:])) in _LEGAL_FORMS:
             rest = words[:-count]

@@ -98,7 +98,7 @@ class Person(Body):
 
 
 class SecondPerson(Person):
-    """The same under /api/v2, where the list is required."""
+    """The same under /api/v2, which requires the list."""
 
     lead_list_id: StrictStr
 
@@ -115,7 +115,7 @@ class Bulk(Body):
 
 
 class PublicBulk(Bulk):
-    """Under /api/v1/public, where a missing quote is a refusal of its own."""
+    """The same under /api/v1/public, which has a refusal of its own for a missing quote."""
 
     target: Handle = Field(alias="lead_list_id")
 

@@ -98,7 +98,7 @@ def _collect(rows: list[list[str]], columns: Mapping[ImportField, int], row_cap:
 
 
 def _person(row: Mapping[ImportField, str | None]) -> Identity:
-    """The person of a row; a full name stands in for the two names where these are missing."""
+    """The person of a row; a full name stands in for the two names if these are missing."""
     first, _, last = (row.get("full_name") or "").rpartition(" ")
     return Identity(
         first_name=row.get("first_name") or first or None,

@@ -102,7 +102,7 @@ class Sandbox:
         gives no 429. `insists_on_list_id`: a person without `lead_list_id` is refused, True with
         400 `validation_error`, 422 in FastAPI's way, as under /api/v2 in any case.
         `shows_raw_people`: False hides every lead until enrichment found it. `csv_import`:
-        False answers 503, as for an account where the import is switched off. `import_seconds`: how
+        False answers 503, as for an account whose import is switched off. `import_seconds`: how
         long an import runs; its rows land and its idempotency key protects only then. `row_cap`:
         rows of one import that are taken; the others are skipped as `row_cap_exceeded`. `list_cap`:
         lists a user may own. `unkind`: ways to be unkind from the start; `sandbox.unkind` has them as

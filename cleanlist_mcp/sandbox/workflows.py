@@ -166,7 +166,7 @@ class Run:
         hits = [outcome for outcome in self.outcomes if outcome.hit]
         if not hits:
             return
-        lead_list = lists.by_id(self.list_id)  # None where it was deleted meanwhile
+        lead_list = lists.by_id(self.list_id)  # None if it was deleted meanwhile
         asked, (outcome,) = self.people[0], hits
         lead = None
         if lead_list is not None:

@@ -383,7 +383,7 @@ def _function_of(spec: ToolSpec, has_folder: bool) -> str:
 
 
 def _offered_tool(spec: ToolSpec, function: str, off: frozenset[str], sandbox: bool) -> Tool:
-    """Return a tool as it was kept, or made anew where nothing is kept of it."""
+    """Return a tool as it was kept, or made anew if nothing is kept of it."""
 
     def make() -> Tool:
         room = next(room for room, names in _ROOMS.items() if spec.name in names)

@@ -94,7 +94,7 @@ async def _serve(server: CleanlistServer) -> None:
 
 
 def _streams() -> AbstractAsyncContextManager[tuple[Any, Any]]:
-    """Return the client's two ends as message streams: without threads where that is possible, else the SDK's."""
+    """Return the client's two ends as message streams: without threads if possible, else the SDK's."""
     source = _claimed_stdin()
     if descriptors.can_serve(source, 1):
         return descriptors.ends(source.fileno(), _claimed_stdout())

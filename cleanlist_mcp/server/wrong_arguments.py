@@ -115,7 +115,7 @@ def _named(schema: Mapping[str, Any], location: tuple[int | str, ...]) -> tuple[
     for part in location:
         node = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
         if node is None:
-            # What the schema does not know is an unknown argument where names are expected, else an arm.
+            # What the schema does not know is an unknown argument if names are expected, else an arm.
             return (*named, part) if "properties" in schema else tuple(named)
         named.append(part)
         schema = node

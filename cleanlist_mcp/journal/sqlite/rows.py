@@ -25,7 +25,7 @@ def checksum(secret: bytes, values: list[Any]) -> str:
 def run_checksum(secret: bytes, row: Row) -> str:
     """Return the checksum of a run's row: of all columns but its number, which stands in each index too.
 
-    A column that came with a later version counts where it holds something: rows from before stay as written.
+    A column that came with a later version counts if it holds something: rows from before stay as written.
     """
     later = [row[name] for name in _LATER if row[name] is not None]
     return checksum(secret, [row[name] for name in COLUMNS[1:] if name not in _LATER] + later)
