@@ -45,7 +45,7 @@ def refusal_of(folder: Path, content: str | bytes) -> InvalidArguments:
 def test_a_file_is_read_with_rows_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
     found = people_in(tmp_path, "Email Address,Fax\na@b.example,1\n\n,,\nc@d.example,2\n")
     assert found.rows == ((2, {"email": "a@b.example"}), (5, {"email": "c@d.example"}))
-    assert found.unclear == ("Fax",)
+    assert found.unused == ("Fax",)
     assert found.notes == ()
     assert found.skipped == ()
 
@@ -261,13 +261,13 @@ def test_a_file_whose_rows_identify_nobody_is_refused_with_the_columns_that_were
     tmp_path: Path,
 ) -> None:
     found = people_in(tmp_path, "Email,Fax\n-,12\n")
-    error = nobody(prepare(found.rows).skipped, found.unclear)
+    error = nobody(prepare(found.rows).skipped, found.unused)
     assert error.message == "No row identifies anybody, so nothing was sent. Columns not used: Fax."
 
 
 def test_an_id_of_another_system_identifies_nobody(tmp_path: Path) -> None:
     assert refusal_of(tmp_path, "Person ID,Company\n7,Northwind\n").message.endswith("understood: Person ID.")
-    assert people_in(tmp_path, "Person ID,Email\n7,a@b.example\n").unclear == ("Person ID",)
+    assert people_in(tmp_path, "Person ID,Email\n7,a@b.example\n").unused == ("Person ID",)
 
 
 def test_of_two_columns_of_addresses_the_one_for_work_counts_and_the_answer_says_which(
@@ -312,13 +312,13 @@ def test_a_companys_page_in_a_column_of_addresses_is_no_domain(tmp_path: Path) -
 
 def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
     found = people_in(tmp_path, "Email,Notes,,x@y.example,\na@b.example,n,1,2,\n")
-    assert found.unclear == ("Notes", "column 3 (no title)", "column 4")
+    assert found.unused == ("Notes", "column 3 (no title)", "column 4")
 
 
 def test_a_column_without_a_title_is_named_where_it_holds_something_and_costs_no_row(tmp_path: Path) -> None:
     found = people_in(tmp_path, "Email,,Company,#, \na@b.example,,N,x,\nc@d.example,,N,,\n")
     assert len(found.rows) == 2
-    assert found.unclear == ("column 4 (no title)",)
+    assert found.unused == ("column 4 (no title)",)
 
 
 def test_linkedins_own_export_is_understood(tmp_path: Path) -> None:
@@ -340,13 +340,13 @@ def test_linkedins_own_export_is_understood(tmp_path: Path) -> None:
             },
         ),
     )
-    assert found.unclear == ("Connected On",)
+    assert found.unused == ("Connected On",)
     assert found.notes == ("Rows above the titles, not read: 2.",)
 
 
 def test_titles_are_shown_clean_and_short(tmp_path: Path) -> None:
     found = people_in(tmp_path, f"Email,ev\u202eil\u200b,{'x' * 99}\na@b.example,,\n")
-    assert found.unclear == ("evil", "x" * 39 + "…")
+    assert found.unused == ("evil", "x" * 39 + "…")
 
 
 def test_more_columns_than_anyone_needs_are_refused(tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_more_columns_than_anyone_needs_are_refused(tmp_path: Path) -> None:
 def test_the_empty_columns_a_spreadsheet_adds_do_not_count(tmp_path: Path) -> None:
     found = people_in(tmp_path, f"Email{',' * 500}\na@b.example{',' * 600}\n")
     assert found.rows == ((2, {"email": "a@b.example"}),)
-    assert found.unclear == ()
+    assert found.unused == ()
 
 
 def test_a_short_row_is_read_and_said_and_a_long_one_is_skipped(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def result(
         or None,
         skipped_rows_left_out=(tally.left_out - len(skipped[:NAMED_ROWS])) or None,
         notes=[*(table.notes if table else ()), *_row_notes(prepared.notes), *_tally_notes(tally)] or None,
-        unused_columns=(_first_columns(table.unclear) or None) if table else None,
+        unused_columns=(_first_columns(table.unused) or None) if table else None,
     )
 
 
@@ -242,10 +242,11 @@ def _summary(tally: Tally, prepared: Prepared, table: CsvPeople | None) -> str:
 
 
 def _not_used(table: CsvPeople | None) -> list[str]:
-    """Return what a person should know of columns that hold what would otherwise be bought."""
-    if table is None or not table.telling:
+    """Return a sentence about unused columns that hold what would otherwise be bought; nothing without any."""
+    if table is None or not table.unused_contacts:
         return []
-    titles = ", ".join(map(quoted, table.telling[:5])) + (" and more" if len(table.telling) > 5 else "")
+    named, others = table.unused_contacts[:5], table.unused_contacts[5:]
+    titles = ", ".join(map(quoted, named)) + (" and more" if others else "")
     return [f"Not used, although they hold addresses, profiles or numbers: {titles}."]
 
 

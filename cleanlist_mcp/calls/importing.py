@@ -98,7 +98,7 @@ async def _add(
 ) -> AddLeadsResult:
     skipped = [*(table.skipped if table else ()), *prepared.skipped]
     if not prepared.people:
-        raise nobody(skipped, table.unclear if table else ())
+        raise nobody(skipped, table.unused if table else ())
     tally = Tally(skipped=skipped)
     list_id, name = await call.services.directory.resolve(id_or_name)
     digest = await call.services.journal.digester()

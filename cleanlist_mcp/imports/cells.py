@@ -74,7 +74,7 @@ def is_gap(cell: str) -> bool:
 
 
 def is_gap_in_name(cell: str) -> bool:
-    """Return whether the cell of one name is a gap, if the other one may be a real name: "Null" can be one."""
+    """Return whether the cell of one name is a gap, though the other is a name: beside it "Null" may be one too."""
     return is_gap(cell) and not re.fullmatch(r"\s*(?:Null|None|Nan|Nil)\s*", cell)
 
 
@@ -167,8 +167,10 @@ def _is_label(word: str) -> bool:
     return word.casefold().strip(":.,;()") in _LABELS or _NUMBER.fullmatch(word) is not None
 
 
-def worth(address: str) -> int:
-    """Return how little an address says about its person at work, 0 for the best: at an employer, and read by one."""
+def address_rank(address: str) -> int:
+    """Return the place of an address among a person's, from 0: an employer's and read by one, a mail provider's and
+    read by one, read by several, read by nobody.
+    """
     reader = readers(address)
     if reader == "nobody":
         return 3

@@ -46,7 +46,7 @@ class Chunk:
 
 
 def neutral(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would run; other text stays as it is.
+    """Return the text of a cell, with an apostrophe before what a spreadsheet would run.
 
     That holds for "-son" as well: what a sign starts depends on the spreadsheet, and an apostrophe in a free-text
     field hurts nobody. Whoever exports the list opens it safely.

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.imports.cells import addresses_in, is_gap, link_in, plain_cell, worth
+from cleanlist_mcp.imports.cells import address_rank, addresses_in, is_gap, link_in, plain_cell
 from cleanlist_mcp.imports.csv_titles import (
     Columns,
     columns_of,
@@ -18,10 +18,10 @@ from cleanlist_mcp.imports.csv_titles import (
     holds_contact_data,
     is_known_title,
     looks_like_data,
-    rank,
     shown_columns,
     shown_title,
     title_key,
+    title_rank,
 )
 from cleanlist_mcp.imports.encoding import BAD_BYTE, encoding_of
 from cleanlist_mcp.imports.records import OTHER_EMAILS, RowNote, is_usable
@@ -47,25 +47,28 @@ Numbered = tuple[int, list[str]]
 class CsvPeople:
     """The content of a CSV file: `rows` go to `prepare`, numbered as a spreadsheet shows them.
 
-    `skipped` rows are nobody's or could not be read. `columns` says which field each title was taken for, `unclear`
-    names the columns that were not used, `telling` those of them that hold addresses, profiles or numbers, and
-    `notes` are sentences about the file.
+    `skipped` rows are nobody's or could not be read. `columns` is the field that each title was taken for. `unused`
+    are the titles of columns that were not used, and `unused_contacts` those of them whose columns hold addresses,
+    profiles or phone numbers. `notes` are sentences about the file.
     """
 
     rows: tuple[tuple[int, Record], ...]
     skipped: tuple[RowNote, ...]
     columns: Mapping[str, str]
-    unclear: tuple[str, ...]
-    telling: tuple[str, ...]
+    unused: tuple[str, ...]
+    unused_contacts: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def read_csv(path: str, folder: Path | None) -> CsvPeople:
-    """Read the people of a CSV file that lies inside `folder`.
+    """Return the people of a CSV file that lies inside `folder`. Reads the disk.
 
-    Understands UTF-8, UTF-16 with a byte-order mark and Windows-1252, the delimiters , ; tab |, and
-    titles in several languages. Raises `InvalidArguments` if reading is off (no folder), the file is elsewhere,
-    no plain file, too big, or not to be understood as a whole.
+    Understands UTF-8, UTF-16 with a byte-order mark and Windows-1252, the delimiters , ; tab |, and titles in several
+    languages.
+
+    Raises:
+        InvalidArguments: if there is no folder, so that reading is off; if the file is elsewhere, no plain file, too
+            big, or cannot be understood as a whole.
     """
     if folder is None:
         raise InvalidArguments(
@@ -108,8 +111,7 @@ def _title_score(sample: str, delimiter: str) -> tuple[int, int]:
 def _title_row(records: Sequence[Sequence[str]]) -> int:
     """Return which of the first records has the titles: the first one, unless exports put remarks above them.
 
-    A row with an address in it is data, and so is one that speaks of LinkedIn and websites below titles that say
-    who somebody is.
+    A row with an address in it is data, and so is one with words such as "LinkedIn" below titles that are known.
     """
     may_be = [index for index, record in enumerate(records) if not any(map(looks_like_data, record))]
     known = [_known_titles(record) for record in records]
@@ -191,7 +193,9 @@ class _Reader:
         self.used = {index for columns in self.columns.at.values() for index in columns}
         self.untitled = [index for index, title in enumerate(self.header) if not title_key(title)]
         self.unused = set(self.columns.unclear)
-        self.telling = [index for index in self.columns.unclear if holds_contact_data(looked_at, index)]
+        self.unused_contacts = [
+            index for index in self.columns.unclear if holds_contact_data(looked_at, index)
+        ]
 
     def take(self, number: int, cells: list[str]) -> None:
         """Read one row, or note why it is skipped."""
@@ -245,7 +249,7 @@ class _Reader:
         return index == 0 and (_speaks_as_report(text) or len(text.split()) > 4)
 
     def _record(self, cells: Sequence[str]) -> dict[str, str]:
-        """Return the filled cells by field, cut if `prepare` sees that they are too long anyway."""
+        """Return the filled cells by field; one that is too long is cut to a length that `prepare` still refuses."""
         record: dict[str, str] = {}
         for name, columns in self.columns.at.items():
             filled = [(i, cells[i][: MAX_CELL + 1]) for i in columns if i < len(cells) and cells[i].strip()]
@@ -256,7 +260,7 @@ class _Reader:
         return record
 
     def _take_addresses(self, record: dict[str, str], filled: Sequence[tuple[int, str]]) -> None:
-        """Take the address that says most of the person at work, and keep the others to recognise them by."""
+        """Take the best address, an employer's if there is one, and keep the others to recognise the person by."""
         found = [
             (_order(address, self.titles[index]), place, address, index)
             for place, (index, cell) in enumerate(filled)
@@ -284,8 +288,8 @@ class _Reader:
             rows=tuple(self.rows),
             skipped=tuple(self.skipped),
             columns=shown_columns(self.titles, self.columns.at),
-            unclear=tuple(shown_title(self.header[index], index) for index in sorted(self.unused)),
-            telling=tuple(shown_title(self.header[index], index) for index in self.telling),
+            unused=tuple(shown_title(self.header[index], index) for index in sorted(self.unused)),
+            unused_contacts=tuple(shown_title(self.header[index], index) for index in self.unused_contacts),
             notes=tuple(self._notes(above)),
         )
 
@@ -313,10 +317,11 @@ class _Reader:
 
 
 def _order(address: str, title: str) -> int:
-    """Return which address counts first: what a title calls work, then an employer's, then a mail provider's."""
-    if worth(address) > 1:
-        return 8 + worth(address)
-    return rank(title) if rank(title) == 0 else 1 + 2 * worth(address) + (rank(title) - 1)
+    """Return the place of an address, from 0: what a title calls work, then an employer's, then a mail provider's."""
+    by_address, by_title = address_rank(address), title_rank(title)
+    if by_address > 1:
+        return 8 + by_address
+    return 0 if by_title == 0 else 2 * by_address + by_title
 
 
 def _first_usable(name: str, cells: Sequence[str]) -> str:

@@ -17,16 +17,16 @@ from cleanlist_mcp.text import clean
 MAX_FILE_COLUMNS = 200
 
 NAMED_TITLES = 10
-"""Titles that are not understood, as many as a refusal names."""
+"""Most titles that are not understood and that a refusal names."""
 
 MOSTLY = 0.6
-"""The part of a column's filled cells that makes it a column of addresses, profiles, companies and so on."""
+"""The share of a column's filled cells that makes it a column of addresses, profiles, companies and so on."""
 
 # A column of LinkedIn's export of one's connections and of nothing else: "URL" beside it is the profile.
 _ONLY_LINKEDIN = "connectedon"
 
 NEARLY_ALL = 0.8
-"""The same if a few cells could be something else: companies among names."""
+"""The same, for cells of which a few look like something else: companies among names."""
 
 Rows = Sequence[Sequence[str]]
 
@@ -120,7 +120,7 @@ class _Sorting:
             if title_key(title) in title_words.AMBIGUOUS_NAMES:
                 self._put(index, self._name_field(index))
         for columns in self.at.values():
-            columns.sort(key=lambda index: rank(self.titles[index]))
+            columns.sort(key=lambda index: title_rank(self.titles[index]))
         used = {index for columns in self.at.values() for index in columns}
         unclear = [index for index, title in enumerate(self.titles) if title_key(title) and index not in used]
         return Columns(self.at, unclear)
@@ -157,7 +157,7 @@ class _Sorting:
         return name or self._field_by_cells(index)
 
     def _field_by_cells(self, index: int) -> str | None:
-        """Return the field of a column whose title speaks of mail or LinkedIn, if most of its cells are such."""
+        """Return the field of a column whose title mentions mail, phones or LinkedIn, if most of its cells are such."""
         words = title_words_of(self.titles[index])
         if title_words.OF_OTHERS.intersection(words):
             return None
@@ -173,13 +173,16 @@ class _Sorting:
             "corporate",
         } & set(words):
             return "phone" if self._mostly(index, is_phone) else None
-        speaks = "linkedin" in text.replace(" ", "") or {"url", "link", "profile", "profil"}.intersection(
-            words
-        )
-        return "linkedin_url" if speaks and self._mostly(index, is_profile) else None
+        may_be_profile = "linkedin" in text.replace(" ", "") or {
+            "url",
+            "link",
+            "profile",
+            "profil",
+        }.intersection(words)
+        return "linkedin_url" if may_be_profile and self._mostly(index, is_profile) else None
 
     def _name_field(self, index: int) -> str | None:
-        """Return what "Name" is: one of the two names beside the other, a company, or the full name."""
+        """Return the field of a column "Name": one of the two names beside the other, a company, or the full name."""
         if self._group(index) == "company" or self._lists_businesses():
             return None if "company_name" in self.at else "company_name"
         has_first, has_last = "first_name" in self.at, "last_name" in self.at
@@ -254,7 +257,7 @@ def is_profile(cell: str) -> bool:
 
 
 def is_phone(cell: str) -> bool:
-    """Return whether a cell can be a phone number, under a title that speaks of one."""
+    """Return whether a cell can be a phone number, if its title says that it is one."""
     return normal_phone(cell) is not None
 
 
@@ -274,8 +277,8 @@ def holds_contact_data(rows: Rows, index: int) -> bool:
     return any(mostly(rows, index, test) for test in (is_address, is_profile, is_number))
 
 
-def rank(title: str) -> int:
-    """Return 0 for a title that speaks of work, 2 for a private or further one, 1 for others."""
+def title_rank(title: str) -> int:
+    """Return 0 for a title with a word for work in it, 2 for a private or further one, 1 for others."""
     words = set(title_words_of(title))
     if words & title_words.PERSONAL:
         return 2
@@ -310,7 +313,7 @@ _SHOWN = {"infix": "last_name", "suffix": "last_name"}
 
 
 def looks_like_data(title: str) -> bool:
-    """Return whether a cell of the title row is rather somebody's data."""
+    """Return whether a cell in the place of a title is somebody's data: an address, a link, a year."""
     return re.search(r"@|://|\d{4}|(?i:linkedin\.com/|\bwww\.)", title) is not None
 
 

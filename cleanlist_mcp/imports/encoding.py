@@ -14,7 +14,6 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
 
-
 _SMALL = "ß-öø-ÿšœž"
 _ACCENTED = "À-ÖØ-ÞŠŒŽŸ" + _SMALL
 _SIGNS = r"\xa0\xad¡¢£¥§©«®°±²³µ¶\xb4·¹»¼½¾¿\xd7÷ªº\u2013\u2014\u2018\u2019“”„†‡‰\u2039\u203a•…€™"
@@ -38,10 +37,10 @@ BAD_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def encoding_of(data: bytes) -> str:
-    """Return the name of the encoding of a text.
+    """Return Python's name for the encoding of a file.
 
     Raises:
-        InvalidArguments: if it is none of those, or no text.
+        InvalidArguments: if it is none of these encodings, or no text.
     """
     mark = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     # Without a mark, many NULs mean a spreadsheet's own format or UTF-16, never text to guess at.

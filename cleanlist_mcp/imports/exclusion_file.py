@@ -20,7 +20,7 @@ _DELIMITERS = ("\t", ";", ",")
 
 
 class ExclusionFile:
-    """The file, as it is now. Several threads may ask for it; one at a time reads."""
+    """The file of exclusions, read again after each change. Several threads may use it; one at a time reads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class ExclusionFile:
         """Return the exclusions of the file as it is now. Reads the disk.
 
         Raises:
-            Excluded: if the file cannot be read, has a line that is none of the kinds, or had entries and is empty.
+            Excluded: if the file cannot be read, has a line that is no entry of any kind, or had entries and is empty.
         """
         with self._reading:
             try:
@@ -49,7 +49,7 @@ class ExclusionFile:
 
     @property
     def changed_at(self) -> float:
-        """The time of the file's last change, as far as it was read, in epoch seconds."""
+        """The time of the last change that was read, by the disk's clock, in epoch seconds; 0 if none was."""
         return 0.0 if self._seen is None else self._seen[0] / 1e9
 
     def _read(self) -> Exclusions:
@@ -111,7 +111,7 @@ def _entries_of(cell: str, *, may_be_company: bool) -> list[Exclusions]:
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """Return what separates cells, if the file is a table; a comma in a company's name makes none."""
+    """Return what separates cells, "" if the file is no table; a comma in a company's name makes none."""
     used = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     for delimiter in (one for one in _DELIMITERS if used and one in used[0]):
         is_titled = any(map(is_known_title, used[0].split(delimiter)))

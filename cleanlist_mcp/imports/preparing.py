@@ -1,4 +1,4 @@
-"""The people of rows who may be imported, each of them once. Pure.
+"""The people in rows who may be imported, each of them once. Pure.
 
 Reasons name rows and fields, never what stands in a cell: they are shown, logged and passed on.
 """
@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Literal
 
 from cleanlist_mcp.errors import InvalidArguments
+from cleanlist_mcp.imports.cells import address_rank
 from cleanlist_mcp.imports.records import RowNote, understood
 from cleanlist_mcp.people.grouping import MOST_COMPARED, Group, groups, shared_addresses
 from cleanlist_mcp.people.identity import (
@@ -25,7 +26,7 @@ from cleanlist_mcp.people.identity import (
     why_nobody,
     without_case,
 )
-from cleanlist_mcp.people.mailboxes import is_provider, readers
+from cleanlist_mcp.people.mailboxes import is_provider
 from cleanlist_mcp.people.normal_forms import normal_name
 from cleanlist_mcp.people.same_person import Marks, Tokens, are_same_employer, marks_of, recognised, united
 from cleanlist_mcp.text import clean
@@ -34,9 +35,9 @@ LeaveOut = Literal["", "with_email", "with_phone"]
 """The people whom a call leaves out: nobody, or those who have an e-mail address or a phone number already."""
 
 NAME_LENGTH = 60
-"""Characters of a name that an answer shows of a row."""
+"""Most characters of a row's name that an answer shows."""
 
-SHARED = "email stands with several people, so it is nobody's own"
+NOBODYS_OWN = "email stands with several people, so it is nobody's own"
 
 _HAS_ALREADY: Mapping[str, tuple[str, str]] = {
     "with_email": ("email", "has an e-mail address already"),
@@ -86,7 +87,7 @@ class Prepared:
 
 
 def prepare(rows: Iterable[tuple[int, Mapping[str, object]]], leave_out: LeaveOut = "") -> Prepared:
-    """Return which people of the numbered rows may be imported: `prepare(enumerate(people, 1))`.
+    """Return the people in numbered rows who may be imported: `prepare(enumerate(people, 1))`.
 
     Cells are understood and normalised; rows that identify nobody and rows with a cell that is too long are
     skipped, each with its reason. Rows of one person become one, its empty fields filled from the others. An
@@ -128,7 +129,7 @@ class _Sorting:
         self._rows.append(_Row(number, person, reduce(united, marks)))
 
     def result(self, leave_out: LeaveOut) -> Prepared:
-        """Make one person of the rows that mean one."""
+        """Return the rows of each person as one, and why others are left out."""
         found = groups([row.marks for row in self._rows])
         shared = shared_addresses([group.marks for group in found])
         people = self._without_doubles(
@@ -139,7 +140,7 @@ class _Sorting:
         )
 
     def _without_doubles(self, people: Iterable[OnePerson]) -> list[OnePerson]:
-        """Make one of people of whom the same would be sent: of more rows than are compared, some may be left."""
+        """Join people for whom the same would be sent: among more than `MOST_COMPARED` rows, some were not compared."""
         by_details: dict[tuple[str, ...], OnePerson] = {}
         for one in people:
             earlier = by_details.setdefault(all_details(one.lead.person), one)
@@ -156,8 +157,8 @@ class _Sorting:
         why = None
         if person.email and _is_shared(person, group.marks, shared):
             person = _without_address(person)
-            self._notes.append(RowNote(first.number, f"left out: {SHARED}"))
-            why = why_nobody(person, by_id=False) and f"{SHARED}, and nothing else says who is meant"
+            self._notes.append(RowNote(first.number, f"left out: {NOBODYS_OWN}"))
+            why = why_nobody(person, by_id=False) and f"{NOBODYS_OWN}, and nothing else says who is meant"
         why = why or _left_out(person, leave_out)
         if why:
             self._skipped.extend(RowNote(row.number, why, shown_name(row.person)) for row in rows)
@@ -177,7 +178,7 @@ def shown_name(person: Person) -> str:
 
 
 def _merged(rows: Sequence[_Row]) -> Iterator[MergedRow]:
-    """Yield for each row but the first by what its person was recognised, in an earlier row if possible."""
+    """Yield for each row but the first how its person was recognised, in an earlier row if possible."""
     known = [rows[0].marks]
     for index, row in enumerate(rows[1:], 1):
         if row.marks in known:
@@ -233,16 +234,10 @@ def _united(people: Sequence[Person]) -> Person:
             for name in LIMITS
             if name not in _NAME and getattr(person, name) is None and _may_take(name, person, other)
         }
-        if other.email and person.email and _worth(other.email) < _worth(person.email):
+        if other.email and person.email and address_rank(other.email) < address_rank(person.email):
             taken["email"] = other.email
         person = replace(person, **names, **taken)
     return person
-
-
-def _worth(address: str) -> int:
-    if readers(address) != "one":
-        return 2
-    return int(is_provider(address.rpartition("@")[2]))
 
 
 def _may_take(name: str, person: Person, other: Person) -> bool:
@@ -270,9 +265,9 @@ def _name_worth(person: Person) -> tuple[bool, bool, bool]:
 
 
 def all_details(person: Person) -> tuple[str, ...]:
-    """Return what makes a row an exact duplicate: every filled field with its name, without differences of case.
+    """Return every filled field with its name, without differences of case; two rows with the same are duplicates.
 
-    Journals keep digests of it: whatever changes here makes everybody a stranger.
+    Journals keep digests of it: after a change here nobody is found in them any more.
     """
     return tuple(f"{name}={_detail(person, name)}" for name in LIMITS if getattr(person, name))
 
@@ -283,10 +278,10 @@ def _detail(person: Person, name: str) -> str:
 
 
 def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
-    """Return by what each person may be recognised in another call, where equal text has to be enough.
+    """Return for each person the texts that recognise them in another call, which compares for equality alone.
 
-    It is a profile, an address with one of the names, a name with its employer if nothing could contradict it. What
-    two of the people have in common is left out.
+    They are a profile; an address with one of the names; without either, a name with its employer. A text that two of
+    the people have is left out.
     """
     found = [tuple(_identifiers(one)) for one in people]
     counts = Counter(text for texts in found for text in set(texts))
@@ -313,9 +308,9 @@ def _reason(person: Person, problems: Sequence[str], why: str) -> str:
 
 
 def _importable(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...], tuple[str, ...]]:
-    """Return the person of a row without what an import cannot hold, further addresses, and what was left out.
+    """Return the person of a row, their further addresses, and why parts of the row were left out.
 
-    That is an id, and an e-mail address that begins like a formula: neutralised, it would be another one.
+    An import holds no id, and no e-mail address that begins like a formula: made harmless, it would be another one.
     """
     meant = understood({name: cell for name, cell in record.items() if name != "person_id"})
     person, problems = person_of(meant.fields)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cleanlist_mcp.imports.cells import (
+    address_rank,
     addresses_in,
     is_gap,
     is_gap_in_name,
@@ -15,7 +16,6 @@ from cleanlist_mcp.imports.cells import (
     is_salutation,
     link_in,
     plain_cell,
-    worth,
 )
 from cleanlist_mcp.people.identity import MAX_CELL, PLACEHOLDER, normal_value
 from cleanlist_mcp.people.mailboxes import readers
@@ -37,7 +37,7 @@ OTHER_EMAILS = "other_emails"
 
 @dataclass(frozen=True, slots=True)
 class RowNote:
-    """A remark about one row, in a few words that start in lower case; `name` is whose row it is."""
+    """A remark about one row, in a few words that start in lower case; `name` is that of its person, "" if unknown."""
 
     row: int
     reason: str
@@ -54,7 +54,7 @@ class Understood:
 
 
 def understood(record: Mapping[str, object]) -> Understood:
-    """Return what one row says of its person; cells that are no text or too long stay as they are."""
+    """Return the fields of a row's person; cells that are no text or too long stay as they are."""
     reading = _Reading({name: value for name, value in record.items() if value is not None})
     return reading.understood()
 
@@ -145,10 +145,10 @@ class _Reading:
                 self._cells[name] = rest
 
     def _read_addresses(self) -> None:
-        """Take of several addresses the one that says most of the person at work; placeholders are none."""
+        """Keep the best of several addresses, an employer's if there is one; placeholders are none."""
         cell = self._cells.get("email", "")
         found = addresses_in(cell)
-        real = sorted((address for address in found if readers(address) != "nobody"), key=worth)
+        real = sorted((address for address in found if readers(address) != "nobody"), key=address_rank)
         if found and not real:
             del self._cells["email"]
             self._problems.append(PLACEHOLDER)
@@ -189,7 +189,7 @@ class _Reading:
         self._complete()
 
     def _read_suffix(self) -> None:
-        """Put what tells a father from a son behind the name; degrees in its column are none."""
+        """Put "Jr." and its like behind the name; degrees in the same column are left out."""
         suffix = normal_name(self._cells.pop("suffix", "")) or ""
         whole = next((name for name in ("last_name", "full_name") if self._cells.get(name)), None)
         if whole and is_suffix(suffix) and not self._cells[whole].casefold().endswith(suffix.casefold()):

@@ -20,7 +20,7 @@ LONGEST_NAME = 200
 _ANOTHER_NAME = "Call export_list again with a plain file name, such as prospects.csv."
 _NOT_IN_NAMES = re.compile(r'[/\\:<>"|?*]')
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])")
-_OTHERS = 99
+_MOST_NUMBERS = 99
 
 
 def file_name(wanted: str) -> str:
@@ -73,9 +73,10 @@ class SharedFile:
             raise self._exists()
 
     def write(self, fill: Callable[[TextIO], int]) -> "WrittenFile":
-        """Write what `fill` puts into a text stream beside the file, in UTF-8 with a byte-order mark.
+        """Write the file under a name for now: `fill` puts rows into a text stream, and returns how many.
 
-        The result counts only once it is put into its place. It takes as long as the disk takes.
+        The encoding is UTF-8 with a byte-order mark. The file has its name only after `WrittenFile.place`. Writes the
+        disk.
 
         Raises:
             InvalidArguments: if the disk refuses; otherwise whatever `fill` raises. Nothing is left then.
@@ -140,7 +141,7 @@ class SharedFile:
 
     def _free_name(self) -> str:
         stem = self.name[: -len(ENDING)]
-        names = (f"{stem}-{number}{ENDING}" for number in range(2, _OTHERS))
+        names = (f"{stem}-{number}{ENDING}" for number in range(2, _MOST_NUMBERS))
         return next((name for name in names if not os.path.lexists(self._folder / name)), "another-name.csv")
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""One bounded file inside the folder that the user shared: the only I/O of this package."""
+"""The bytes of one file inside the folder that the user shared, and of no other. Reads the disk."""
 
 import os
 import stat
@@ -31,7 +31,7 @@ def _inside(path: str, folder: Path) -> Path:
         target = (root / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise _unreadable(path, folder) from error
-    # Decided before anything is opened, so that the answer does not tell what exists elsewhere.
+    # Decided before anything is opened, so that the answer does not show what exists elsewhere.
     if not target.is_relative_to(root):
         raise InvalidArguments(
             "The CSV file is not inside the folder that CLEANLIST_CSV_DIR names.",
@@ -49,7 +49,7 @@ def _unreadable(path: str, folder: Path) -> InvalidArguments:
 
 
 def _csv_files(path: str, folder: Path) -> str:
-    """Say which CSV files the folder has, the names most like the wanted one first."""
+    """Return a sentence with the CSV files of the folder, the names most like the wanted one first."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.lower().endswith(".csv")]
@@ -69,7 +69,7 @@ def _likeness(wanted: SequenceMatcher[str], name: str) -> float:
 
 
 def bytes_of(path: str, folder: Path) -> bytes:
-    """Return what is in a file inside `folder`.
+    """Return the bytes of a file inside `folder`, at most `MAX_FILE_BYTES`.
 
     Raises:
         InvalidArguments: if it is elsewhere, no plain file, or too big.

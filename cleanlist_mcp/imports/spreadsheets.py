@@ -18,9 +18,9 @@ _PHONE = re.compile(r" *\+[ ()\-./]*[0-9][0-9 ()\-./]*")
 
 
 def harmless(cell: str) -> str:
-    """Return a cell as a spreadsheet shows it and does not run it: with an apostrophe before what begins a formula.
+    """Return a cell that a spreadsheet shows and does not run: with an apostrophe before what begins a formula.
 
-    An international phone number is none.
+    An international phone number begins none.
     """
     return f"'{cell}" if _RUNS.match(cell) and not _PHONE.fullmatch(cell) else cell
 
