@@ -199,7 +199,7 @@ async def test_days_later_the_same_people_are_still_known(listed: World) -> None
         answer = await add(listed, services, addresses(2))
 
     assert answer.imported == 2 and "by an earlier call" in answer.summary
-    assert answer.notes and "removed since" in answer.notes[0]
+    assert answer.notes and "removed in the portal since" in answer.notes[0]
     assert len(sent(listed)) == 1
 
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from cleanlist_mcp.errors import DailyLimit, HourlyUnquotedLimit, JournalUnusable
 from cleanlist_mcp.journal.health import Usable
+from cleanlist_mcp.journal.imports import decide, is_key_of
 from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.journal.records import COLUMNS, label_list
 from cleanlist_mcp.journal.sqlite.store import TRY_AGAIN_AFTER
@@ -383,6 +384,61 @@ async def test_a_server_that_only_ever_adds_people_forgets_too(
         clock.now += days * DAY
 
     assert await journal.by_workflow("enrich-1") is None
+    await journal.close()
+
+
+async def added(journal: Journal, key: str, people: list[list[str]], imported: int, *doubtful: str) -> str:
+    """Add people to a list, and return the key by which they were sent."""
+    claim = await journal.imports.claim(key, "list_1", people, 30)
+    assert claim is not None
+    await journal.imports.finished(claim.key, imported, doubtful)
+    return claim.key
+
+
+async def test_whoever_was_taken_out_of_a_list_is_sent_again_by_another_key(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    journal = engine.open(tmp_path, clock)
+    assert await added(journal, "key", [["ada", "ada too"]], 1) == "key"
+    keys = []
+    for _ in range(2):
+        assert await journal.imports.claim("key", "list_1", [["ada", "ada too"]], 30) is None
+        await journal.imports.taken_out("list_2", ["ada too"])  # another list
+        assert await journal.imports.claim("key", "list_1", [["ada", "ada too"]], 30) is None
+        await journal.imports.taken_out("list_1", ["ada too"])
+        keys.append(await added(journal, "key", [["ada", "ada too"]], 1))
+
+    assert len({"key", *keys}) == 3
+    assert all(is_key_of(key, "key") for key in keys)
+    await journal.close()
+
+
+async def test_only_whoever_was_taken_out_of_a_list_is_free(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    journal = engine.open(tmp_path, clock)
+    people = [["ada", "a"], ["grace"], ["kim"]]
+    await added(journal, "key", people, 2, "kim")
+    await journal.imports.taken_out("list_1", ["a", "nobody"])
+
+    standing = decide(people, await journal.imports.into("list_1", ["ada", "a", "grace", "kim"]))
+    assert (set(standing.answered), standing.free) == ({"grace", "kim"}, ("ada",))
+    (one,) = await journal.imports.into("list_1", ["ada"])
+    assert (one.size, one.rows_imported, one.people) == (2, 1, ("grace", "kim"))
+    assert await journal.imports.claim("key", "list_1", people, 30) is None  # the others are there
+    await journal.close()
+
+
+async def test_whoever_was_sent_without_an_answer_stays_held_although_they_were_taken_out(
+    engine: Engine, tmp_path: Path, clock: HandClock
+) -> None:
+    journal = engine.open(tmp_path, clock)
+    assert await journal.imports.claim("key", "list_1", [["ada"]], 30) is not None
+    await journal.imports.taken_out("list_1", ["ada"])
+
+    (one,) = await journal.imports.into("list_1", ["ada"])
+    assert one.unsettled and one.people == ("ada",)
+    assert await journal.imports.claim("other", "list_1", [["ada"]], 30) is None
     await journal.close()
 
 

@@ -81,6 +81,7 @@ async def imports(journal: Journal, clock: HandClock) -> None:
     await journal.imports.refused(again)
     await journal.imports.into("list_1", ["a", "b", "c"])
     await journal.imports.finished("key", 1, ["b"])
+    await journal.imports.taken_out("list_1", ["b", "z"])
     await journal.imports.into("list_1", ["a", "b", "c"])
     first = await journal.imports.claim("other", "list_1", [["c"]], 30)
     assert first is not None

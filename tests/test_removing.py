@@ -338,3 +338,47 @@ async def test_the_tool_is_announced_as_one_that_takes_away(world: World) -> Non
 
 async def _names(session: Session) -> set[str]:
     return {tool.name for tool in (await session.client.list_tools()).tools}
+
+
+ADDED = [
+    {"email": "ada@fable.example"},
+    {"email": "grace@fable.example", "first_name": "Grace", "last_name": "Fable", "title": "Admiral"},
+    {"linkedin_url": "https://www.linkedin.com/in/kim-fable"},
+    {"first_name": "Lea", "last_name": "Fable", "company_name": "Fable Ltd"},
+]
+
+
+@pytest.mark.parametrize(
+    "again", [ADDED, [*ADDED, {"email": "new@fable.example"}]], ids=["alone", "and another"]
+)
+async def test_whoever_was_taken_out_is_added_again_and_nobody_else(
+    world: World, again: list[dict[str, str]]
+) -> None:
+    list_id = world.sandbox.add_list("Fair")
+
+    async with world.connect() as session:
+        await session.call("add_leads", list_id=list_id, people=ADDED)
+        for _ in range(2):
+            await session.call(
+                "remove_leads", list_id=list_id, lead_ids=list(lead_list(world, list_id).leads)
+            )
+            answer = await session.call("add_leads", list_id=list_id, people=again)
+
+            assert answer["imported"] == len(lead_list(world, list_id).leads) == len(again)
+            assert answer["summary"].startswith(f"{len(again)} rows imported, 0 skipped")
+
+
+async def test_those_who_stayed_are_not_added_again(world: World) -> None:
+    list_id = world.sandbox.add_list("Fair")
+
+    async with world.connect() as session:
+        await session.call("add_leads", list_id=list_id, people=ADDED)
+        gone = list(lead_list(world, list_id).leads)[1]
+        await session.call("remove_leads", list_id=list_id, lead_ids=[gone])
+    # As for rows that nobody has enriched yet: only the journal knows of them.
+    world.transport = Edited(world.transport, lambda data: data.update(leads=[]), "/leads", "GET")
+    async with world.connect() as session:
+        answer = await session.call("add_leads", list_id=list_id, people=ADDED)
+
+    assert answer["summary"].startswith("1 row imported, 3 in the list by an earlier call")
+    assert len(lead_list(world, list_id).leads) == len(ADDED)

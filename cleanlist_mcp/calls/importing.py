@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
@@ -18,6 +19,7 @@ from cleanlist_mcp.answers.imports import Tally, nobody, result, surely_imported
 from cleanlist_mcp.answers.shapes import AddLeadsResult
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
+from cleanlist_mcp.calls.added_people import of_details, of_identifier
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.exclusions import added_domains, allowed
 from cleanlist_mcp.calls.present import present_in
@@ -35,7 +37,7 @@ from cleanlist_mcp.imports.chunks import Chunk
 from cleanlist_mcp.imports.csv_file import CsvPeople
 from cleanlist_mcp.imports.preparing import Lead, LeaveOut, OnePerson, Prepared
 from cleanlist_mcp.imports.records import RowNote
-from cleanlist_mcp.journal.imports import Import, Standing, decide
+from cleanlist_mcp.journal.imports import Import, Standing, decide, is_key_of
 from cleanlist_mcp.journal.names import Digester
 
 SETTLE_SECONDS = 30.0
@@ -52,9 +54,6 @@ ANSWER_ROOM = 1.5
 
 REQUEST_ROOM = 5.0
 """Least seconds that a call must have left to begin another chunk."""
-
-DIGEST_LENGTH = 16
-"""Characters of a person's digest that are kept: among the people of one list, 64 bits are never equal by chance."""
 
 JOIN_STEP = 1.0
 """Seconds between looks at a chunk that another call or process may be sending right now."""
@@ -161,21 +160,21 @@ class _Adding:
             digest = self._digest(lead)
             self._rows.setdefault(digest, lead)
             digests.append(digest)
-        digests += [self._digester("known by", self._list_id, text)[:DIGEST_LENGTH] for text in identifiers]
+        digests += [of_identifier(self._digester, self._list_id, text) for text in identifiers]
         return tuple(dict.fromkeys(digests))
 
     def _older_digests_of(self, one: OnePerson, identifiers: Sequence[str]) -> list[str]:
         return [
-            older(*parts)[:DIGEST_LENGTH]
+            known
             for older in self._digester.older
-            for parts in (
-                *(_parts_of(self._list_id, lead) for lead in (one.lead, *one.rows)),
-                *(("known by", self._list_id, text) for text in identifiers),
+            for known in (
+                *(of_details(older, self._list_id, lead.person) for lead in (one.lead, *one.rows)),
+                *(of_identifier(older, self._list_id, text) for text in identifiers),
             )
         ]
 
     def _digest(self, lead: Lead) -> str:
-        return self._digester(*_parts_of(self._list_id, lead))[:DIGEST_LENGTH]
+        return of_details(self._digester, self._list_id, lead.person)
 
     async def run(self) -> None:
         """Add the people as far as the time allows, and count what became of each of their rows."""
@@ -252,8 +251,8 @@ class _Adding:
             return None
         while people:
             chunk = self._chunk_of(people)
-            if chunk.idempotency_key == key:
-                return chunk
+            if is_key_of(key, chunk.idempotency_key):
+                return replace(chunk, idempotency_key=key)
             people = people[len(chunk.leads) :]
         return None
 
@@ -294,13 +293,14 @@ class _Adding:
         Raises:
             CleanlistError: if it was refused, and is not to be tried again in this call.
         """
-        key, people = chunk.idempotency_key, [self._recognised_by(lead) for lead in chunk.leads]
+        people = [self._recognised_by(lead) for lead in chunk.leads]
         persons = [lead.person for lead in chunk.leads]
         domains = await anyio.to_thread.run_sync(added_domains, self._digester, self._list_id, persons)
-        claim = await self._journal.claim(key, self._list_id, people, self._settle, domains)
+        claim = await self._journal.claim(chunk.idempotency_key, self._list_id, people, self._settle, domains)
         if claim is None:
             await self._clock.sleep(LOOK_AGAIN)
             return
+        key, chunk = claim.key, replace(chunk, idempotency_key=claim.key)
         self._unanswered.update(self._first_digests(chunk))
         if claim.before is None:
             self._begun.add(key)
@@ -461,8 +461,3 @@ def _explained(error: CleanlistError) -> CleanlistError:
             answered=error.answered,
         )
     return error
-
-
-def _parts_of(list_id: str, lead: Lead) -> tuple[str, ...]:
-    """Return what the digest of a row is made of."""
-    return ("lead", list_id, *preparing.all_details(lead.person))

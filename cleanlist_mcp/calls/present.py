@@ -71,14 +71,15 @@ async def present_in(client: CleanlistClient, list_id: str) -> Present:
             page = await client.leads(list_id, limit=LEADS_PAGE, cursor=cursor)
         except InsufficientScope:
             return Present(0, (), may_read=False)
-        people += map(_person, page.leads)
+        people += map(person_shown, page.leads)
         total, cursor = max(page.total, len(people)), page.cursor
         if not cursor:
             break
     return Present(total, tuple(people))
 
 
-def _person(lead: Lead) -> Person:
+def person_shown(lead: Lead) -> Person:
+    """Return the person of a row of a list; one who cannot be known again has nothing to be known by."""
     named = bool(lead.first_name and lead.last_name)
     fields = {
         "email": lead.email,

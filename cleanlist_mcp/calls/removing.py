@@ -1,14 +1,20 @@
 """Taking rows out of a list, so that a wrong removal is seen and can be undone."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
 
 from cleanlist_mcp.answers.lists import Removal, removed_leads
 from cleanlist_mcp.answers.shapes import RemoveLeadsResult
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.wire import LEADS_PAGE, MOST_REMOVED, Lead, RemoveLeadsRequest
+from cleanlist_mcp.calls.added_people import of_shown
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.errors import ApiError, InvalidArguments
+from cleanlist_mcp.calls.present import person_shown
+from cleanlist_mcp.errors import ApiError, InvalidArguments, JournalUnusable
 from cleanlist_mcp.lists.directory import MAX_PAGES
 
 
@@ -57,6 +63,7 @@ async def _removed(
         return await _after_lost_answer(call, list_id, to_send, found, missing)
     finally:
         call.services.pages.forget(list_id)
+    await _note_gone(call, list_id, rows)
     return Removal(rows, answer.removed, missing)
 
 
@@ -70,7 +77,18 @@ async def _after_lost_answer(
         return Removal((), 0, missing, unknown=len(to_send))
     # Rows move up if others go, so that those that are left are in the pages in which they were before.
     gone = [row for lead_id, row in found.rows.items() if lead_id not in left]
+    await _note_gone(call, list_id, gone)
     return Removal(gone, len(gone), missing, unknown=len(to_send) - len(gone))
+
+
+async def _note_gone(call: Call, list_id: str, rows: Sequence[Lead]) -> None:
+    """Let `add_leads` add these people again. If the journal cannot be read, they still count as added from here."""
+    people = list(map(person_shown, rows))
+    with suppress(JournalUnusable):
+        digest = await call.services.journal.digester()
+        # In a thread: of a hundred people there are thousands of digests.
+        digests = await anyio.to_thread.run_sync(of_shown, digest, list_id, people)
+        await call.services.journal.imports.taken_out(list_id, digests)
 
 
 async def _look(call: Call, list_id: str, lead_ids: Collection[str]) -> _Found:

@@ -288,6 +288,18 @@ def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
     return [tuple(text for text in dict.fromkeys(texts) if counts[text] == 1) for texts in found]
 
 
+def identifiers_of_shown(person: Person) -> list[str]:
+    """Return by what a person whom a list shows may have been recognised when they were added.
+
+    It may have been a name with its employer: the profile and the address are found later.
+    """
+    domain = (person.email or "").rpartition("@")[2]
+    employer = None if is_provider(domain) else domain or None
+    alone = replace(person, email=None, linkedin_url=None, domain=person.domain or employer)
+    both = (OnePerson(Lead(0, one), (), marks_of(one)) for one in (person, alone))
+    return list(dict.fromkeys(text for one in both for text in _identifiers(one)))
+
+
 def _identifiers(one: OnePerson) -> Iterator[str]:
     marks = one.marks
     suffix = "".join(sorted({name.suffix for name in marks.names}))

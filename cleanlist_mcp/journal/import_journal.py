@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.imports import Claim, Import, import_of, may_repeat
+from cleanlist_mcp.journal.imports import Claim, Import, import_of, may_repeat, next_key
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.naming import Naming
@@ -46,6 +46,9 @@ class ImportJournal:
     ) -> Claim | None:
         """Write down, before they are sent, that these people are sent to a list now by this key, if that may be.
 
+        Once everybody who was sent by the key was taken out of the list again, the claim has another: the API would
+        take this one for a repeat.
+
         The import may be under way for `settle` seconds. `domains` are those of their employers, each with a person,
         both as digests; they are kept for `with_domains`. Returns None if it may not be sent: somebody of them is in
         the list, or held by another import, or this one was answered, has expired, or may still be under way.
@@ -61,12 +64,12 @@ class ImportJournal:
         try:
             async with self._store.claim(names.tenants) as writer:
                 await self._naming.require_current(writer, names)
-                row = await writer.import_of(key)
+                key, row = await _usable(writer, key)
                 if await writer.is_taken(places, digests, None if row is None else row.import_id):
                     return None
                 await writer.keep_domains(places[0], domains)
                 if row is None:
-                    return Claim(await writer.add_import(key, places[0], people, settle), 1, None)
+                    return Claim(await writer.add_import(key, places[0], people, settle), key, 1, None)
                 return await _repeated(writer, row, people, settle)
         except CommitLost:
             # Whoever it holds is held until it has settled; this call sends nobody.
@@ -98,6 +101,19 @@ class ImportJournal:
         await self._late.write(write)
         await self._store.forget_old()
 
+    async def taken_out(self, list_id: str, digests: Collection[str]) -> None:
+        """Record that people with these digests were taken out of a list: they may be added to it again.
+
+        Whoever was sent without an answer stays held until that is settled.
+        """
+        places = _places(await self._naming.names(), list_id)
+
+        async def write(writer: Writer) -> int:
+            await writer.take_out_people(places, digests)
+            return 1
+
+        await self._late.write(write)
+
     async def refused(self, claim: Claim) -> None:
         """Record that an import did certainly not arrive this time.
 
@@ -117,13 +133,25 @@ def _places(names: Names, list_id: str) -> list[str]:
     return [list_id] if names.whose.tenants is None else [f"{one}/{list_id}" for one in names.tenants]
 
 
+async def _usable(writer: Writer, key: str) -> tuple[str, ImportRow | None]:
+    """Return the key by which people are to be sent, with its import, if there is one.
+
+    A key whose people were all taken out of the list again is followed by another.
+    """
+    row = await writer.import_of(key)
+    while row is not None and row.is_empty:
+        key = next_key(key)
+        row = await writer.import_of(key)
+    return key, row
+
+
 async def _repeated(writer: Writer, row: ImportRow, people: People, settle: float) -> Claim | None:
     """Claim the next sending of an import whose answer was lost, if it has settled."""
     if row.sent is None or not may_repeat(row, writer.now):
         return None
     # Written anew: whom it held may have been unreadable, and is known from here on.
     await writer.repeat_import(row.import_id, await _with_former(writer, row.import_id, people), settle)
-    return Claim(row.import_id, row.attempt + 1, row.sent.last)
+    return Claim(row.import_id, row.key, row.attempt + 1, row.sent.last)
 
 
 async def _with_former(writer: Writer, import_id: int, people: People) -> list[list[str]]:

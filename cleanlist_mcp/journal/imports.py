@@ -49,9 +49,10 @@ class Import:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to send an import now. `before` is when it was last sent without an answer, if it was."""
+    """The right to send an import now, by its `key`. `before` is when it was last sent without an answer, if it was."""
 
     import_id: int
+    key: str
     attempt: int
     before: Moment | None
 
@@ -130,6 +131,20 @@ def import_of(row: ImportRow, members: Sequence[Member], now: Moment) -> Import:
         rows_imported=row.rows_imported,
         doubtful=frozenset(one.digest for one in members if one.doubtful),
     )
+
+
+def next_key(key: str) -> str:
+    """Return the key by which the people of an import are sent once all of them were taken out of the list again."""
+    first, _, number = key.partition(_AGAIN)
+    return f"{first}{_AGAIN}{int(number or 1) + 1}"
+
+
+def is_key_of(key: str, first: str) -> bool:
+    """Return whether `key` is that of an import whose people and list make the key `first`."""
+    return key.partition(_AGAIN)[0] == first
+
+
+_AGAIN = "-again-"
 
 
 def may_repeat(row: ImportRow, now: Moment) -> bool:

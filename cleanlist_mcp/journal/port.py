@@ -58,7 +58,8 @@ class Sent:
 class ImportRow:
     """One import as it is stored.
 
-    `size` people were sent, and `rows_imported` is the API's answer. If the row or its members are not as they were
+    `size` people were sent, and `rows_imported` is the API's answer, both without those who were taken out of the
+    list since. If the row or its members are not as they were
     written, it is not `readable`; `sent` is None if its times are not.
     """
 
@@ -69,6 +70,11 @@ class ImportRow:
     rows_imported: int | None
     readable: bool
     sent: Sent | None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if everybody whom the API took, or not, was taken out of the list again."""
+        return self.readable and self.rows_imported is not None and self.size == 0
 
 
 @dataclass(frozen=True)
@@ -284,6 +290,9 @@ class ImportWriter(Protocol):
 
     async def withdraw_import(self, import_id: int, attempt: int, before: Moment | None) -> None:
         """Undo an attempt, unless another has begun or it was answered: back to the sending at `before`, if any."""
+
+    async def take_out_people(self, places: Sequence[str], digests: Collection[str]) -> None:
+        """Forget that people with these digests were added to a list, as far as the API has answered about them."""
 
     async def keep_domains(self, place: str, given: Collection[tuple[str, str]]) -> None:
         """Keep domains with which people are added to a list, each with a person, both as digests."""

@@ -98,6 +98,19 @@ class ImportRows(Look):
             (place, self.now.time, [domain for domain, _ in pairs], [person for _, person in pairs]),
         )
 
+    async def take_out_people(self, places: Sequence[str], digests: Collection[str]) -> None:
+        await self._do(
+            "WITH people AS (SELECT DISTINCT import_id, import_people.place FROM import_people "
+            "JOIN imports USING (import_id) WHERE digest = ANY(%s) AND imports.place = ANY(%s) "
+            "AND rows_imported IS NOT NULL), "
+            "gone AS (DELETE FROM import_people USING people WHERE import_people.import_id = people.import_id "
+            "AND import_people.place = people.place), "
+            "counts AS (SELECT import_id, COUNT(*) AS persons FROM people GROUP BY import_id) "
+            "UPDATE imports SET people = people - persons, rows_imported = GREATEST(rows_imported - persons, 0) "
+            "FROM counts WHERE imports.import_id = counts.import_id",
+            (list(digests), list(places)),
+        )
+
     async def _write_people(self, import_id: int, people: Sequence[Sequence[str]]) -> None:
         rows = [
             (place, alias, digest)

@@ -110,6 +110,23 @@ class ImportRows(Look):
         elif self._database.execute(f"DELETE FROM imports WHERE {own}", (import_id, attempt)).rowcount:  # noqa: S608
             self._database.execute("DELETE FROM import_people WHERE import_id = ?", (import_id,))
 
+    async def take_out_people(self, places: Sequence[str], digests: Collection[str]) -> None:
+        found = self._database.execute(
+            "SELECT import_id, place FROM json_each(?) "
+            "CROSS JOIN import_people INDEXED BY imports_by_person ON digest = value "
+            "CROSS JOIN imports USING (import_id) WHERE list_id IN (SELECT value FROM json_each(?)) "
+            "AND rows_imported IS NOT NULL",
+            (json.dumps(sorted(set(digests))), json.dumps(list(places))),
+        )
+        for import_id, place in set(found):
+            own = (import_id, place)
+            gone = self._database.execute("DELETE FROM import_people WHERE import_id = ? AND place = ?", own)
+            self._database.execute(
+                "UPDATE imports SET people = people - 1, digests = digests - ?, "
+                "rows_imported = MAX(rows_imported - 1, 0) WHERE import_id = ?",
+                (gone.rowcount, import_id),
+            )
+
     def _write_people(self, import_id: int, people: Sequence[Sequence[str]]) -> None:
         self._database.executemany(
             "INSERT INTO import_people (import_id, place, alias, digest) VALUES (?, ?, ?, ?)",
