@@ -1,5 +1,5 @@
 # The service for a team, built from this checkout: docker build -t cleanlist-mcp .
-# It runs as nobody in particular and writes nothing: start it with --read-only --tmpfs /tmp.
+# It runs as user 10001 and writes nothing but the journal below: start it with --read-only --tmpfs /tmp.
 
 FROM python:3.13-slim AS build
 WORKDIR /src

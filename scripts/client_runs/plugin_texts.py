@@ -53,6 +53,7 @@ class Host:
     install: str
     key: str
     update: str
+    remove: str
 
 
 READMES = {
@@ -63,7 +64,8 @@ READMES = {
         install=f"claude plugin marketplace add ./integrations\n"
         f"claude plugin install {NAME}@{MARKETPLACE} --config api_key=YOUR_CLEANLIST_API_KEY",
         key="the second line gives\n   it to Claude Code, which keeps it among its own secrets.",
-        update=f"`git pull`, then `claude plugin update {NAME}@{MARKETPLACE}`.",
+        update=f"`claude plugin update {NAME}@{MARKETPLACE}`.",
+        remove=f"`claude plugin uninstall {NAME}@{MARKETPLACE}`",
     ),
     GEMINI: Host(
         host="Gemini CLI",
@@ -72,7 +74,8 @@ READMES = {
         install=f"gemini extensions install ./integrations/{GEMINI}",
         key="Gemini CLI asks\n   for it, and keeps it among its own secrets; "
         f"`gemini extensions config {NAME}` asks again.",
-        update=f"`git pull`, then `gemini extensions update {NAME}`.",
+        update=f"`gemini extensions update {NAME}`.",
+        remove=f"`gemini extensions uninstall {NAME}`",
     ),
 }
 
