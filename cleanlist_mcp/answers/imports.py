@@ -1,4 +1,4 @@
-"""The fate of every row of one `add_leads`, and the sentences about it."""
+"""The fate of each row of one `add_leads`, counted, and the sentences about it."""
 
 import re
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from cleanlist_mcp.people.identity import IMPORT_WAYS, LIMITS, identity
 from cleanlist_mcp.text import clean, quoted, rows_text
 
 NAMED_ROWS = 50
-"""Skipped rows that one answer names, and notes about rows; the rest are counted."""
+"""Most skipped rows, and most notes about rows, in one answer; the rest are counted."""
 
 ROWS_OF_A_NOTE = 10
-"""Rows that a note names which is true of several."""
+"""Most rows that one note about several of them names."""
 
 NAMED_COLUMNS = 30
-"""Unused columns that one answer names."""
+"""Most unused columns that one answer names."""
 
 SAMPLE_ROWS = 3
 """People who are shown as they were understood, so that a wrong reading is seen before it costs."""
 
 SAMPLE_LENGTH = 120
-"""Characters of each of their fields."""
+"""Most characters of each of their fields."""
 
 NOT_REPEATABLE = (
     "Their first sending is too long ago for the API to recognise a repeat. Call get_leads to see whether they are "
@@ -44,7 +44,7 @@ _REASON = re.compile(r"[a-z][a-z_ ]{0,39}")
 
 @dataclass
 class Tally:
-    """The fate of the rows so far. `stopped` is why the rest was not sent, if it is not the time."""
+    """The fate of the rows so far. `stopped` is the error after which the rest was not sent, None if time ran out."""
 
     imported: int = 0
     earlier: int = 0
@@ -69,7 +69,7 @@ class Tally:
         return self.unknown_here + self.unknown_under_way + self.unknown_elsewhere + self.unknown_for_good
 
     def count_earlier(self, rows: int, imported: int) -> None:
-        """Count rows of an import that an earlier call made, of which the API took so many."""
+        """Count the rows of an import that an earlier call made; the API took `imported` of them."""
         self.earlier += min(imported, rows)
         self._count(rows, imported)
 
@@ -102,7 +102,7 @@ class Tally:
 
 
 def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArguments:
-    """The error if no row is left to send."""
+    """Return the error for a call of which no row is left to send."""
     columns = f" Columns not used: {', '.join(_first_columns(unused))}." if unused else ""
     return InvalidArguments(
         f"No row identifies anybody, so nothing was sent.{columns}",
@@ -115,7 +115,7 @@ def nobody(skipped: Sequence[RowNote], unused: Sequence[str] = ()) -> InvalidArg
 
 
 def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
-    """The rows that the API names, its numbers (its title row is 1) turned into the caller's."""
+    """Return the rows that the API names, its numbers (its title row is 1) turned into the caller's."""
     words = [name.replace("_", " ") for name in answer.skip_reasons if _REASON.fullmatch(name)]
     reason = " or ".join(words[:3]) or "left out"
     here = dict.fromkeys(row for row in answer.sample_skip_rows if 2 <= row < len(chunk.leads) + 2)
@@ -123,7 +123,7 @@ def _skipped_by_the_api(chunk: Chunk, answer: CsvImported) -> list[RowNote]:
 
 
 def surely_imported(chunk: Chunk, answer: CsvImported) -> list[Lead]:
-    """The leads that are in the list by what the API says; none, if it does not say which rows it left out.
+    """Return the leads that are in the list by the API's answer; none if it does not name the rows it left out.
 
     Whom it left out as a duplicate is there by another row of the same person.
     """
@@ -144,7 +144,7 @@ def _first_columns(unused: Sequence[str]) -> list[str]:
 
 
 def _row_notes(notes: Sequence[RowNote]) -> list[str]:
-    """One line for each thing that there is to say, with the rows of which it is true."""
+    """Return one line for each different note, with the rows that it is about."""
     rows: dict[str, list[int]] = {}
     for note in notes:
         rows.setdefault(note.reason, []).append(note.row)
@@ -186,7 +186,7 @@ def result(
 ) -> AddLeadsResult:
     """Return the answer: counts of all rows, names of some, and the step that comes next.
 
-    `table` is what was read of a file, if the people came from one.
+    `table` is the file that was read, if the people came from one.
     """
     skipped = sorted(tally.skipped, key=lambda note: note.row)
     people = [lead.person for lead in prepared.accepted]
@@ -263,7 +263,7 @@ def _came_of_it(tally: Tally) -> str:
 
 
 def _in_doubt(tally: Tally) -> list[str]:
-    """A sentence for each reason why rows may be in the list or not."""
+    """Return a sentence for each reason why rows may be in the list or not."""
     said = []
     if tally.unknown_here:
         said.append(

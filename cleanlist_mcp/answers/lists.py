@@ -14,17 +14,17 @@ from cleanlist_mcp.answers.shapes import (
     RemoveLeadsResult,
 )
 from cleanlist_mcp.api.wire import Export, Lead, LeadList
-from cleanlist_mcp.lists.filtering import Tally, Wanted
+from cleanlist_mcp.lists.filtering import RowCounts, Wanted
 from cleanlist_mcp.text import quoted, rows_text
 
 NAMED_LISTS = 5
-"""Lists that a summary names."""
+"""Most lists that a summary names."""
 
 NAMED_ROWS = 25
-"""Removed rows that an answer names."""
+"""Most removed rows that an answer names."""
 
 SUMMARY_NAMES = 5
-"""Of these, those that its summary names."""
+"""Most of them that its summary names."""
 
 _ONLY_TEXT = {
     "all": "",
@@ -36,7 +36,7 @@ _ONLY_TEXT = {
 
 
 @dataclass(frozen=True)
-class RowsSeen:
+class RowsShown:
     """The part of a list of `total` rows that one answer shows.
 
     `left` rows have not been looked at by this answer and those before it. `counts` are those of the whole list,
@@ -48,7 +48,7 @@ class RowsSeen:
     looked_at: int
     total: int
     left: int
-    counts: Tally | None
+    counts: RowCounts | None
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,7 @@ def _was(count: int) -> str:
 
 
 def list_row(item: LeadList) -> ListRow:
+    """Return a list as one row of an answer."""
     return ListRow(
         list_id=item.list_id,
         name=item.name,
@@ -226,7 +227,7 @@ def lead_row(lead: Lead, *, details: bool = False, excluded: bool = False) -> Le
 
 
 def lists_summary(found: Sequence[ListRow], looked_at: int, query: str, *, more: bool) -> str:
-    """Return which lists were found among those that were looked at."""
+    """Return a sentence with the lists that were found among those that were looked at."""
     matching = f" with {quoted(query)} in the name" if query else ""
     names = [f"{quoted(item.name)} ({rows_text(item.lead_count)})" for item in found[:NAMED_LISTS]]
     others = len(found) - len(names)
@@ -238,6 +239,7 @@ def lists_summary(found: Sequence[ListRow], looked_at: int, query: str, *, more:
 def lists_step(
     offers: Offers, found: Sequence[ListRow], cursor: str | None, query: str, limit: int
 ) -> str | None:
+    """Return the next step after lists were shown; None if there is none to take."""
     if not offers.lists:
         return None  # a resource shows the lists then
     if cursor:
@@ -251,18 +253,18 @@ def lists_step(
     return f"Call get_leads(list_id={which}) to see the people of a list."
 
 
-def leads_summary(seen: RowsSeen, wanted: Wanted) -> str:
-    """Return what the list holds, as far as all of it was seen, and how many of its rows are shown."""
+def leads_summary(shown: RowsShown, wanted: Wanted) -> str:
+    """Return a sentence about the list, with counts if all of it was seen, and one about the rows that are shown."""
     which = _ONLY_TEXT[wanted.only]
     if wanted.query:
         which += f"{' and' if which else ''} with {quoted(wanted.query)} in the name, title or company"
-    looked = "" if wanted.everything else f", {seen.looked_at} looked at"
-    rest = f" {seen.left} more to look at." if seen.left else ""
-    shown = f"{rows_text(seen.shown)}{which} {'is' if seen.shown == 1 else 'are'} shown{looked}."
-    return f"{_list_text(seen.name)} has {rows_text(seen.total)}{_counts_text(seen.counts)}. {shown}{rest}"
+    looked = "" if wanted.everything else f", {shown.looked_at} looked at"
+    rest = f" {shown.left} more to look at." if shown.left else ""
+    rows = f"{rows_text(shown.shown)}{which} {'is' if shown.shown == 1 else 'are'} shown{looked}."
+    return f"{_list_text(shown.name)} has {rows_text(shown.total)}{_counts_text(shown.counts)}. {rows}{rest}"
 
 
-def _counts_text(counts: Tally | None) -> str:
+def _counts_text(counts: RowCounts | None) -> str:
     if counts is None or not counts.rows:
         return ""
     lack_email, lack_phone = counts.rows - counts.with_email, counts.rows - counts.with_phone
@@ -280,8 +282,9 @@ def leads_step(
     total: int,
     cursor: str | None,
 ) -> str | None:
+    """Return the next step after rows of a list were shown; None if there is none to take."""
     if not offers.lists:
-        return None  # as above
+        return None  # a resource shows the rows then
     if cursor:
         query = f", query={_argument(wanted.query)}" if wanted.query else ""
         more = ", details=true" if wanted.details else ""
@@ -319,7 +322,7 @@ def _size_text(export: Export) -> str:
 
 
 def bytes_text(size: int) -> str:
-    """`1 byte`, `740 bytes`, `1.2 KB`, `50 MB`."""
+    """Return a size in bytes as text: `1 byte`, `740 bytes`, `1.2 KB`, `50 MB`."""
     if size < 1_000:
         return f"{size} byte" + ("" if size == 1 else "s")
     amount, unit = (size / 1_000, "KB") if size < 999_500 else (size / 1_000_000, "MB")

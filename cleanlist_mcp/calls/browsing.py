@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from cleanlist_mcp.answers.lists import (
-    RowsSeen,
+    RowsShown,
     lead_row,
     leads_step,
     leads_summary,
@@ -22,7 +22,7 @@ from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead, LeadsPage
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.exclusions import excluded_rows
 from cleanlist_mcp.lists.directory import MAX_PAGES
-from cleanlist_mcp.lists.filtering import Tally, Wanted, plain
+from cleanlist_mcp.lists.filtering import RowCounts, Wanted, plain
 from cleanlist_mcp.lists.paging import Place
 from cleanlist_mcp.money.prices import LOOKS_FOR, Contact, Scope
 from cleanlist_mcp.text import clean
@@ -89,16 +89,16 @@ async def get_leads(call: Call, id_or_name: str, limit: int, cursor: str, wanted
     if collector.stopped_inside:
         reader.keep_last()
     total = max(reader.total, collector.passed)
-    seen = RowsSeen(
+    shown = RowsShown(
         name=name,
         shown=len(collector.rows),
         looked_at=collector.looked_at,
         total=total,
         left=total - collector.passed if collector.next_cursor else 0,
-        counts=reader.tally_of_all,
+        counts=reader.counts_of_all,
     )
     return GetLeadsResult(
-        summary=leads_summary(seen, wanted),
+        summary=leads_summary(shown, wanted),
         next_step=leads_step(call.offers, list_id, wanted, limit, total, collector.next_cursor),
         list_id=list_id,
         list_name=name or None,
@@ -123,15 +123,15 @@ class _RowReader:
         self.total = 0
         self._services = call.services
         self._list_id = list_id
-        self._tally = Tally()
+        self._counts = RowCounts()
         self._began = False
         self._ended = False
         self._last: tuple[tuple[str, str, int], LeadsPage] | None = None
 
     @property
-    def tally_of_all(self) -> Tally | None:
+    def counts_of_all(self) -> RowCounts | None:
         """The counts of the whole list, if it was seen from its first page to its last."""
-        return self._tally if self._began and self._ended else None
+        return self._counts if self._began and self._ended else None
 
     async def read(self, place: Place) -> LeadsPage:
         """Return the page at a place; one in which an answer stopped a moment ago is not asked for again."""
@@ -140,7 +140,7 @@ class _RowReader:
         if page is None:
             page = await self._services.client.leads(self._list_id, limit=place.limit, cursor=place.cursor)
         self.total = page.total
-        self._tally.add(page.leads)
+        self._counts.add(page.leads)
         self._began = self._began or not place.cursor
         self._ended = not page.cursor
         self._last = key, page

@@ -1,9 +1,9 @@
-"""Putting people into a list: checked here, sent in chunks, each person landing once.
+"""Putting people into a list: checked here, sent in chunks, each person once.
 
 The API remembers a chunk's idempotency key for 24 hours, but only once the first import has finished (vendor's
 own SDK): a repeat while the first still runs is not protected, and nothing protects the same people in another
-chunk. So whoever stands in an import without an answer is not sent in any other (`import_claims`), and a repeat
-tells the import again as it was, after a wait.
+chunk. So whoever stands in an import without an answer is not sent in any other (`journal.imports`), and a repeat
+sends the import again as it was, after a wait.
 """
 
 import base64
@@ -65,7 +65,7 @@ Rows = Sequence[tuple[int, Mapping[str, object]]]
 
 
 async def add_people(call: Call, id_or_name: str, rows: Rows, leave_out: LeaveOut = "") -> AddLeadsResult:
-    """Import people given in the call; row numbers count from 1.
+    """Import people given in the call, in rows that are numbered from 1; return the answer.
 
     Raises:
         InvalidArguments: if no row identifies anybody who may be added.
@@ -77,7 +77,7 @@ async def add_people(call: Call, id_or_name: str, rows: Rows, leave_out: LeaveOu
 
 
 async def add_file(call: Call, id_or_name: str, path: str, leave_out: LeaveOut = "") -> AddLeadsResult:
-    """Import the rows of a CSV file inside the shared folder, numbered as a spreadsheet shows them.
+    """Import the rows of a CSV file inside the shared folder, numbered as a spreadsheet shows them; return the answer.
 
     Raises:
         InvalidArguments: if the file cannot be used, or no row identifies anybody.
@@ -129,7 +129,7 @@ class _Adding:
         """Seconds that this call may still spend on waits between its requests."""
         self._settle = max(SETTLE_SECONDS, call.settings.timeout_seconds + SETTLE_AFTER_TIMEOUT)
         self._rows: dict[str, Lead] = {}
-        """The person of a digest: as this call sends them, and each row by itself, as another call may have."""
+        """People by their digests: as this call sends them, and each row by itself, as another call may have done."""
         identifiers = list(preparing.identifiers(people))
         known_as = list(map(self._digests_of, people, identifiers))
         self._known_as = {digest: digests for digests in known_as for digest in digests}
@@ -148,10 +148,10 @@ class _Adding:
         self._lost: set[str] = set()
         """Keys of the imports whose answer to this call was lost."""
         self._unanswered: set[str] = set()
-        """People who were sent in this call, without an answer: where no later look tells, they are in doubt."""
+        """People who were sent in this call, without an answer: unless a later look shows more, they are in doubt."""
         self._attempts: Counter[str] = Counter()
-        self._told: dict[str, Chunk | None] = {}
-        """Imports without an answer by their keys, as they were sent."""
+        self._repeats: dict[str, Chunk | None] = {}
+        """Imports without an answer as they were sent, by their keys; None for one that this call cannot repeat."""
 
     def _digests_of(self, one: OnePerson, identifiers: Sequence[str]) -> tuple[str, ...]:
         """Return the digests by which a person is recognised, that of what would be sent first."""
@@ -186,7 +186,7 @@ class _Adding:
         await self._count_rest()
 
     async def _go_on(self) -> bool:
-        """Do what comes next; False if nothing is left that this call has the time for."""
+        """Do what comes next; return False if nothing is left that this call has the time for."""
         standing = await self._look()
         if standing.free and not self._is_compared:
             await self._leave_out_present(standing.free)
@@ -233,20 +233,20 @@ class _Adding:
         return self._chunk_of(standing.free)
 
     def _to_repeat(self, standing: Standing) -> Iterator[tuple[Import, Chunk]]:
-        """The imports without an answer that can be told again as they were, now or later."""
+        """Yield the imports without an answer that can be sent again as they were, now or later."""
         for one in standing.repeatable:
             chunk = self._as_it_was(one, standing)
             if chunk is not None:
                 yield one, chunk
 
     def _as_it_was(self, one: Import, standing: Standing) -> Chunk | None:
-        """The import as it was sent; None if the rows of this call do not make the same one."""
-        if one.key not in self._told:
-            self._told[one.key] = self._same_chunk(one.key, one.people or _held_by(one, standing))
-        return self._told[one.key]
+        """Return the import as it was sent; None if the rows of this call do not make the same one."""
+        if one.key not in self._repeats:
+            self._repeats[one.key] = self._same_chunk(one.key, one.people or _held_by(one, standing))
+        return self._repeats[one.key]
 
     def _same_chunk(self, key: str, people: Sequence[str]) -> Chunk | None:
-        """The chunk of that key among those that these people make."""
+        """Return the chunk of that key among those that these people make; None if there is none."""
         if any(digest not in self._rows for digest in people):
             return None
         while people:
@@ -257,7 +257,7 @@ class _Adding:
         return None
 
     def _chunk_of(self, digests: Sequence[str]) -> Chunk:
-        """As many of the rows with these digests as fit into one import, in their order.
+        """Return a chunk of as many of the rows with these digests as fit into one import, in their order.
 
         Its content, and so its key, follows from its own people alone: it is the same in any call that has them.
         """
@@ -265,7 +265,7 @@ class _Adding:
         return next(chunks.to_csv_chunks(together.leads, self._list_id))
 
     async def _wait(self, standing: Standing) -> bool:
-        """Wait a moment for an import that holds people of this call; False if that cannot help any more.
+        """Wait a moment for an import that holds people of this call; return False if that cannot help any more.
 
         If an answer to this call is lost for certain, only the repeat is worth a wait.
         """
@@ -284,7 +284,7 @@ class _Adding:
         return True
 
     def _open_for(self, one: Import, *, repeatable: bool) -> float:
-        """Seconds for which an import may still be under way, or be repeated by the call that sent it."""
+        """Return the seconds for which an import may still be under way, or be repeated by the call that sent it."""
         return one.wait + (0.0 if repeatable else REPEAT_ROOM)
 
     async def _send(self, chunk: Chunk) -> None:
@@ -319,7 +319,7 @@ class _Adding:
             await self._take(chunk, answer)
 
     async def _ask(self, chunk: Chunk) -> CsvImported:
-        """The API's answer to a chunk; one that is not there when the call has to answer counts as lost."""
+        """Send a chunk and return the API's answer; one that is not there at the end of the call counts as lost."""
         request = CsvImportRequest(
             csv_content_base64=base64.b64encode(chunk.content).decode(),
             column_mapping=chunk.column_mapping,
@@ -346,7 +346,11 @@ class _Adding:
         return outcome[0]
 
     async def _pause(self, key: str, refusal: CleanlistError) -> None:
-        """Wait until a refused chunk may be tried again, or raise why it is not."""
+        """Wait until a refused chunk may be tried again.
+
+        Raises:
+            CleanlistError: the refusal, if the chunk may not be tried again in the time that is left.
+        """
         self._attempts[key] += 1
         wait = _wait_to_repeat(self._attempts[key] + 1, refusal, self._deadline)
         if wait is None or wait > self._patience:
@@ -372,7 +376,7 @@ class _Adding:
         self._lost.discard(key)
 
     def _recognised_by(self, lead: Lead) -> list[str]:
-        """The digests of the person of a row, its own first."""
+        """Return the digests of a row's person, the one of the row itself first."""
         own = self._digest(lead)
         return [own, *(digest for digest in self._known_as[own] if digest != own)]
 
@@ -419,7 +423,7 @@ def _held_by(one: Import, standing: Standing) -> list[str]:
 
 
 def _by_import(holders: Mapping[str, Import], people: Collection[str]) -> Iterator[tuple[Import, int]]:
-    """Each import with how many of these people stand in it."""
+    """Yield each import with the number of these people in it."""
     counts = Counter(one.key for person, one in holders.items() if person in people)
     for one in {one.key: one for one in holders.values()}.values():
         if counts[one.key]:
@@ -447,7 +451,7 @@ def _is_lost(error: CleanlistError) -> bool:
 
 
 def _wait_to_repeat(attempt: int, error: CleanlistError, deadline: Deadline) -> float | None:
-    # A 503 is not repeated, whatever it says of itself; all else that may be was certainly not processed.
+    # A 503 is not repeated even if it asks for that; what else may be resent was certainly not processed.
     if not isinstance(error, ApiError) or error.status == 503 or not retries.may_resend(error, spends=True):
         return None
     return retries.wait_before(attempt, error, patience=deadline.left() - REQUEST_ROOM, chance=0.5)

@@ -1,4 +1,4 @@
-"""The rows of a list that are asked for. Pure."""
+"""The rows of a list that a call asks for, and their counts. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ONLY: Mapping[str, Callable[[Lead], bool]] = {
 class Wanted:
     """Rows that `only` keeps (a key of `ONLY`), and in which all words of `query` stand.
 
-    `details`: all that is known of them is wanted, and not the usual columns alone.
+    `details`: all that is known about them is wanted, and not the usual columns alone.
     """
 
     only: str = "all"
@@ -41,7 +41,7 @@ class Wanted:
 
 
 @dataclass
-class Tally:
+class RowCounts:
     """The number of rows seen, and of those with an e-mail address and with a phone number."""
 
     rows: int = 0
