@@ -20,7 +20,7 @@ from cleanlist_mcp.journal.opening import open_store
 from cleanlist_mcp.journal.port import Store
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
-from cleanlist_mcp.money.decisions import Decision, PersonDecision
+from cleanlist_mcp.money.decisions import ListDecision, PersonDecision
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run
@@ -198,14 +198,14 @@ def set_clock(clock: HandClock, seconds: float) -> None:
     clock.set_by += seconds
 
 
-def word(decision: Decision) -> str:
+def word(decision: ListDecision) -> str:
     """Return a decision in one word."""
     return type(decision).__name__.lower()
 
 
 async def claim_list(
     journal: Journal, quote: Quote, limits: Limits = LIMITS, *, may_resend: bool = False
-) -> Decision:
+) -> ListDecision:
     """Claim the run of a list for a quote."""
     return await journal.claims.list(quote, Terms(limits, 60), may_resend=may_resend)
 
@@ -220,12 +220,12 @@ async def claim_person(
 
 async def claim(
     journal: Journal, who: str = "ada", *, again: bool = False, limits: Limits = LIMITS
-) -> Decision:
+) -> ListDecision:
     """Claim the run of a person who is known by an address alone."""
     return await claim_person(journal, Person(email=f"{who}@fable.example"), again=again, limits=limits)
 
 
-def run_of(decision: Decision) -> Run:
+def run_of(decision: ListDecision) -> Run:
     return decision.run
 
 

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from cleanlist_mcp.errors import DailyLimit
 from cleanlist_mcp.journal.claims import PersonWork, Terms
 from cleanlist_mcp.journal.journal import Journal
-from cleanlist_mcp.money.costs import By, Costs, Statement, added_up, costs_of, days_of, window
-from cleanlist_mcp.money.decisions import Decision, Start
+from cleanlist_mcp.money.costs import By, Costs, Statement, added_up, costs_of, days_of, window_start
+from cleanlist_mcp.money.decisions import ListDecision, Start
 from cleanlist_mcp.money.limits import DAY, Limits
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import Quote
@@ -205,12 +205,12 @@ async def test_the_resource_of_the_account_has_the_same_figures(world: World, er
 
 def test_days_in_utc_cover_a_time_without_a_gap() -> None:
     now = 1_795_000_000.0
-    days = list(days_of(window(90, now), now))
+    days = list(days_of(window_start(90, now), now))
 
     assert len(days) == 91
     assert days[0][0] == "2026-11-18" and days[0][2] is None
     assert all(newer[1] == older[2] for newer, older in pairwise(days))
-    assert days[-1][1] == window(90, now)
+    assert days[-1][1] == window_start(90, now)
 
 
 # ---- the rule: whatever happened, every kind of row adds up to the same
@@ -245,7 +245,7 @@ async def begun(journal: Journal, clock: HandClock, number: int, kind: str, scop
         cost = rows * PRICES[scope]
         name, until = f"List {number % 3}", clock.now + 300
         quote = Quote(f"qte_{number}", f"l{number}", name, scope, rows, cost, 9999, until)
-        decision: Decision = await journal.claims.list(quote, Terms(AMPLE, 60), may_resend=False)
+        decision: ListDecision = await journal.claims.list(quote, Terms(AMPLE, 60), may_resend=False)
     else:
         marks = marks_of(Person(email=f"kim{number}@fable.example"))
         work = PersonWork(marks, scope, f"Kim {number}", "", "", "MCP Results", again=False)
@@ -317,7 +317,7 @@ def test_all_rows_add_up_to_the_same_and_to_what_the_limits_count(
         else:
             clock.now, clock.set_by = clock.now + set_by, clock.set_by + set_by
         statements = [await statement(journal, days, by) for by in BYS]
-        runs = [run for run in await journal.recent(99) if run.started_at >= window(days, clock.now)]
+        runs = [run for run in await journal.recent(99) if run.started_at >= window_start(days, clock.now)]
         await journal.close()
 
         each = figures(added_up([costs_of(run, clock.now) for run in runs]))

@@ -174,7 +174,7 @@ async def test_the_allowance_is_kept_for_people_and_frees_up_with_the_hour(
 
 async def test_what_was_refunded_does_not_count(journal: Journal) -> None:
     run = await accept(journal, run_of(await claim(journal)))
-    assert ((await journal.spent()).people_last_hour, (await journal.spent()).reserved_now) == (1, 1)
+    assert ((await journal.spent()).unquoted_last_hour, (await journal.spent()).reserved_now) == (1, 1)
     await finish(journal, run.workflow_id or "", charged=0, refunded=1)
     assert await journal.spent() == limits.Spent(0, 0, 0)
 
@@ -269,7 +269,7 @@ async def test_a_run_that_goes_on_stays_reserved_however_long_ago_it_began(
 ) -> None:
     await accept(journal, run_of(await claim(journal)))
     clock.now += DAY + 1
-    assert await journal.spent() == limits.Spent(people_last_hour=0, last_day=0, reserved_now=1)
+    assert await journal.spent() == limits.Spent(unquoted_last_hour=0, last_day=0, reserved_now=1)
 
 
 async def test_a_later_look_corrects_the_charge_and_does_not_move_the_end(

@@ -62,7 +62,7 @@ async def test_who_was_paid_before_is_known_during_and_after(team: Team) -> None
     assert (await during.by_workflow("bulk-1")) is not None
     assert [run.workflow_id for run in await during.recent(5)] == ["bulk-1", "enrich-1"]
     assert (await during.spent()).last_day == 41
-    assert (await during.spent()).people_last_hour == 1
+    assert (await during.spent()).unquoted_last_hour == 1
     assert word(await claim(during, "grace")) == "start"
     assert team.sql("SELECT digest_key FROM runs ORDER BY run_id DESC LIMIT 1") == "b"
 

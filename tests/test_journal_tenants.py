@@ -76,7 +76,7 @@ async def test_the_daily_limit_counts_for_the_organization_and_the_unquoted_one_
     assert word(await claim(stranger, limits=limits)) == "start"
     assert (await stranger.spent()).last_day == 1
     assert (await grace.spent()).last_day == (await ada.spent()).last_day == 42
-    assert (await grace.spent()).people_last_hour == 1
+    assert (await grace.spent()).unquoted_last_hour == 1
 
 
 async def test_a_list_that_a_colleague_enriches_is_busy_and_shows_no_more_than_its_run(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cleanlist_mcp.answers.shapes import Person
 from cleanlist_mcp.api.wire import PersonFound
 from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.runs import LABEL_LENGTH
 from cleanlist_mcp.people import identity
 from cleanlist_mcp.people.mailboxes import is_provider
 from cleanlist_mcp.people.names import split_name
@@ -27,9 +28,6 @@ _MEANINGS = {
 }
 """By the API's word for an e-mail address, of both of its vocabularies: its meaning for whoever wants to write."""
 
-_LABEL_LENGTH = 60
-"""A label of so many characters may have been cut."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -45,7 +43,7 @@ class Asked:
 
 
 def asked_of(person: identity.Person) -> Asked:
-    """Return what a call named of a person; the company's domain may come from the e-mail address."""
+    """Return the parts of a person that a call named; the company's domain may come from the e-mail address."""
     host = (person.email or "").rpartition("@")[2]
     return Asked(
         name=person.name,
@@ -58,7 +56,7 @@ def asked_in(label: str) -> Asked:
     """Return the person that the label of a run names: name and company, or its domain."""
     name, _, place = label.partition(" at ")
     name = "" if name == "a person" else name
-    if len(label) >= _LABEL_LENGTH:
+    if len(label) >= LABEL_LENGTH:
         return Asked(name=name if place else "")
     is_domain = re.fullmatch(r"[^\s.]+(\.[^\s.]+)+", place) is not None
     return Asked(name, domain=_employer(place)) if is_domain else Asked(name, place)

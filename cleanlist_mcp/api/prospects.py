@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from cleanlist_mcp.api.fields import Count, Cursor, Identifier, MaybeCount, Text, Words
+from cleanlist_mcp.api.fields import Count, Cursor, Identifier, MaybeCount, Records, Text, Words
 from cleanlist_mcp.api.wire import Received, Sent
 
 SEARCH_PAGE = 500
@@ -146,12 +146,6 @@ class FoundCompany(Received):
         }
 
 
-def _rows(value: Any) -> Any:
-    if value is None:
-        return []
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else value
-
-
 class _SearchPage(Received):
     """One page; `task_id` is the handle by which its rows are put into a list, an empty `cursor` the end."""
 
@@ -164,13 +158,13 @@ class _SearchPage(Received):
 class PeoplePage(_SearchPage):
     """One page of a search for people."""
 
-    results: Annotated[list[FoundPerson], BeforeValidator(_rows)]
+    results: Annotated[list[FoundPerson], Records]
 
 
 class CompaniesPage(_SearchPage):
     """One page of a search for companies."""
 
-    results: Annotated[list[FoundCompany], BeforeValidator(_rows)]
+    results: Annotated[list[FoundCompany], Records]
 
 
 class AddedToList(Received):

@@ -8,14 +8,14 @@ from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.quotes import Quotes
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.journal.companies import CompanyWork
+from cleanlist_mcp.money.runs import LABEL_LENGTH
 from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
 from cleanlist_mcp.people.normal_forms import is_page_elsewhere, normal_domain, normal_name
 from cleanlist_mcp.text import has_contact_data, visible
 
 LONGEST_NAME, LONGEST_TICKER = 200, 20
-"""Characters of a company's name and of a ticker."""
+"""Most characters of a company's name and of a ticker."""
 
-_LABEL_LENGTH = 60
 _WAYS = "Give one of domain, company_name, company_ticker and company_id."
 
 
@@ -98,4 +98,4 @@ def _marks(request: CompanyRequest) -> CompanyMarks:
 def _label(request: CompanyRequest) -> str:
     """Return the name of the run in `recent`."""
     text = request.company_name or request.domain or request.company_ticker or ""
-    return "a company" if not text or has_contact_data(text) else text[:_LABEL_LENGTH]
+    return "a company" if not text or has_contact_data(text) else text[:LABEL_LENGTH]

@@ -6,11 +6,10 @@ from cleanlist_mcp.api.wire import PersonRequest
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.runs import LABEL_LENGTH
 from cleanlist_mcp.people import identity
 from cleanlist_mcp.runs.refusals import DEFAULT_LIST
 from cleanlist_mcp.text import has_contact_data
-
-_LABEL_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def label(person: identity.Person) -> str:
     domain = person.domain or (person.email or "").rpartition("@")[2]
     place = person.company_name or domain
     text = f"{person.name or 'a person'} at {place}" if place else person.name or "a person"
-    return "a person" if has_contact_data(text) else text[:_LABEL_LENGTH]
+    return "a person" if has_contact_data(text) else text[:LABEL_LENGTH]
 
 
 def _field_error(problem: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from cleanlist_mcp.errors import (
 )
 from cleanlist_mcp.journal.health import error_in, is_durable
 from cleanlist_mcp.money.decisions import Busy, Outdated, Unknown
-from cleanlist_mcp.money.limits import check_limits, limit_error
+from cleanlist_mcp.money.limits import check_limits, daily_left, limit_error
 from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import (
@@ -185,14 +185,13 @@ class Quotes:
         return KnownQuote(quote, run, sendable)
 
     async def _room(self, quote: Quote) -> tuple[Room, CleanlistError | None]:
-        """Return the room for a spend, and the error that stands against it, if one does."""
+        """Return the room that the limits leave for a spend, and the error that stands against it, if one does."""
         try:
             problem = await self._journal_problem()
             spent = await self._journal.spent()
         except JournalUnusable as exc:
             return Room(), exc
-        daily = self._call.limits.daily
-        left = None if daily is None else max(daily - spent.last_day, 0)
+        left = daily_left(spent, self._call.limits)
         if problem is not None:
             return Room(left), problem
         limit = limit_error("list", quote.cost, spent, self._call.limits)

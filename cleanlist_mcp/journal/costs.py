@@ -18,7 +18,7 @@ from cleanlist_mcp.money.costs import (
     costs_of,
     days_of,
     shortened,
-    window,
+    window_start,
 )
 from cleanlist_mcp.money.limits import DAY
 
@@ -49,7 +49,7 @@ class CostJournal:
 
 
 async def _statement(reader: Reader, whose: Whose, days: int, by: By) -> Statement:
-    since = window(days, reader.now.time)
+    since = window_start(days, reader.now.time)
     own = whose if whose.tenants is None else whose.only("own")
     lines, whole = await _lines(reader, own, by, since)
     shown = list(shortened(lines, whole))
@@ -57,7 +57,7 @@ async def _statement(reader: Reader, whose: Whose, days: int, by: By) -> Stateme
         colleagues = await reader.costs(whose.only("colleagues"), since)
         shown += [CostLine("colleagues", colleagues)] if colleagues.runs else []
         whole = added_up([whole, colleagues])
-    first = await reader.first_counted(whose, window(1, reader.now.time))
+    first = await reader.first_counted(whose, window_start(1, reader.now.time))
     return Statement(
         days=days,
         by=by,

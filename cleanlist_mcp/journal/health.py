@@ -37,7 +37,7 @@ class Replaced:
 
 @dataclass(frozen=True)
 class Unwritable:
-    """A journal that cannot be relied on; `reason` names why, and `passing` is true if time alone may help."""
+    """A journal that cannot be relied on; `reason` is a word for why, and `passing` is true if time alone may help."""
 
     message: str
     next_step: str
@@ -61,6 +61,13 @@ def error_in(health: Health) -> JournalUnusable | None:
         case Unwritable():
             return JournalUnusable(health.message, health.next_step, retryable=health.passing)
     assert_never(health)
+
+
+def error_of(health: Health) -> JournalUnusable:
+    """Return the error of a call that needs a journal in this state, in which it cannot be used."""
+    error = error_in(health)
+    assert error is not None, "it cannot be used"  # noqa: S101 - an invariant
+    return error
 
 
 def is_durable(health: Health) -> bool:

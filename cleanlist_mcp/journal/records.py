@@ -6,7 +6,7 @@ from typing import Any
 
 from cleanlist_mcp.journal.whose import Whose
 from cleanlist_mcp.money.limits import DAY
-from cleanlist_mcp.money.runs import Moment, Run, Stamps, on_this_clock
+from cleanlist_mcp.money.runs import LABEL_LENGTH, Moment, Run, Stamps, on_this_clock
 from cleanlist_mcp.people.company_marks import CompanyMarks
 from cleanlist_mcp.people.same_person import Marks
 from cleanlist_mcp.secrecy import blot
@@ -67,14 +67,14 @@ def company_marks_in(row: Row) -> CompanyMarks | None:
 
 
 def tokens_in(row: Row) -> frozenset[str]:
-    """Return everything by which a run is to be found; nothing if that cannot be read."""
+    """Return the tokens by which a run is found; none if its marks cannot be read."""
     marks = company_marks_in(row) if row["kind"] == "company" else marks_in(row)
     return frozenset() if marks is None else marks.keys
 
 
 def label_list(name: str) -> str:
     """Return the label of a list run in `recent`."""
-    return "a lead list" if not name or has_contact_data(name) else clean(name, 60)
+    return "a lead list" if not name or has_contact_data(name) else clean(name, LABEL_LENGTH)
 
 
 def kept_name(list_name: str) -> str:

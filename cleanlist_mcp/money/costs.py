@@ -132,8 +132,8 @@ def shortened(lines: Sequence[CostLine], whole: Costs) -> tuple[CostLine, ...]:
     return (*shown, CostLine("all others", less(whole, [line.costs for line in shown])))
 
 
-def window(days: int, now: float) -> float:
-    """Return the first moment of the last `days` times 24 hours: what started exactly so long ago is outside."""
+def window_start(days: int, now: float) -> float:
+    """Return the first moment of the last `days` times 24 hours: a run that started exactly so long ago is outside."""
     return math.nextafter(now - days * DAY, math.inf)
 
 

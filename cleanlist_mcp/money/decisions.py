@@ -73,13 +73,12 @@ Known = Replay | Wait | Resend | Unknown | Busy | Outdated
 """Runs that stand in the way of a new one over a list."""
 
 ListDecision = Start | Known
-Decision = ListDecision
 
 
 def decide_person(runs: Sequence[Run], *, again: bool, now: float) -> Replay | Wait | Unknown | None:
-    """Return what to do about a person; None if nothing known stands in the way of a new run.
+    """Return what to do about a person or company; None if nothing known stands in the way of a new run.
 
-    `runs` are the unrefused runs of the same person, scope and list, newest first.
+    `runs` are the unrefused runs of the same person or company, scope and list, newest first.
     """
     run = _foremost(runs, now)
     if run is None:

@@ -33,15 +33,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Spent:
-    """The credits that count against the limits now: the charge of settled runs, the reservation of others."""
+    """The credits that count against the limits now: the charge of settled runs, the reservation of others.
 
-    people_last_hour: int
+    `unquoted_last_hour` is for single people and companies, which have no quote.
+    """
+
+    unquoted_last_hour: int
     last_day: int
     reserved_now: int
 
 
 def check_limits(kind: Kind, cost: int, spent: Spent, limits: Limits) -> None:
-    """Raise if reserving `cost` now would pass a limit.
+    """Check that reserving `cost` now passes no limit.
 
     Raises:
         HourlyUnquotedLimit: for a single person or company, past the hourly limit.
@@ -66,9 +69,9 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
             ),
             figures={"cost": cost, "spent_last_24h": spent.last_day, "daily_limit": limits.daily},
         )
-    if kind != "list" and spent.people_last_hour + cost > limits.hourly_unquoted:
+    if kind != "list" and spent.unquoted_last_hour + cost > limits.hourly_unquoted:
         return HourlyUnquotedLimit(
-            f"This would reserve {credits_text(cost)}, but {spent.people_last_hour} of the "
+            f"This would reserve {credits_text(cost)}, but {spent.unquoted_last_hour} of the "
             f"{limits.hourly_unquoted} for single people and companies in an hour (CLEANLIST_HOURLY_UNQUOTED_LIMIT) "
             "are used.",
             f"{_other_way(kind, limits)} {_settling(spent)}"
@@ -100,7 +103,7 @@ def _settling(spent: Spent) -> str:
 
 def unquoted_left(spent: Spent, limits: Limits) -> int:
     """Return the credits that runs without a quote may still use in this rolling hour."""
-    return max(limits.hourly_unquoted - spent.people_last_hour, 0)
+    return max(limits.hourly_unquoted - spent.unquoted_last_hour, 0)
 
 
 def daily_left(spent: Spent, limits: Limits) -> int | None:

@@ -12,6 +12,10 @@ STOPPED_STATUSES = frozenset({"failed", "cancelled", "canceled", "terminated", "
 """The API's words for a run that ended before its work was done."""
 
 
+LABEL_LENGTH = 60
+"""Most characters of a run's label; one of so many may have been cut."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One entry of the journal. `reserved` is the most it can cost; the settled figures are None until known.

@@ -2,7 +2,7 @@
 hold the address or what was written."""
 
 from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.health import Health, Locked, Unwritable, error_in
+from cleanlist_mcp.journal.health import Health, Locked, Unwritable, error_of
 
 _OPERATOR = "ask whoever runs the team's database or service"
 
@@ -46,15 +46,8 @@ NO_RIGHTS = Unwritable(
 )
 
 
-def error_of(health: Health) -> JournalUnusable:
-    """Return the error of a call that needs the journal in this state."""
-    error = error_in(health)
-    assert error is not None, "it cannot be used"  # noqa: S101 - an invariant
-    return error
-
-
 class DatabaseProblem(JournalUnusable):
-    """The database cannot be used now; `health` names why."""
+    """The database cannot be used now; `health` holds the reason."""
 
     def __init__(self, health: Health, cause: str = "") -> None:
         """`cause` is the kind of the database's own error, for a log."""

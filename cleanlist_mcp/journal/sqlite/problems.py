@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.health import Health, Locked, Replaced, Unwritable, error_in
+from cleanlist_mcp.journal.health import Health, Locked, Replaced, Unwritable
 
 FILE_NAME = "journal.sqlite3"
 
@@ -14,7 +14,7 @@ Problem = Literal["locked", "damaged", "newer", "earlier", "not a file", "older"
 
 
 class CannotOpen(Exception):
-    """A journal is there and cannot be used; `problem` names why, and `cause` is the system's own error."""
+    """A journal is there and cannot be used; with the `problem`, and the kind of the system's own error as `cause`."""
 
     def __init__(self, problem: Problem, cause: str = "") -> None:
         super().__init__(problem)
@@ -28,13 +28,6 @@ class CannotOpen(Exception):
         if self.problem == "locked":
             return Locked(message, next_step, retry_after)
         return Unwritable(message, next_step, self.problem, passing=self.problem == "disk")
-
-
-def error_of(health: Health) -> JournalUnusable:
-    """Return the error of a call that needs a journal which cannot be used."""
-    error = error_in(health)
-    assert error is not None, "it cannot be used"  # noqa: S101 - an invariant
-    return error
 
 
 REPLACED = Replaced(

@@ -12,6 +12,7 @@ from cleanlist_mcp.journal.quoted_parts import part_of, written_part
 from cleanlist_mcp.journal.records import COLUMNS, KEEP_SECONDS, Row
 from cleanlist_mcp.money.prices import PRICES, Scope
 from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.runs import LABEL_LENGTH
 from cleanlist_mcp.text import clean
 
 _LATER = ("digest_key",)
@@ -71,7 +72,7 @@ def _uncertain(row: Row, now: float) -> Row:
         "kind": row["kind"] if row["kind"] in ("list", "company") else "person",
         "state": "uncertain",
         "scope": scope,
-        "label": clean(row["label"], 60) if isinstance(row["label"], str) else "a run",
+        "label": clean(row["label"], LABEL_LENGTH) if isinstance(row["label"], str) else "a run",
         "list_id": _pattern(row["list_id"], r"[A-Za-z0-9_-]{1,128}") or "",
         "list_name": clean(row["list_name"], 200) if isinstance(row["list_name"], str) else "",
         "quote_id": _pattern(row["quote_id"], r"[\x21-\x7e]{1,512}"),

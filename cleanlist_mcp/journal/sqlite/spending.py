@@ -74,8 +74,8 @@ def spent(database: sqlite3.Connection, now: Moment, whose: Whose) -> Spent:
     slots = {f"{name}_slot": int(edge / SLOT) for name, edge in edges.items()}
     statement = _OF_ALL_KEYS if whose.tenants is None else _OF_A_TENANT
     values = {"boot": now.boot, **edges, **slots, **names_in(whose)}
-    day, unfinished, people = database.execute(statement, values).fetchone()
-    return Spent(people_last_hour=people, last_day=day, reserved_now=unfinished)
+    day, unfinished, unquoted = database.execute(statement, values).fetchone()
+    return Spent(unquoted_last_hour=unquoted, last_day=day, reserved_now=unfinished)
 
 
 def names_in(whose: Whose) -> dict[str, str]:

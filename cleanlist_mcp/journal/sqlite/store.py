@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cleanlist_mcp.clock import Clock
 from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.health import Health, Usable
+from cleanlist_mcp.journal.health import Health, Usable, error_of
 from cleanlist_mcp.journal.port import Contradiction
 from cleanlist_mcp.journal.sqlite.added_domains import AddedDomains
 from cleanlist_mcp.journal.sqlite.cards import CardRows
@@ -32,7 +32,6 @@ from cleanlist_mcp.journal.sqlite.problems import (
     FILE_NAME,
     REPLACED,
     CannotOpen,
-    error_of,
     is_busy,
     trouble,
 )

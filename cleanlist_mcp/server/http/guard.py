@@ -34,7 +34,6 @@ class Guard:
         *,
         hosts: Collection[str],
         origins: Collection[str],
-        ready: Callable[[], bool] = lambda: True,
         stop_spending: Callable[[], None] = lambda: None,
     ) -> None:
         """`app` serves `/mcp` and all paths but the two for health checks. `stop_spending` is called when it is too
@@ -42,7 +41,6 @@ class Guard:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower() for origin in origins)
-        self._ready = ready
         self.stop_spending = stop_spending
         self._in_flight = 0
         self._idle = anyio.Event()
@@ -81,7 +79,7 @@ class Guard:
     async def _answer_check(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             await send_error(send, 405, "Use GET.", {"Allow": "GET, HEAD"}, closes=True)
-        elif scope["path"] == "/readyz" and (self.ending or not self._ready()):
+        elif scope["path"] == "/readyz" and self.ending:
             await send_text(send, 503, "not ready\n")
         else:
             await send_text(send, 200, "ok\n")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import secrets
@@ -20,6 +19,7 @@ from anyio.abc import TaskGroup
 from cleanlist_mcp.clock import Clock, SystemClock
 from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.port import Store
+from cleanlist_mcp.links import is_loopback
 from cleanlist_mcp.loops import loop_options
 from cleanlist_mcp.secret_keys import SecretKeys
 from cleanlist_mcp.server.build import with_sandbox
@@ -90,7 +90,7 @@ def check_hosts(settings: Settings, host: str) -> None:
     Raises:
         CannotServe: if that were so.
     """
-    if not settings.allowed_hosts and not _is_loopback(host):
+    if not settings.allowed_hosts and not is_loopback(host.strip("[]")):
         raise CannotServe(
             f"{host} is no loopback address: set CLEANLIST_ALLOWED_HOSTS to the host names that clients use, such as "
             "mcp.example.com"
@@ -107,15 +107,6 @@ def check_secrets(settings: Settings) -> None:
         raise CannotServe(
             "CLEANLIST_SECRET_KEYS holds what team-secret printed for laptops: give the service the secrets themselves"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def hosts_of(settings: Settings, host: str, port: int) -> tuple[str, ...]:

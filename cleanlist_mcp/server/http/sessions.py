@@ -9,6 +9,8 @@ from mcp.server.request_state import AESGCMRequestStateCodec, InvalidRequestStat
 from mcp.types import ClientCapabilities, Implementation, InitializeRequestParams
 from pydantic import ValidationError
 
+from cleanlist_mcp.server.declared import CARDS
+
 LONGEST_ID = 4_096
 """Characters of the longest id that is looked at: proxies refuse headers that are much longer."""
 
@@ -79,19 +81,16 @@ def _shortened(text: str) -> str:
 
 
 def _that_matter(capabilities: dict[str, Any]) -> dict[str, Any]:
-    """Return which dialogs a client can show and the extension for cards, without whatever else is inside."""
+    """Return the dialogs that a client can show and its extension for cards, without whatever else is inside."""
     kept: dict[str, Any] = {}
     elicitation = capabilities.get("elicitation")
     if isinstance(elicitation, dict):
         kept["elicitation"] = {mode: {} for mode in ("form", "url") if mode in elicitation}
     extensions = capabilities.get("extensions")
-    cards = extensions.get(_CARDS) if isinstance(extensions, dict) else None
+    cards = extensions.get(CARDS) if isinstance(extensions, dict) else None
     if cards is not None and len(json.dumps(cards)) <= LONGEST_DECLARED // 2:
-        kept["extensions"] = {_CARDS: cards}
+        kept["extensions"] = {CARDS: cards}
     return kept
-
-
-_CARDS = "io.modelcontextprotocol/ui"
 
 
 def _client(kept: dict[str, Any], protocol_version: str) -> InitializeRequestParams | None:
