@@ -306,6 +306,17 @@ def test_what_was_tried_is_what_is_handed_out() -> None:
         assert "download-artifact" in json.dumps(JOBS[job])
 
 
+def test_the_image_bears_the_name_and_the_address_that_the_registry_compares() -> None:
+    run = JOBS["image"]["steps"][-1]["run"]
+    (address,) = [one["identifier"] for one in SERVER["packages"] if one["registryType"] == "oci"]
+
+    assert SERVER["name"] == f"io.github.{OWNER}/cleanlist-mcp"
+    assert '"io.modelcontextprotocol.server.name=io.github.$GITHUB_REPOSITORY_OWNER/cleanlist-mcp"' in run
+    assert address.endswith(f"/cleanlist-mcp:{__version__}")
+    assert "owner=${GITHUB_REPOSITORY_OWNER,,}" in run
+    assert "image=ghcr.io/$owner/cleanlist-mcp:${GITHUB_REF_NAME#v}" in run
+
+
 # The registry
 
 
