@@ -20,7 +20,7 @@ DIGEST_MARK = "clteam_"
 
 @dataclass(frozen=True)
 class DerivedKey:
-    """A key of 32 bytes. Its `key_id` tells which one it is, and nothing about it."""
+    """A key of 32 bytes. Its `key_id` identifies it and gives nothing of it away."""
 
     key_id: str
     secret: bytes = field(repr=False)

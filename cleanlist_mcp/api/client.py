@@ -225,11 +225,11 @@ class CleanlistClient:
         return await self._send("POST", path, AddedToList, body=request, what="row", patience=0)
 
     async def search_people(self, request: SearchRequest) -> PeoplePage:
-        """One page of the people who match; free."""
+        """Return one page of the people who match; free."""
         return await self._search("/search/people", PeoplePage, request)
 
     async def search_companies(self, request: SearchRequest) -> CompaniesPage:
-        """One page of the companies that match; free."""
+        """Return one page of the companies that match; free."""
         return await self._search("/search/companies", CompaniesPage, request)
 
     async def company(

@@ -197,7 +197,7 @@ def wait_before(kind: Kind, minute: Minute, of_all: Minute | None = None, key: s
 
 
 def add(minute: Minute, requests: Iterable[Sent]) -> None:
-    """Count requests that were sent before and not told."""
+    """Count requests that were sent before and are not in the notes yet."""
     more = [one for one in requests if one.at > -WINDOW_SECONDS]
     if more:
         minute.sent = sorted([*minute.sent, *more], key=_AT)

@@ -20,7 +20,7 @@ REMEMBERED_SECONDS = 600.0  # how long a released run keeps its place in the que
 
 
 class PutOff(Exception):
-    """A look or glance that is not sent, because the minute is used up; `seconds` later one may be."""
+    """A look or glance is not sent, because the minute is used up; it may be after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -28,7 +28,7 @@ class PutOff(Exception):
 
 
 class Admission(Protocol):
-    """Whoever is asked before each request of a key."""
+    """The budget that is asked before each request of a key."""
 
     async def admit(self, kind: Kind, run: str | None = None) -> float:
         """Note a request that is about to be sent, a look of that `run`; return 0.
@@ -101,7 +101,7 @@ class RateBudget:
                 self.looked(run, now + watch.sight.at)
 
     def _sent(self) -> tuple[list[float], list[float], list[float]]:
-        """Return when looks, starts and calls were sent: what was learnt last is read once somebody asks."""
+        """Return the moments of looks, starts and calls; what was learnt last is read only now."""
         if self._learnt is not None:
             now, minute = self._learnt
             self._learnt = None
@@ -137,7 +137,7 @@ class RateBudget:
         self._blocked_until = max(self._blocked_until, until)
 
     def interactive_wait(self, now: float) -> float:
-        """Seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
+        """Return the seconds that a call which is no poll waits: for a 429 to pass, never for the budget."""
         return max(self._blocked_until - now, 0.0)
 
     def watch(self, run: str, started: float, last_looks: Iterable[float] = ()) -> None:
@@ -151,7 +151,7 @@ class RateBudget:
         known.last_looks = sorted(at for at in last_looks if at > served)
 
     def release(self, run: str) -> None:
-        """Nobody watches `run` now: its reservations are free again."""
+        """Free the reservations of a `run` that nobody watches any more."""
         self._watches.pop(run, None)
 
     def poll_at(self, run: str, wanted: float, now: float) -> float:
@@ -189,7 +189,7 @@ class RateBudget:
         return {**self._elsewhere, **self._watches}
 
     def _room(self, at: float) -> int:
-        """Polls that could still go out at `at`, if nothing else is sent until then."""
+        """Return how many polls could still go out at `at`, if nothing else is sent until then."""
         since = at - WINDOW_SECONDS
         polls, starts, calls = (len(moments) - bisect_right(moments, since) for moments in self._sent())
         return min(looks_left(polls, starts, calls), self._share - polls)

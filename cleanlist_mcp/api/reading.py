@@ -69,7 +69,7 @@ class Body:
             raise BodyRefused("is larger than any answer should be")
 
     def end(self) -> None:
-        """Say that the body is complete.
+        """Check a body that has come to its end.
 
         Raises:
             BodyRefused: if it could not be decoded.

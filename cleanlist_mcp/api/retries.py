@@ -1,4 +1,4 @@
-"""May this request be sent again, and after how long? Pure: chance is an argument.
+"""The rules for sending a request again: if it may be sent, and after how long. Pure: chance is an argument.
 
 A library (stamina, tenacity) was weighed: what decides here is the failure's meaning for money, the server's
 own wait and the patience of one call, and the few lines left beside those rules would only wrap the library.

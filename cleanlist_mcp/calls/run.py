@@ -67,9 +67,8 @@ class RunFollower:
             return self._report(run, None, started=started)
         watched = await self._watch(run.workflow_id or "", run.started_at, self._room(wait_seconds))
         recorded = await self._journal.run(run.run_id)
-        if (
-            recorded is not None and recorded.workflow_id is not None
-        ):  # else its start could not be written yet
+        # Without an id, its start could not be written yet.
+        if recorded is not None and recorded.workflow_id is not None:
             run = recorded
         if _is_forgotten(run):
             return forgotten(run, replayed=started.replayed)
@@ -138,7 +137,7 @@ class RunFollower:
         unknown_here = run is None or (workflow_id and run.state != "finished")
         run = await self._journal.own_by_workflow(wanted) or run
         if watched.status is None and watched.error is not None and unknown_here and not _has_ended(run):
-            raise watched.error.replaced()  # several calls may be told of one look
+            raise watched.error.replaced()  # several calls may get the error of one look
         if run is not None and _is_forgotten(run):
             return forgotten(run)
         if run is not None:

@@ -45,7 +45,7 @@ class CardJournal:
     async def judged(
         self, proof: str, list_id: str, scope: Scope, quote_id: str, cost: int, client: str
     ) -> Judgement:
-        """Return what a proof is worth for a spend of this account. A client that sent a forged one is banned.
+        """Return the judgement of a proof for a spend of this account. A client that sent a forged one is banned.
 
         Raises:
             JournalUnusable: if that cannot be known.

@@ -39,7 +39,7 @@ class CallGone(Exception):
 
 @dataclass(frozen=True)
 class PersonWork:
-    """Person to enrich. `marks` are all their identifiers, and `into` names the list for the result."""
+    """A person to enrich. `marks` are all their identifiers, and `into` names the list for the result."""
 
     marks: Marks
     scope: Scope
@@ -52,7 +52,7 @@ class PersonWork:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a claim: the limits, and the `seconds` for which its request may be under way.
+    """The terms of a claim: the limits, and the `seconds` for which its request may be under way.
 
     `is_wanted` is asked once, when the claim holds the lock and is about to write.
     """
@@ -64,7 +64,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Person:
-    """Run that may be of the person who is asked for, and by what its person is recognised."""
+    """A run that may be of the person who is asked for, and the marks by which its person is recognised."""
 
     row: Row
     run: Run

@@ -83,9 +83,9 @@ class CompanyJournal(Claims):
             row = await writer.any_run(run.run_id)
             if row is None:
                 return 0
-            told = marks.mapped((await self._naming.under(row["digest_key"])).digest.token)
+            answered = marks.mapped((await self._naming.under(row["digest_key"])).digest.token)
             before = company_marks_in(row)
-            both = told if before is None else united(before, told)
+            both = answered if before is None else united(before, answered)
             ticks = ended.ticks if ended.boot == row["boot"] else None
             times = {"finished_at": ended.time, "finished_ticks": ticks}
             await writer.change_run(row, row | changes | times | {"marks": both.to_json()})

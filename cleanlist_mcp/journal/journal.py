@@ -148,7 +148,7 @@ class Journal:
         )
 
     async def own_by_workflow(self, workflow_id: str) -> Run | None:
-        """Return the run of a workflow as `by_workflow`, unless it is a colleague's: of that, the API may tell."""
+        """Return the run of a workflow as `by_workflow`, unless it is a colleague's."""
         run = await self.by_workflow(workflow_id)
         return run if run is not None and run.is_own else None
 

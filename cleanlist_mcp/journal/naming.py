@@ -107,7 +107,7 @@ class Naming:
         return known
 
     async def _tenants_in(self, reader: Reader, under: Sequence[KeyNames]) -> Sequence[KnownTenant]:
-        # A run does not say which key started it, only which account: people who sign in share a key, and its lists.
+        # A run records its account and not its key: people who sign in share a key, and its lists.
         owners = [one.owner for one in under]
         if self._identity.member is not None:
             return await reader.tenants_of(owners, None)

@@ -162,9 +162,8 @@ class Outcomes:
         return await self._late.write(write)
 
     async def _of_workflow(self, workflow_id: str, change: RowChange) -> None:
-        names = (
-            await self._names_if_readable()
-        )  # before the write: a look meanwhile takes a second connection
+        # Before the write: a look meanwhile takes a second connection.
+        names = await self._names_if_readable()
 
         async def write(writer: Writer) -> int:
             tenants = (names or await self._names()).tenants

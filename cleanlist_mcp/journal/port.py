@@ -145,7 +145,7 @@ class RunReader(Protocol):
         known and read as they were written."""
 
     async def leads_tried(self, tenants: Sequence[str], list_id: str) -> list[tuple[Row, tuple[str, ...]]]:
-        """Return the runs over a list whose rows of this kind are known, each with them, newest first."""
+        """Return the runs over a list whose tried rows are known, each with their ids, newest first."""
 
     async def newest_into(self, accounts: Sequence[str], list_name: str) -> Row | None:
         """Return the newest single run of this account whose result went to a list of that name and a known id."""

@@ -1,7 +1,7 @@
 """The request budget of a key, shared by all processes that use it: each request is noted where the others see it.
 
-Each process keeps a copy of what it read last. If the notes cannot be used it goes on with that alone, and tells the
-others later: no call ever waits for them.
+Each process keeps a copy of what it read last. If the notes cannot be used it goes on with that alone, and writes
+down later what it sent: no call ever waits for the others.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ Change = Callable[[Minute, Minute | None], bool]
 write."""
 
 _Rewrite = Callable[[Sequence[str], Sequence[Sent], Mapping[str, Note]], Mapping[str, str]]
-"""Changes the notes of some names, with what was sent meanwhile without telling the others."""
+"""Changes the notes of some names; the requests are those that were sent meanwhile and are not in the notes yet."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class SharedBudget:
     """
 
     def __init__(self, clock: Clock, ledger: Ledger | None = None, api: str = "", key: str = "") -> None:
-        """`ledger` keeps the notes, None if nobody else uses the `key` for this `api`; it is told digests of both."""
+        """`ledger` keeps the notes under digests of both, None if nobody else uses the `key` for this `api`."""
         self._clock = clock
         self._ledger = ledger
         self._api = api
@@ -72,7 +72,7 @@ class SharedBudget:
         self._name = ""
         self._organization = self._tenant = ""
         self._leases: dict[str, _Lease] = {}
-        self._untold: list[Sent] = []
+        self._unshared: list[Sent] = []
         self._added: list[Sent] = []
         self._early: list[Sent] = []
         self._known = Minute()
@@ -111,7 +111,7 @@ class SharedBudget:
             await self._exchange(count, counts=True)
 
     async def admit(self, kind: Kind, run: str | None = None) -> float:
-        """Note a request that is about to be sent; what is returned and raised says `Admission`."""
+        """Note a request that is about to be sent; returns and raises as `Admission.admit`."""
         blocked = self.interactive_wait(self._clock.monotonic())
         if blocked > 0:
             return blocked
@@ -148,7 +148,7 @@ class SharedBudget:
         Then there was none, and the notes need not be read: the common case costs a third.
         """
         now = self._clock.monotonic()
-        if self._ledger is None or not self._name or self._untold or now < self._try_again_at:
+        if self._ledger is None or not self._name or self._unshared or now < self._try_again_at:
             return False
         try:
             if not await self._ledger.add(self._names(counts=True), kind):
@@ -162,12 +162,12 @@ class SharedBudget:
         return True
 
     def _remember(self, request: Sent, is_shared: bool) -> None:
-        """Keep a request of the last minute that the organization, or the other processes, have not heard of."""
+        """Keep a request of the last minute until the notes of the organization and of the other processes have it."""
         oldest = request.at - rules.WINDOW_SECONDS
         if not self._tenant:
             self._early = [*(one for one in self._early if one.at > oldest), request]
         if not is_shared:
-            self._untold = [*(one for one in self._untold if one.at > oldest), request]
+            self._unshared = [*(one for one in self._unshared if one.at > oldest), request]
 
     async def block(self, seconds: float) -> None:
         """Let nobody send anything for so long, because the API answered 429."""
@@ -247,10 +247,10 @@ class SharedBudget:
     async def tell(self, run: str, started: float, sight: Sight) -> None:
         """Tell the others what a look showed; `started` and the moment of `sight` are monotonic seconds."""
         now = self._clock.monotonic()
-        told = replace(sight, at=sight.at - now, status=kept_status(sight.status))
+        kept = replace(sight, at=sight.at - now, status=kept_status(sight.status))
 
         def note(minute: Minute, of_all: Minute | None) -> bool:
-            rules.note_sight(minute, self._run(run), started - now, told)
+            rules.note_sight(minute, self._run(run), started - now, kept)
             return True
 
         await self._exchange(note)
@@ -279,7 +279,7 @@ class SharedBudget:
         texts: dict[str, str] = {}
 
         def rewrite(
-            names: Sequence[str], untold: Sequence[Sent], notes: Mapping[str, Note]
+            names: Sequence[str], unshared: Sequence[Sent], notes: Mapping[str, Note]
         ) -> Mapping[str, str]:
             now = self._clock.monotonic()
             minutes = []
@@ -287,12 +287,12 @@ class SharedBudget:
                 minute = rules.from_text(notes[name].text, notes[name].age, limit)
                 added = (one._replace(by=one.by if key else "") for one in notes[name].added)
                 rules.add(minute, (Sent(-age, word, by) for age, word, by in added if word in _ADDED))
-                rules.add(minute, (one._replace(at=one.at - now, key=key) for one in untold))
+                rules.add(minute, (one._replace(at=one.at - now, key=key) for one in unshared))
                 minutes.append(minute)
             is_changed = change(minutes[0], minutes[1] if len(minutes) > 1 else None)
             learnt[:] = [(now, minutes[0])]
             texts.update((name, rules.as_text(minute)) for name, minute in zip(names, minutes, strict=True))
-            return texts if is_changed or untold else {}
+            return texts if is_changed or unshared else {}
 
         is_shared = await self._rewrite_shared(rewrite, counts)
         if is_shared:
@@ -311,12 +311,12 @@ class SharedBudget:
         try:
             if not self._name:
                 self._name = await self._ledger.name("key", self._api, self._key)
-            names, untold = self._names(counts), tuple(self._untold)
-            await self._ledger.rewrite(names, partial(rewrite, names, untold))
+            names, unshared = self._names(counts), tuple(self._unshared)
+            await self._ledger.rewrite(names, partial(rewrite, names, unshared))
         except LedgerUnusable:
             self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
             return False
-        self._untold = [one for one in self._untold if one not in untold]
+        self._unshared = [one for one in self._unshared if one not in unshared]
         return True
 
     def _names(self, counts: bool) -> list[str]:

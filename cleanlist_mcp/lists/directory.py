@@ -149,9 +149,8 @@ class ListDirectory:
             raise self._ambiguous(same_name)
         if same_name:
             return same_name[0].list_id, same_name[0].name
-        if len(known.lists) <= LISTS_PAGE and await self._is_id(
-            wanted
-        ):  # with more lists it was asked already
+        # With more lists it was asked already.
+        if len(known.lists) <= LISTS_PAGE and await self._is_id(wanted):
             return wanted, self._names[wanted][0]
         further = None if known.complete else await self._confirmed(wanted)
         if further is not None:

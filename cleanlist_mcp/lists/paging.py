@@ -25,7 +25,7 @@ class Place:
     passed: int = 0
 
     def encoded(self, topic: str) -> str:
-        """As a cursor that a caller sends back as it is, good for the same `topic` only."""
+        """Return the place as a cursor, which a caller sends back unchanged and for the same `topic` only."""
         parts = [_digest(topic), self.cursor, self.limit, self.shown, self.passed]
         return (
             base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")

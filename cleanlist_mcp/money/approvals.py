@@ -34,11 +34,11 @@ class Spend:
 
 
 class ProofKey:
-    """A key that proofs are made with; its `key_id` tells which one it is, and nothing about it."""
+    """A key that proofs are made with; its `key_id` identifies it and gives nothing of it away."""
 
     def __init__(self, secret: bytes, account: str) -> None:
-        """`secret` is the installation's or deployment's. Each account has a key of its own, so that what one of them
-        shows to another is foreign and not forged."""
+        """`secret` is the installation's or deployment's. Each account has a key of its own, so that a proof of one is
+        foreign to another, and not forged."""
         self._account = account
         self._key = hmac.digest(secret, b"card approval " + account.encode(), hashlib.sha256)
         self.key_id = hmac.digest(self._key, b"key id", hashlib.sha256).hex()[:8]
@@ -49,13 +49,13 @@ class ProofKey:
         return f"p1.{self.key_id}.{until}.{self.mark(spend, until)}"
 
     def mark(self, spend: Spend, until: str) -> str:
-        """Return what nobody without the key can make: the digest of a spend and the end of its time."""
+        """Return the keyed digest of a spend and the end of its time, which nobody without the key can make."""
         parts = [self._account, spend.list_id, spend.scope, spend.quote_id, spend.cost, until]
         return hmac.digest(self._key, json.dumps(parts).encode(), hashlib.sha256).hex()
 
 
 def judge(proof: str, spend: Spend, keys: Sequence[ProofKey], now: float) -> Judgement:
-    """Return what a proof is worth for a spend at `now`, in epoch seconds; `keys` are all that are in use."""
+    """Return the judgement of a proof for a spend at `now`, in epoch seconds; `keys` are all that are in use."""
     if not proof.strip():
         return "missing"
     found = re.fullmatch(_FORM, proof.strip())

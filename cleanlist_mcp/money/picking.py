@@ -40,7 +40,10 @@ class ListedRow:
 
 @dataclass(frozen=True)
 class Wishes:
-    """The rows that a user wants quoted. None stands for what was not said; rows that miss it are meant then."""
+    """The rows that a user wants quoted; None is for a wish that was not given.
+
+    Unless `only_missing` is False, the rows that lack what is looked for are meant.
+    """
 
     only_missing: bool | None = None
     lead_ids: frozenset[str] | None = None

@@ -150,7 +150,7 @@ def is_of_several(full: str) -> bool:
 
 
 def is_suffix(word: str) -> bool:
-    """Return whether a word tells a father from a son ("Jr.", "III")."""
+    """Return whether a word is a suffix that distinguishes people of one name ("Jr.", "III")."""
     return _plain(word) in SUFFIXES
 
 

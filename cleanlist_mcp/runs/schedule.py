@@ -56,20 +56,21 @@ class Progress:
 
     @property
     def left(self) -> int:
+        """Rows that are not processed yet."""
         return max(self.total - self.processed, 0)
 
     def remainder(self, age: float) -> float:
-        """Predicted seconds to the end, at the faster of the average and the latest speed."""
+        """Return the predicted seconds to the end, at the faster of the average and the latest speed."""
         return max(self.left / self.speed - (age - self.changed_at), 0.0)
 
     def least_remainder(self, age: float) -> float:
-        """Seconds the rest takes at twice the speed met since the base, its next row just done."""
+        """Return the seconds that the rest takes at twice the speed since the base, if its next row is just done."""
         rows = self.processed + 1 - self.base_rows
         return max(self.left - 1, 0) * max(age - self.base_age, 0.0) / (2 * rows)
 
 
 def next_delay(age: float, *, jitter: float, progress: Progress | None = None) -> float:
-    """Seconds from a look that found the run unfinished, at `age` seconds, to the next one.
+    """Return the seconds from a look that found the run unfinished, at `age` seconds, to the next one.
 
     `jitter` is a chance in [0, 1]. Without `progress`, a run that ends at T is seen by
     T + max(1 s, 0.25 T), whatever the jitter. With it that holds as long as the rest goes at most

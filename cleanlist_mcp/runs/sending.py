@@ -44,6 +44,11 @@ class Sender:
         self._insists_on_list = insists_on_list
 
     async def person(self, run: Run, request: PersonRequest) -> Started:
+        """Send a claimed run over one person, and record what the API answered.
+
+        Raises:
+            CleanlistError: if it was refused, or its outcome is unknown.
+        """
         try:
             answer = await self._request_person(request)
         except CleanlistError as exc:
@@ -122,9 +127,8 @@ class Sender:
         if not known.is_own:
             # A colleague's: this account gets an entry of its own, and nothing of theirs.
             return await self._recorded(run, answer.workflow_id, 0, list_id, answer.status)
-        await self._journal.outcomes.same_as(
-            run, known
-        )  # the API itself knew the work again: it is charged once
+        # The API itself recognised the work: it is charged once.
+        await self._journal.outcomes.same_as(run, known)
         return Started(known, replayed=True)
 
     async def _recorded(

@@ -190,9 +190,8 @@ class Watcher:
     async def _glance(self, poller: _Poller) -> Watched:
         before = poller.looked_at
         while poller.looking:
-            await (
-                poller.looked.wait()
-            )  # another call is asking just now, and its answer will do, if one comes
+            # Another call is asking just now, and its answer will do, if one comes.
+            await poller.looked.wait()
         if poller.looked_at is None or (poller.looked_at == before and not self._is_fresh(poller)):
             put_off = await self._look(poller, "glance")
             if put_off:

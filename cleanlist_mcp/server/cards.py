@@ -1,4 +1,4 @@
-"""Cards over MCP: what clients that show them are told beside what all are told, and the page itself.
+"""Cards over MCP: the extra facts for clients that show them, and the page itself.
 
 Everything here is made for the first client that asks for it: the others pay nothing for it and see none of it.
 """
@@ -33,7 +33,7 @@ _LISTED: dict[str, Any] = {
 
 
 def with_cards(method: str, answer: dict[str, Any], *, spending: bool) -> dict[str, Any]:
-    """Return an answer of the protocol's own methods with what it tells a client that shows cards."""
+    """Return an answer of the protocol's own methods with the extra facts for a client that shows cards."""
     if method in ("initialize", "server/discover"):
         capabilities = answer["capabilities"]
         extensions = {**capabilities.get("extensions", {}), CARDS: {}}

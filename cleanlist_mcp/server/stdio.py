@@ -118,7 +118,7 @@ class _Ending:
         self._served = False
 
     def watch(self, output: int | None) -> None:
-        """Begin; `output` is where the answers go."""
+        """Begin to watch signals, the parent and `output`, the descriptor that answers go to (None if it has none)."""
         for number in _ending_signals():
             signal.signal(number, self._on_signal)
         if output is not None and hasattr(select, "poll"):
@@ -127,7 +127,7 @@ class _Ending:
             threading.Thread(target=self._until_parent_is_gone, args=(os.getppid(),), daemon=True).start()
 
     def served(self) -> None:
-        """All is done and written down. Answers that nobody takes off the pipe are not waited for longer."""
+        """End the process soon: all is written down, and answers that nobody takes off the pipe are not waited for."""
         self._served = True
         self._loop.call_later(LAST_ANSWERS_SECONDS, os._exit, 0)
 
@@ -144,7 +144,7 @@ class _Ending:
         self._cancel()
 
     def _until_parent_is_gone(self, parent: int) -> None:
-        """A parent that is killed closes nothing if another of its children holds the same pipes."""
+        """Wait until the parent is gone: if it is killed while another child holds its pipes, nothing is closed."""
         while os.getppid() == parent:
             time.sleep(PARENT_SECONDS)
         self._cancel()

@@ -44,15 +44,15 @@ class Connections:
     """Connections to one database, for one event loop."""
 
     def __init__(
-        self, url: str, clock: Clock, seconds: float = TRANSACTION_SECONDS, *, tells: bool = True
+        self, url: str, clock: Clock, seconds: float = TRANSACTION_SECONDS, *, logs: bool = True
     ) -> None:
-        """`seconds` is the longest that a transaction, or the wait for a new connection, may take. Whoever can do
-        without does not tell the log if there is none.
+        """`seconds` is the longest that a transaction, or the wait for a new connection, may take. `logs` is
+        false for those who can do without: that the database is down is no error then.
         """
         self._url = url
         self._clock = clock
         self._seconds = seconds
-        self._tells = tells
+        self._logs = logs
         self._idle: list[Connection] = []
         self._slots: anyio.Semaphore | None = None
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
@@ -146,9 +146,9 @@ class Connections:
 
     def _note_down(self, cause: str) -> None:
         self._down_until = self._clock.monotonic() + QUIET_SECONDS
-        if not self._was_down and self._tells:  # once, however often it is tried
+        if not self._was_down and self._logs:  # once, however often it is tried
             log.error("The team's database cannot be reached (%s).", cause)
-        self._was_down = self._tells
+        self._was_down = self._logs
 
     async def _give_back(self, connection: Connection) -> None:
         idle = psycopg.pq.TransactionStatus.IDLE

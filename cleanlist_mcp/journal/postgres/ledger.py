@@ -44,7 +44,7 @@ _OPENING = sql.SQL(
 
 
 class PostgresLedger:
-    """The notes in a database, whose clock tells how old they are."""
+    """The notes in a database; their age is by the database's clock."""
 
     def __init__(
         self,

@@ -89,7 +89,7 @@ class PostgresStore:
     @cached_property
     def ledger(self) -> PostgresLedger:
         # Connections of its own: neither a claim nor a note waits for the other's.
-        connections = Connections(self._url, self._clock, PATIENCE, tells=False)
+        connections = Connections(self._url, self._clock, PATIENCE, logs=False)
         return PostgresLedger(connections, self._require_made, self._digest_keys[0].secret, self._schema)
 
     async def now(self) -> Moment:
@@ -133,7 +133,7 @@ class PostgresStore:
         begin = "BEGIN; SET LOCAL synchronous_commit = on"
         try:
             async with self._transaction(
-                begin, locks, tenant=tenants[0], must_be_newest=True, says_lost=True
+                begin, locks, tenant=tenants[0], must_be_newest=True, raises_lost=True
             ) as rows:
                 yield rows
         except DatabaseProblem as exc:
@@ -181,13 +181,13 @@ class PostgresStore:
         *,
         tenant: str = "",
         must_be_newest: bool = False,
-        says_lost: bool = False,
+        raises_lost: bool = False,
     ) -> AsyncIterator[Rows]:
-        """One transaction, which begins by taking the `locks`; `tenant` is the one that it claims for.
+        """Run one transaction, which begins by taking the `locks`; `tenant` is the one that it claims for.
 
         Raises:
             DatabaseProblem: if it was not made.
-            CommitLost: if it `says_lost` and may have been made.
+            CommitLost: if `raises_lost`, and it may have been made.
             _Contradicted: if it can never be made.
         """
         await self._require_made()
@@ -204,7 +204,7 @@ class PostgresStore:
                 ending = True
                 await connection.execute("COMMIT")
         except psycopg.Error as exc:
-            if ending and says_lost and is_unanswered(exc):
+            if ending and raises_lost and is_unanswered(exc):
                 await self._connections.forget_idle()
                 raise CommitLost from None
             raise _problem(exc) from None

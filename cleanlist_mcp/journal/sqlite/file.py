@@ -139,7 +139,7 @@ def require_newest(path: Path, database: sqlite3.Connection) -> None:
         return
     words = content.decode("ascii", "replace").split()
     if len(words) != 3 or not words[1].isdigit() or _mark(words[0], int(words[1])) != content:
-        return  # nobody's word: written in part, or damaged itself
+        return  # proves nothing: written in part, or damaged itself
     newest = database.execute(
         "SELECT MAX(COALESCE((SELECT MAX(run_id) FROM runs), 0), "
         "COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0))"

@@ -160,7 +160,7 @@ class SqliteLedger:
 
     def _age(self, time: float, boot: str, ticks: float) -> float:
         now_boot, now_ticks = self._clock.since_boot()
-        # After a new start of the machine only the clock tells, which may have been set meanwhile.
+        # After a restart of the machine there is only the clock, which may have been set meanwhile.
         return max(now_ticks - ticks if boot == now_boot else self._clock.time() - time, 0.0)
 
     def _write(self, database: sqlite3.Connection, texts: Mapping[str, str]) -> dict[str, str]:
@@ -182,9 +182,8 @@ class SqliteLedger:
         """
         if self._database is not None and file_id(self._path) == self._file:
             return self._database
-        self._database = (
-            None  # not closed: that would remove the side files of another that lies there by now
-        )
+        # Not closed: that would remove the side files of another file that lies there by now.
+        self._database = None
         try:
             self._database = self._open_in_turn()
         except (sqlite3.Error, OSError) as exc:
