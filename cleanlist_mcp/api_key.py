@@ -30,8 +30,8 @@ class KeyProblem:
 
 
 _NEW_KEY = (
-    f"Create a key at {KEYS_PAGE}, enter it in the extension's settings or put it in {VARIABLE} in the env of this "
-    "server's client configuration, and restart the client."
+    f"Create a key at {KEYS_PAGE}, enter it in the extension's settings or as {VARIABLE} in the client's "
+    "configuration, and restart the client."
 )
 _CHECK_FILE = (
     f"Check the path and the permissions of the file that {FILE_VARIABLE} names, and that it holds the key alone; then "

@@ -72,7 +72,7 @@ async def test_anything_but_a_yes_sends_nothing_and_is_no_error(
     assert report["status"] == status
     assert "workflow_id" not in report
     assert report["credits"]["charged"] == 0
-    assert ("the host answered by itself; docs/clients.md shows" in report["summary"]) == (
+    assert ("the client answered by itself; docs/clients.md shows" in report["summary"]) == (
         status == "declined"
     )
     assert ("CLEANLIST_CONFIRM=never" in report["next_step"]) == (status == "not_confirmed")

@@ -141,7 +141,7 @@ async def test_credits_whose_refund_is_under_review_are_reserved(world: World) -
         balance = await session.call("credits_balance")
 
     assert (balance["charged"], balance["reserved"], balance["unknown"]) == (0, 1, 0)
-    assert "Up to 1 more are reserved" in balance["summary"]
+    assert "hold up to 1 credit more" in balance["summary"]
 
 
 async def test_the_limit_for_a_day_says_what_is_left_and_when_it_grows(world: World, era: str) -> None:

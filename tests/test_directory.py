@@ -34,7 +34,7 @@ async def test_part_of_a_name_finds_nothing_and_the_error_names_what_is_close(wo
             await services.directory.resolve("Q3 Prospect")
 
     assert missed.value.message == "No list has that id or exact name."
-    assert missed.value.next_step == 'Names close to it: "Q3 Prospects". Call find_lists to see them.'
+    assert missed.value.next_step == 'Names close to it: "Q3 Prospects". Call find_lists to see the names.'
 
 
 async def test_a_name_that_looks_like_an_id_and_is_none_is_said_to_be_neither(world: World) -> None:

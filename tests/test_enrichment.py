@@ -121,7 +121,7 @@ async def test_a_result_from_before_says_how_to_search_anew(world: World) -> Non
         repeated = await session.call("enrich_person", **ADA)
 
     assert "next_step" not in first and "next_step" not in repeated
-    assert repeated["replayed"] and "again=true would search anew" in repeated["summary"]
+    assert repeated["replayed"] and "again=true would start a new search" in repeated["summary"]
 
 
 async def test_a_refund_under_review_is_said_and_no_charge_is_made_up(world: World, era: str) -> None:
@@ -428,7 +428,7 @@ async def test_the_estimate_says_that_the_list_is_running_or_was_enriched(world:
     assert "enrich_list(" not in running["next_step"]
     assert "may be charged again" in ended["summary"]
     assert "what is there may be charged again" in dearer["summary"]
-    assert "It was enriched in this scope" not in dearer["summary"]
+    assert "enriched in this scope" not in dearer["summary"]
 
 
 async def test_runs_that_nobody_watched_are_settled_when_they_are_listed(world: World) -> None:
@@ -472,7 +472,7 @@ async def test_reservations_that_were_not_seen_to_settle_lead_to_a_look(world: W
         balance = await session.call("credits_balance")
 
     assert balance["reserved_now"] == 1
-    assert "may not have settled" in balance["summary"]
+    assert "may not have ended" in balance["summary"]
     assert "workflow_status" in balance["next_step"]
 
 

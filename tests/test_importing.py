@@ -189,7 +189,7 @@ async def test_the_same_call_again_sends_nothing_and_says_so(listed: World) -> N
         assert one.imported == 2
         assert one.summary.startswith("2 rows in the list by an earlier call, not added again, 0 skipped;")
         assert "imported" not in one.summary
-        assert one.next_step and "row_count tells whether they are still there" in one.next_step
+        assert one.next_step and "row_count shows if they are still there" in one.next_step
 
 
 async def test_days_later_the_same_people_are_still_known(listed: World) -> None:
@@ -199,7 +199,7 @@ async def test_days_later_the_same_people_are_still_known(listed: World) -> None
         answer = await add(listed, services, addresses(2))
 
     assert answer.imported == 2 and "by an earlier call" in answer.summary
-    assert answer.notes and "removed in the portal since" in answer.notes[0]
+    assert answer.notes and "removed in Cleanlist's portal since" in answer.notes[0]
     assert len(sent(listed)) == 1
 
 

@@ -180,7 +180,7 @@ async def test_an_unknown_field_is_named_with_the_nearest_known_one(world: World
         )
 
     problems = {field["field"]: field["problem"] for field in error["field_errors"]}
-    assert problems["row 2, company"] == "is no field of a person; did you mean company_name?"
+    assert problems["row 2, company"] == "is not a field of a person; did you mean company_name?"
     assert "row 2, nickname" in problems
     assert "secret-x" not in json.dumps(error)
 
@@ -229,7 +229,7 @@ async def test_without_a_shared_folder_csv_path_is_unknown(world: World) -> None
         error = await session.error("add_leads", list_id="Q3 Prospects", people=[ADA], csv_path="people.csv")
 
     assert error["field_errors"][0]["field"] == "csv_path"
-    assert "is no argument of this tool" in error["field_errors"][0]["problem"]
+    assert "is not an argument of this tool" in error["field_errors"][0]["problem"]
 
 
 async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
@@ -262,7 +262,7 @@ async def test_with_a_shared_folder_people_or_a_file_is_given_and_not_both(
     assert wrong["field_errors"] == [
         {
             "field": "row 1, company",
-            "problem": "is no field of a person; did you mean company_name?",
+            "problem": "is not a field of a person; did you mean company_name?",
         }
     ]
     for error in (both, neither):
@@ -286,7 +286,7 @@ async def test_an_id_is_no_field_of_a_row_and_the_error_says_who_takes_ids(
     assert error["field_errors"] == [
         {
             "field": "row 1, person_id",
-            "problem": "is no field of a person; ids cannot be imported; enrich_person takes them",
+            "problem": "is not a field of a person; ids cannot be imported; enrich_person takes them",
         }
     ]
     assert world.sandbox.requests == []

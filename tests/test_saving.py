@@ -210,9 +210,9 @@ def test_every_cell_comes_through_and_none_begins_a_formula(rows: list[list[str]
         (b"", "is empty"),
         (b" \r\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
-        (b"<!DOCTYPE html><p>Sign in", "is no CSV file"),
-        (b"\n" * 100 + b"<!DOCTYPE html><p>Sign in", "is no CSV file"),
-        (b'{"error": {}}', "is no CSV file"),
+        (b"<!DOCTYPE html><p>Sign in", "is not a CSV file"),
+        (b"\n" * 100 + b"<!DOCTYPE html><p>Sign in", "is not a CSV file"),
+        (b'{"error": {}}', "is not a CSV file"),
         (b"Email\nf\xfcr@fable.example\n", "is not in UTF-8"),
     ],
 )
@@ -238,7 +238,7 @@ def test_a_cell_that_is_longer_than_any_should_be_is_no_csv_file(monkeypatch: py
     monkeypatch.setattr(spreadsheets, "LONGEST_CELL", 10)
     before = csv.field_size_limit(10)
     try:
-        with pytest.raises(BadResponse, match="is no CSV file"):
+        with pytest.raises(BadResponse, match="is not a CSV file"):
             rewrite(b"Email\n" + b"x" * 11, io.StringIO())
     finally:
         csv.field_size_limit(before)

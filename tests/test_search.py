@@ -563,7 +563,7 @@ async def test_rows_without_an_id_are_left_out_and_counted(world: World) -> None
         found = await session.call("search_people", **VPS, limit=3)
 
     assert len(found["people"]) == 2
-    assert "1 without an id" in found["summary"]
+    assert "no id: 1." in found["summary"]
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_a_missing_key_is_advised_to_users_of_the_extension_and_of_a_configurati
         Settings().require_key()
 
     for words in (
-        "enter it in the extension's settings or put it in CLEANLIST_API_KEY in the env",
+        "enter it in the extension's settings or as CLEANLIST_API_KEY in the client's configuration",
         "the setting Sandbox (CLEANLIST_SANDBOX=true)",
     ):
         assert words in caught.value.next_step

@@ -31,8 +31,10 @@ def whoami_result(
     summary = f"The key works for {organization} ({who}), plan {answer.tier or 'unknown'}."
     next_step = "Call credits_balance to see the credits left."
     if missing:
-        summary += f" It seems to lack {', '.join(missing)}."
-        next_step = "If a tool is refused for that, ask the user to create a key with the missing scopes."
+        summary += f" It seems to lack the permissions {', '.join(missing)}."
+        next_step = (
+            "If a tool is refused for that, ask the user to create a key with the missing permissions."
+        )
     if shared and not answer.organization_id:
         summary += " Cleanlist does not name its organization, so the limits here count for this key alone."
     if remembers == "until_restart":
@@ -119,8 +121,8 @@ def _open(statement: Statement) -> list[str]:
     sentences = []
     if held:
         sentences.append(
-            f"Up to {held} more are reserved by runs that may not have settled: they are charged, or come back and "
-            "may be in the balance already."
+            f"Runs that may not have ended hold up to {credits_text(held)} more, to be charged or refunded; that "
+            "may have happened already."
         )
     if whole.unknown:
         sentences.append(
@@ -151,7 +153,7 @@ def _day(statement: Statement, limits: Limits) -> list[str]:
     if left is None:
         return []
     grows = f"; the oldest used ones come free at {frees_at}" if frees_at else ""
-    return [f"Of the daily limit of {limits.daily} (any 24 hours), {left} are left{grows}."]
+    return [f"Daily limit: {left} of {credits_text(limits.daily or 0)} left (in any 24 hours){grows}."]
 
 
 def _frees_at(statement: Statement, limits: Limits) -> str | None:

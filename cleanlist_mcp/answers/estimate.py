@@ -1,6 +1,6 @@
 """Sentences about quotes: what enriching a list, rows of it, or a few people costs at most."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cleanlist_mcp.answers.run import recent_run
 from cleanlist_mcp.answers.shapes import EstimateResult
@@ -115,7 +115,7 @@ def nothing_to_buy(
     summary = f"Nothing to buy in {name} (scope {scope}): {why}. No quote was made."
     return _counted(facts.seen).model_copy(
         update={
-            "summary": " ".join([summary, *_beyond_sight(facts.seen)]),
+            "summary": " ".join([summary, *_beyond_sight(replace(facts.seen, wanted_too=0))]),
             "next_step": next_step,
             "list_id": list_id,
             "list_name": list_name or None,
@@ -243,7 +243,7 @@ def _money(quote: Quote, room: Room) -> list[str]:
     sentences = [f"The balance is {quote.available}, and {quote.available - quote.cost} after it."]
     if room.daily_left is not None and room.fits:
         sentences.append(
-            f"Of the daily limit {room.daily_left} are left, and {room.daily_left - quote.cost} after it."
+            f"The daily limit leaves {credits_text(room.daily_left)}, and {room.daily_left - quote.cost} after it."
         )
     return sentences
 
@@ -269,7 +269,7 @@ def _earlier(quote: Quote, last_run: Run | None) -> list[str]:
     if last_run is None or last_run.state != "finished" or last_run.scope != quote.scope:
         return []
     found = "" if quote.part is not None else "; rows that were found then may be charged again"
-    return [f"It was enriched in this scope at {iso(last_run.started_at)}{found}."]
+    return [f"The list was last enriched in this scope at {iso(last_run.started_at)}{found}."]
 
 
 def _listed(parts: list[str]) -> str:
@@ -292,8 +292,8 @@ def people_estimate(
     left = unquoted_left(spent, limits)
     sufficient = available >= cost
     limit = limit_error("person", cost, spent, limits)
-    who = "1 single person costs" if count == 1 else f"{count} single people cost"
-    summary = f"{who} ({scope}) at most {credits_text(cost)}."
+    who = "1 single person" if count == 1 else f"{count} single people"
+    summary = f"{who} (scope {scope}): at most {credits_text(cost)}."
     if read_only:
         next_step = "Tell the user; this server is read-only and cannot spend."
     elif not sufficient:

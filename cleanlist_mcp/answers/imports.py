@@ -166,8 +166,8 @@ def _tally_notes(tally: Tally) -> list[str]:
     said = list(tally.remarks)
     if tally.earlier:
         said.append(
-            "people whom an earlier call added are not added again; who was removed in the portal since can go "
-            "into a new list"
+            "people whom an earlier call added are not added again; anybody removed in Cleanlist's portal since then "
+            "can go into a new list"
         )
     if tally.capped:
         said.append(
@@ -302,7 +302,7 @@ def _next_step(list_id: str, tally: Tally) -> str:
         return NOT_REPEATABLE
     if tally.earlier and tally.earlier == tally.imported:
         return (
-            f'Call estimate(list_id="{list_id}"): its row_count tells whether they are still there. People who were '
-            "removed in the portal since can be added to a new list."
+            f'Call estimate(list_id="{list_id}"): its row_count shows if they are still there. People who were '
+            "removed in Cleanlist's portal since then can be added to a new list."
         )
     return f'Call estimate(list_id="{list_id}") for a quote and show it to the user before enriching.'

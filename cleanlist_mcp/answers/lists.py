@@ -114,7 +114,8 @@ def saved_list(export: Export, list_id: str, name: str, saved_as: str, rows: int
     )
     return ExportResult(
         summary=f"{_list_text(name)} was saved as {quoted(saved_as)} in the shared folder: {rows_text(rows)}, "
-        f"{bytes_text(size)}. Spreadsheets open it; an apostrophe stands before cells that they would run.{missing}",
+        f"{bytes_text(size)}. Spreadsheets open it; cells that they would run as a formula begin with an "
+        f"apostrophe.{missing}",
         list_id=list_id,
         list_name=name or None,
         saved_as=saved_as,

@@ -23,7 +23,7 @@ _MEANINGS = {
     ),
     "unknown": "the mail server did not answer, so it is not verified",
     **dict.fromkeys(("invalid", "undeliverable", "bounced", "bounce"), "mail to it comes back: do not send"),
-    "disposable": "an address to be thrown away",
+    "disposable": "a temporary address, which may be gone soon",
     "role": "a mailbox that several people read",
 }
 """By the API's word for an e-mail address, of both of its vocabularies: its meaning for whoever wants to write."""

@@ -53,7 +53,7 @@ def not_started(
     if word == "declined":
         summary = (
             "The spend was declined in the client's dialog; nothing was sent and nothing is charged. If nobody was "
-            "asked, the host answered by itself; docs/clients.md shows what its operator can do."
+            "asked, the client answered by itself; docs/clients.md shows what to do about that."
         )
         next_step = (
             "Do not spend. Ask the user what they want instead; estimate quotes another scope or list."
@@ -64,7 +64,7 @@ def not_started(
             "pressed."
         )
         next_step = (
-            "Tell the user that the button is in the card above, beside the quote. Once it was pressed, the same call "
+            "Tell the user that the button is in the card above, beside the quote. Once it is pressed, the same call "
             "returns the run. If they see no card, they can set CLEANLIST_CARDS=never in the client's configuration; "
             "then the quote alone decides."
         )
@@ -93,7 +93,9 @@ def progress_sentence(status: WorkflowStatus) -> str:
         return "The run has ended."
     if status.total > 1:
         return f"{status.processed} of {rows_text(status.total)} processed."
-    return f"The run is {state_word(status.status)}."
+    return (
+        "The run is waiting to start." if state_word(status.status) == "pending" else "The run is going on."
+    )
 
 
 def _list_sentence(run: Run | None) -> list[str]:
@@ -313,7 +315,7 @@ def _replay_sentence(facts: Facts) -> str:
     basis = facts.started.basis if facts.started else None
     by = f" (the same {basis})" if basis not in (None, "details") else ""
     anew = (
-        "; again=true would search anew and be paid again"
+        "; again=true would start a new search and charge again"
         if facts.kind == "person" and facts.state.finished
         else ""
     )
@@ -384,9 +386,7 @@ def _nobody(facts: Facts) -> list[str]:
 
 def _bill(facts: Facts) -> str:
     if facts.state.under_review:
-        return (
-            "The refund is under review at Cleanlist; until it is decided the reserved credits stay debited."
-        )
+        return "The refund is under review at Cleanlist; until that is decided, the reserved credits stay debited."
     bill = facts.credits
     if bill.charged is None:
         return "The charge is not known yet; workflow_status asks again."

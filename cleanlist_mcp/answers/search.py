@@ -25,8 +25,8 @@ _BROADER: Mapping[str, str] = {
     "locations": "countries in place of locations",
     "company_names": "company_domains in place of company_names",
     "company_sizes": "more company_sizes",
-    "company_industries": "a more general company_industries",
-    "industries": "a more general industry",
+    "company_industries": "broader company_industries",
+    "industries": "broader industries",
 }
 """By argument: a wish that finds more."""
 
@@ -84,7 +84,7 @@ def search_summary(noun: str, shown: Shown, asked: Mapping[str, Sequence[str]]) 
     if shown.cut:
         parts.append(f"{shown.cut} more of this page did not fit into the answer; the cursor brings them.")
     if shown.unusable:
-        parts.append(f"{shown.unusable} without an id are left out.")
+        parts.append(f"Left out, because they have no id: {shown.unusable}.")
     if shown.truncated:
         parts.append("Cleanlist cannot show all of them; narrower filters reach the rest.")
     if _are_few(shown):
@@ -96,12 +96,17 @@ def search_summary(noun: str, shown: Shown, asked: Mapping[str, Sequence[str]]) 
 
 def _count(noun: str, shown: Shown) -> str:
     if not shown.count and not shown.passed:
-        return f"No {noun} match." if not shown.total else f"{shown.total} {noun} match; none can be shown."
-    matching = f"{shown.total} {noun} match" if shown.total else f"{noun.capitalize()} were found"
+        return f"No {noun} match." if not shown.total else f"{_match(noun, shown.total)}; none can be shown."
+    matching = _match(noun, shown.total) if shown.total else f"{noun.capitalize()} were found"
     if not shown.count:
         return f"{matching}; all {shown.passed} that can be shown were shown before."
     first = shown.passed - shown.count + 1
     return f"{matching}; shown: {first} to {shown.passed}."
+
+
+def _match(noun: str, total: int) -> str:
+    one = {"people": "person", "companies": "company"}
+    return f"1 {one[noun]} matches" if total == 1 else f"{total} {noun} match"
 
 
 def _are_few(shown: Shown) -> bool:
@@ -177,13 +182,14 @@ def added_to_list(list_id: str, name: str, done: Added) -> AddLeadsAnswer:
 
 def _added_summary(name: str, done: Added) -> str:
     into = f" to {quoted(name)}" if name else ""
-    parts = [f"{done.added} added{into}, {done.skipped} were in it already."]
+    were = "was" if done.skipped == 1 else "were"
+    parts = [f"{done.added} added{into}, {done.skipped} {were} in it already."]
     if done.total is not None and done.total > done.wanted:
         parts.append(f"These are {done.wanted} of {done.total}: the rows that were shown so far.")
     if done.unknown:
         parts.append(f"{done.unknown} may be in it or not: the answer was lost twice.")
     if done.not_sent:
-        parts.append(f"{done.not_sent} were not sent: {done.problem}")
+        parts.append(f"Not sent: {done.not_sent}. {done.problem}")
     parts.append("Nothing is charged.")
     return " ".join(parts)
 

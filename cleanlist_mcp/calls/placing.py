@@ -98,7 +98,7 @@ async def _known_search(call: Call, search_id: str) -> Search:
         raise _changed("This search was not made from here with this API key in the last 24 hours.")
     if search.kind != "people":
         raise InvalidArguments(
-            "The search is one for companies, and companies cannot be put into a lead list. Nothing was added.",
+            "This search found companies, and companies cannot be put into a lead list. Nothing was added.",
             "Search for the people who work there, and give that search_id.",
         )
     return search
@@ -118,9 +118,11 @@ def _ids(argument: str, given: Sequence[str]) -> list[str]:
     wrong = sum(not is_id(one) for one in ids)
     if wrong or not ids:
         raise InvalidArguments(
-            f"{wrong} of {argument} cannot be ids. Nothing was added." if wrong else f"{argument} is empty.",
+            f"{argument} holds what cannot be an id. Nothing was added."
+            if wrong
+            else f"{argument} is empty.",
             "Take the ids from an earlier answer, as they are.",
-            field_errors=[{"field": argument, "problem": "holds what is no id"}],
+            field_errors=[{"field": argument, "problem": "holds what is not an id"}],
         )
     return ids
 

@@ -121,6 +121,6 @@ def _checked(lead_ids: Sequence[str]) -> list[str]:
         )
     wrong = [number for number, lead_id in enumerate(lead_ids, 1) if not is_id(lead_id.strip())]
     if wrong:
-        fields = [{"field": f"lead_ids, item {number}", "problem": "is no id"} for number in wrong[:20]]
+        fields = [{"field": f"lead_ids, item {number}", "problem": "is not an id"} for number in wrong[:20]]
         raise InvalidArguments("lead_ids holds what cannot be the id of a row.", again, field_errors=fields)
     return ids

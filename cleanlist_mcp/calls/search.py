@@ -147,12 +147,12 @@ async def _continued(call: Call, kind: SearchKind, filters: Filters, cursor: str
     if search is None or search.kind != kind:
         raise InvalidArguments(
             "cursor is not one of a search that was made from here in the last 24 hours.",
-            "Leave cursor out and give the filters, to search anew.",
+            "Leave cursor out and give the filters, to start a new search.",
         )
     if filters and filters != search.filters:
         raise InvalidArguments(
             "The cursor is of a search with other filters.",
-            "Give the cursor alone to go on with that search, or the filters alone to search anew.",
+            "Give the cursor alone to go on with that search, or the filters alone to start a new one.",
         )
     return _Turn(search, place)
 

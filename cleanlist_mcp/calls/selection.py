@@ -154,9 +154,9 @@ class Selection:
             named = ", ".join(sorted(strangers)[:NAMED_IDS])
             source = f'get_leads(list_id="{self._list_id}", details=true)'
             way = f"Take lead_ids from {source}." if self._call.offers.lists else "Leave them out."
+            are = "is not a row" if len(strangers) == 1 else "are not rows"
             raise InvalidArguments(
-                f"{len(strangers)} of the lead_ids are not rows of this list, as far as the API shows it; nothing was "
-                "quoted.",
+                f"{len(strangers)} of the lead_ids {are} of this list, as far as the API shows it; nothing was quoted.",
                 f"{way} Not in the list: {named}.",
             )
 

@@ -80,7 +80,9 @@ def _entries(text: str) -> Iterator[Exclusions]:
                 continue
         entries = _found(cells, titles)
         if not entries:
-            raise _unreadable(f"line {number} is no e-mail address, domain, LinkedIn profile or company name")
+            raise _unreadable(
+                f"line {number} is not an e-mail address, domain, LinkedIn profile or company name"
+            )
         yield from entries
 
 

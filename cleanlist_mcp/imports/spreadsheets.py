@@ -34,7 +34,7 @@ def rewrite(content: bytes, into: TextIO) -> int:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # only ever raised
     start = content.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start or start.startswith((b"<", b"{")):
-        raise _no_csv("is empty" if not start else "is no CSV file")
+        raise _no_csv("is empty" if not start else "is not a CSV file")
     writer = csv.writer(into)
     lines = 0
     try:
@@ -46,7 +46,7 @@ def rewrite(content: bytes, into: TextIO) -> int:
     except UnicodeDecodeError:
         raise _no_csv("is not in UTF-8") from None
     except csv.Error:
-        raise _no_csv("is no CSV file") from None
+        raise _no_csv("is not a CSV file") from None
     return lines - 1
 
 

@@ -41,7 +41,7 @@ class Looked:
     complete: bool
 
 
-_FIND_HINT = {True: "Call find_lists to see them.", False: "Ask the user for the list's exact name."}
+_FIND_HINT = {True: "Call find_lists to see the names.", False: "Ask the user for the list's exact name."}
 
 
 class ListDirectory:

@@ -59,8 +59,8 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
     """Return the error about the limit that reserving `cost` now would pass, or None."""
     if limits.daily is not None and spent.last_day + cost > limits.daily:
         return DailyLimit(
-            f"This would reserve {credits_text(cost)}, but {spent.last_day} of the {limits.daily} that "
-            "CLEANLIST_DAILY_LIMIT allows in 24 hours are used or reserved.",
+            f"This would reserve {credits_text(cost)}, more than the {daily_left(spent, limits)} that "
+            f"CLEANLIST_DAILY_LIMIT leaves now ({limits.daily} in any 24 hours, {spent.last_day} used or reserved).",
             f"Tell the user. {_settling(spent)}Only they can raise CLEANLIST_DAILY_LIMIT, in the client's configuration"
             + (
                 "; credits_balance shows what is left as the 24 hours roll on."
@@ -71,9 +71,9 @@ def limit_error(kind: Kind, cost: int, spent: Spent, limits: Limits) -> Cleanlis
         )
     if kind != "list" and spent.unquoted_last_hour + cost > limits.hourly_unquoted:
         return HourlyUnquotedLimit(
-            f"This would reserve {credits_text(cost)}, but {spent.unquoted_last_hour} of the "
-            f"{limits.hourly_unquoted} for single people and companies in an hour (CLEANLIST_HOURLY_UNQUOTED_LIMIT) "
-            "are used.",
+            f"This would reserve {credits_text(cost)}, more than the {unquoted_left(spent, limits)} that "
+            "CLEANLIST_HOURLY_UNQUOTED_LIMIT leaves now for single people and companies "
+            f"({limits.hourly_unquoted} in any hour, {spent.unquoted_last_hour} used or reserved).",
             f"{_other_way(kind, limits)} {_settling(spent)}"
             + (
                 "Credits come free as the hour rolls on."

@@ -107,7 +107,7 @@ class CompanyRuns:
             raise JournalUnusable(
                 "This company was looked up in the last 24 hours, and what was found then cannot be read any more. "
                 "Nothing was sent.",
-                "Ask the user; the same call with again=true looks the company up anew, and costs 1 credit.",
+                "Ask the user; the same call with again=true looks the company up again, for 1 credit.",
                 retryable=False,
             )
         return LookedUp(Company.model_validate_json(text), run, replayed=True)

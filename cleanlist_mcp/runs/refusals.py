@@ -44,13 +44,13 @@ def outcome_unknown(run: Run, *, under_way: bool = False) -> OutcomeUnknown:
     elif run.kind == "company":
         way_out = (
             f"If no credit is missing {hold} minutes after the first try, the same call with again=true looks the "
-            "company up anew."
+            "company up again."
         )
     else:
         call = f'enrich_list(list_id="{run.list_id}", scope="{run.scope}", quote_id="{run.quote_id}")'
         way_out = (
-            f"While its quote lives, {call} may clear this up: one quote cannot start twice. If nothing has changed "
-            f"{hold} minutes after the first try, a new estimate of the list may be spent."
+            f"While its quote is valid, {call} may clear this up: one quote cannot start twice. If nothing has changed "
+            f"{hold} minutes after the first try, a new quote for the list may be spent."
         )
     return OutcomeUnknown(
         f"{sent} and its answer was lost: the run may or may not have started. Nothing is sent again by itself.",
@@ -98,7 +98,7 @@ def _of_a_colleague(workflow_id: str | None) -> RunInProgress:
     follow = (
         f'Call workflow_status(workflow_id="{workflow_id}") to follow that run.'
         if workflow_id
-        else f"Try again in {int(decisions.UNCERTAIN_HOLD // 60)} minutes, with a new estimate."
+        else f"Try again in {int(decisions.UNCERTAIN_HOLD // 60)} minutes, with a new quote."
     )
     return RunInProgress(
         "A colleague is enriching this list; nothing was started.",
@@ -112,8 +112,8 @@ def quote_error(error: CleanlistError, quote: Quote) -> CleanlistError:
     if quote.part is not None and names_rows(error):
         return QuoteExpired(
             "Cleanlist does not know the rows of this quote any more; nothing was started and nothing is charged.",
-            f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") again, with the same wishes; at the same '
-            "price the user need not be asked again.",
+            f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") again, with the other arguments as '
+            "before. At the same price the user need not be asked again.",
             figures={"quoted_cost": quote.cost},
         )
     if isinstance(error, ApiRefusal) and _is_about_the_quote(error):

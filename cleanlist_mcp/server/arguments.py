@@ -107,7 +107,7 @@ def check_size_and_secrets(arguments: Mapping[str, Any], lists: Container[str] =
         if holds_secret(text):
             raise InvalidArguments(
                 f"{argument} holds what looks like an API key. Nothing was sent.",
-                "Call again without it, and tell the user: a key belongs into the client's configuration alone.",
+                "Call again without it, and tell the user: a key belongs in the client's configuration alone.",
                 field_errors=[{"field": argument, "problem": "holds what looks like an API key"}],
             )
 

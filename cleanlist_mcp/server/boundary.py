@@ -232,7 +232,7 @@ def too_slow() -> CleanlistError:
     if _may_have_charged():
         return OutcomeUnknown(
             message,
-            "Call workflow_status without arguments to see what was started; do not repeat the call before.",
+            "Call workflow_status without arguments to see what was started; do not repeat the call before that.",
             charged="unknown",
         )
     return ApiUnavailable(message, "Try again in a minute; nothing was started.")

@@ -62,7 +62,7 @@ OF_A_SIGN_IN: tuple[tuple[str, str], ...] = (
         "Ask the user to choose fewer rows or the cheapest scope, partial, or to ask whoever runs this service to buy "
         "credits.",
     ),
-    ("a key belongs into the client's configuration alone", "a key belongs into no call"),
+    ("a key belongs in the client's configuration alone", "a key belongs in no call"),
 )
 """Pairs for a service with a sign-in, where people have no key; they are looked for first."""
 

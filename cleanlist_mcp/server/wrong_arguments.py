@@ -48,7 +48,7 @@ def refusal(fields: list[dict[str, str]]) -> InvalidArguments:
 def unknown(name: str, known: Sequence[str]) -> dict[str, str]:
     """Return what is wrong with a name that the tool does not know. A name that is an address is not repeated."""
     shown = ("" if has_address(name) else clean(name, LONGEST_NAME)) or "arguments"
-    return {"field": shown, "problem": f"is no argument of this tool; {_hint(name, known)}"}
+    return {"field": shown, "problem": f"is not an argument of this tool; {_hint(name, known)}"}
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
@@ -92,11 +92,15 @@ def words_of(name: str) -> list[str]:
 def _field_error(kind: str, location: tuple[int | str, ...], message: str) -> dict[str, str]:
     field = clean(_place(location), LONGEST_NAME) or "arguments"
     if kind == "list_type":
-        return {"field": field, "problem": "is no list of records, or broken JSON"}
+        return {"field": field, "problem": "is not a list, or is broken JSON"}
+    if kind == "missing":
+        return {"field": field, "problem": "is required"}
+    if kind == "too_short" and location == ("lead_ids",):
+        return {"field": field, "problem": "is empty; give at least one id"}
     if kind == "too_long" and location == ("people",):
         return {"field": field, "problem": "takes at most 500 people a call; send the rest in another"}
     if kind in ("model_type", "model_attributes_type"):
-        return {"field": field, "problem": 'is no record; give an object such as {"email": "…"}'}
+        return {"field": field, "problem": 'is not a record; give an object such as {"email": "…"}'}
     return {"field": field, "problem": _decapitalised(message)}
 
 
@@ -105,8 +109,8 @@ def _hint_inside(kind: str, location: tuple[int | str, ...], schema: Mapping[str
     if kind != "extra_forbidden":
         return {}
     known = _known_at(schema, location)
-    kind_of_name = "field of a person" if len(location) > 1 else "argument of this tool"
-    return {"problem": f"is no {kind_of_name}; {_hint(str(location[-1]), known)}"}
+    kind_of_name = "a field of a person" if len(location) > 1 else "an argument of this tool"
+    return {"problem": f"is not {kind_of_name}; {_hint(str(location[-1]), known)}"}
 
 
 def _named(schema: Mapping[str, Any], location: tuple[int | str, ...]) -> tuple[int | str, ...]:
