@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 
 from cleanlist_mcp.accounts import Caller
+from cleanlist_mcp.errors import Advice, for_a_model
 from cleanlist_mcp.imports.exclusion_file import ExclusionFile
 from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.people.exclusions import Exclusions
@@ -303,6 +304,43 @@ def test_the_words_of_a_service_replace_words_that_are_said_somewhere() -> None:
     )
     for own, _ in (*words.OF_A_SERVICE, *words.OF_A_SIGN_IN):
         assert own.removeprefix("Ask the user: ") in said, own
+
+
+def test_with_a_sign_in_only_whoever_runs_the_service_is_sent_to_the_vendors_portal() -> None:
+    package = Path(words.__file__).parent.parent
+    said = [
+        node.value
+        for room in ("answers", "api", "calls", "money", "runs")
+        for path in (package / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "portal." in node.value
+    ]
+    assert len(said) > 5
+    for text in said:
+        spoken = {words.of_a_service(form, signs_in=True) for form in (text, for_a_model(Advice(text)))}
+        assert any("portal." not in form or "whoever runs this service" in form for form in spoken), text
+
+
+async def test_with_a_sign_in_runs_and_searches_are_those_of_a_person(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with (
+        serving(sandbox, tmp_path, auth="oauth", verifier=_SharedKey(sandbox.key)) as service,
+        service.client("any") as client,
+    ):
+        who = text_of(await client.call_tool("whoami", {}))
+        runs = text_of(await client.call_tool("workflow_status", {}))
+        stranger = await client.call_tool(
+            "add_leads", {"list_id": "Q3 Prospects", "search_id": "search_of_others"}
+        )
+        file = error_of(
+            await client.call_tool("add_leads", {"list_id": "Q3 Prospects", "csv_path": "people.csv"})
+        )
+
+    assert "This service's key works for Northwind Sandbox" in who
+    assert "from this service by this user yet" in runs
+    assert "from here by this user in the last 24 hours" in error_of(stranger)["message"]
+    assert file["field_errors"][0]["problem"].endswith("this service reads no files")
 
 
 async def test_a_service_speaks_of_itself_and_of_whoever_runs_it(sandbox: Sandbox, tmp_path: Path) -> None:

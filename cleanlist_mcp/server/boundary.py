@@ -208,12 +208,16 @@ def error_body(error: CleanlistError) -> dict[str, Any]:
         "retryable": error.retryable,
         "retry_after_seconds": None if error.retry_after is None else round(error.retry_after, 1),
         "next_step": worded(for_a_model(error.next_step)),
-        "field_errors": error.field_errors,
+        "field_errors": _worded_fields(error.field_errors),
         "request_id": api.answered.request_id if api else None,
         "docs_url": api.answered.docs_url if api else None,
         **error.figures,
     }
     return blot_all({name: value for name, value in body.items() if value is not None})
+
+
+def _worded_fields(fields: list[dict[str, str]] | None) -> list[dict[str, str]] | None:
+    return fields and [field | {"problem": worded(field["problem"])} for field in fields]
 
 
 def unexpected(error: BaseException | None) -> InternalError:

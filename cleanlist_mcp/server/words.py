@@ -16,6 +16,7 @@ OF_A_SERVICE: tuple[tuple[str, str], ...] = (
     ("and to start the clients again", "and to start it again"),
     ("Ask the user to check the disk", f"{_OPERATOR} to check the disk"),
     ("Ask the user to run `cleanlist-mcp doctor`", f"{_OPERATOR} to run `cleanlist-mcp doctor`"),
+    ("Ask the user to put the file itself", f"{_OPERATOR} to put the file itself"),
     ("ask the user which program", "ask the user to ask whoever runs this service which program"),
     ("Ask the user: Check the network, or run", f"{_OPERATOR} to check the network, or to run"),
     ("Ask the user: Check CLEANLIST_BASE_URL, or run", f"{_OPERATOR} to check CLEANLIST_BASE_URL, or to run"),
@@ -30,6 +31,11 @@ OF_A_SERVICE: tuple[tuple[str, str], ...] = (
         "whoever runs this service sets CLEANLIST_CONFIRM to auto",
     ),
     (
+        "only the user can set CLEANLIST_CONFIRM=never in its configuration",
+        "only whoever runs this service can set CLEANLIST_CONFIRM=never",
+    ),
+    ("only the user can raise it", "only whoever runs this service can raise it"),
+    (
         "only they can unset CLEANLIST_READ_ONLY in the client's configuration",
         "only whoever runs this service can unset CLEANLIST_READ_ONLY",
     ),
@@ -41,6 +47,8 @@ OF_A_SERVICE: tuple[tuple[str, str], ...] = (
     ("in the user's file of people who", "in this service's file of people who"),
     ("take them out of the file that", "whoever runs this service can take them out of the file that"),
     ("Ask the user: Correct the file that", f"{_OPERATOR} to correct the file that"),
+    ("files are read only if the user sets CLEANLIST_CSV_DIR", "this service reads no files"),
+    ("files are saved only if the user sets CLEANLIST_CSV_DIR", "this service saves no files"),
     ("this machine", "this service"),
     ("This machine", "This service"),
 )
@@ -63,6 +71,35 @@ OF_A_SIGN_IN: tuple[tuple[str, str], ...] = (
         "credits.",
     ),
     ("a key belongs in the client's configuration alone", "a key belongs in no call"),
+    ("The key works for", "This service's key works for"),
+    (
+        "ask the user to create a key with the missing",
+        "ask the user to ask whoever runs this service for a key with the missing",
+    ),
+    ("they can buy credits, or choose", "they can ask whoever runs this service to buy credits, or choose"),
+    ("from this machine with this key yet", "from this service by this user yet"),
+    ("from here with this API key in", "from here by this user in"),
+    (
+        "This is the first run with this API key on this machine: people who were enriched with another key are",
+        "This is this user's first run on this service: people who were enriched by others are",
+    ),
+    ("the user finds it at portal.cleanlist.ai", "whoever runs this service finds it at portal.cleanlist.ai"),
+    (
+        "the user makes one at portal.cleanlist.ai",
+        "whoever runs this service makes one at portal.cleanlist.ai",
+    ),
+    (
+        "people can be added to the list at portal.cleanlist.ai, or enriched one by one",
+        "people can be enriched one by one, or whoever runs this service adds them to the list at portal.cleanlist.ai",
+    ),
+    (
+        "the list can be exported at portal.cleanlist.ai",
+        "whoever runs this service can export the list at portal.cleanlist.ai",
+    ),
+    (
+        "people and companies can be searched at portal.cleanlist.ai",
+        "whoever runs this service can search people and companies at portal.cleanlist.ai",
+    ),
 )
 """Pairs for a service with a sign-in, where people have no key; they are looked for first."""
 
