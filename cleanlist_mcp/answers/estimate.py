@@ -29,7 +29,7 @@ class RowsSeen:
 
     `complete` have what the scope finds, `tried` lack it and were looked for in vain, `hidden` are counted and not
     shown, `wanted_too` may be picked and are not in this quote, `unlooked` were not looked at. `shown` are those that
-    the API shows of the list, looked at or not; 0 if it does not say. The picked ones are counted once more by what
+    the API shows of the list, looked at or not; 0 if that is not known. The picked ones are counted once more by what
     they have. With `takes_all`, rows that have it already were wanted too.
     """
 

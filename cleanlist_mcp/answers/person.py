@@ -159,7 +159,7 @@ def _named(name: str) -> identity.Person:
 
 
 def _companies_differ(person: Person, asked: Asked) -> bool:
-    """Return whether the company is another one. An equal domain says no, whatever the name; then the name decides."""
+    """Return whether the company is another one. By an equal domain it is not; otherwise the name decides."""
     host = (person.email or "").rpartition("@")[2].casefold()
     has_domains = bool(asked.domain and host) and not is_provider(host)
     if has_domains and (_is_within(host, asked.domain) or _is_within(asked.domain, host)):

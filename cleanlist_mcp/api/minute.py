@@ -22,7 +22,7 @@ ASK_AGAIN = 5.0  # s: the longest a watcher sleeps without asking whether budget
 SHORTEST_WAIT = 0.05  # s: two requests that leave together are not asked for one by one
 
 LEASE_SECONDS = 10.0
-"""Seconds after which another process takes a run over, unless the one that looks at it says so again."""
+"""Seconds after which another process takes a run over, unless the one that looks at it renews its lease."""
 
 KEPT_SECONDS = 120.0
 """Seconds for which the sight of a run that nobody watches is kept."""

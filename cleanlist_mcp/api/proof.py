@@ -11,7 +11,7 @@ _CERTAIN = frozenset({400, 401, 402, 403, 404, 407, 413, 422})
 """Statuses that prove that a paid request started nothing, whoever answered (money rule 4)."""
 
 _OF_EARLIER_WORK = frozenset({"already", "duplicate", "progress", "processing", "used"})
-"""Words of a code that speaks of something that exists: it may be what this very request, sent twice on its way,
+"""Words of a code for something that exists already: it may be the run that this very request, sent twice on its way,
 has started."""
 
 _EARLIER_WORK_IN_TEXT = re.compile(r"\b(already|duplicate|processing|in progress)\b")
@@ -32,8 +32,8 @@ _PLAIN_TEXT_READ = 2000
 def proves_nothing_started(status: int, content: bytes) -> bool:
     """Return whether an answer with a status from 300 to 499 proves that a paid request started nothing.
 
-    Somebody on the way may have sent the request twice, and this may be the answer to the second: what speaks of
-    work that exists already proves nothing. A 429 and a 503 are judged elsewhere.
+    Somebody on the way may have sent the request twice, and this may be the answer to the second: an answer
+    about work that exists already proves nothing. A 429 and a 503 are judged elsewhere.
     """
     if status != 409 and status not in _CERTAIN:
         return False

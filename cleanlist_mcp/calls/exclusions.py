@@ -18,7 +18,7 @@ from cleanlist_mcp.people.hosts import with_parents
 from cleanlist_mcp.people.identity import Person
 
 EXCLUDED_ROW = "is in the file of people who must not be contacted"
-"""The reason for which a row is skipped. It says of nobody that the file is theirs: over HTTP it is the service's."""
+"""The reason for which a row is skipped. It does not call the file the user's: over HTTP it is the service's."""
 
 
 async def exclusions_of(call: Call) -> Exclusions:
@@ -53,7 +53,7 @@ async def require_allowed(call: Call, person: Person) -> None:
 
 
 async def excluded_rows(call: Call, list_id: str) -> IsExcluded:
-    """Return the rule that says whose rows of a list must not be contacted; without a file it names nobody.
+    """Return the rule for rows of a list whose people must not be contacted; without a file it is true of none.
 
     A domain also covers the rows that were added from here with it, although the API does not show it.
 

@@ -385,7 +385,7 @@ class _Adding:
         return [self._known_as[self._digest(lead)][0] for lead in chunk.leads]
 
     async def _count_rest(self) -> None:
-        """Count the people whom this call did not bring into the list, by what is known of each at its end."""
+        """Count the people whom this call did not bring into the list, by what is known about each at its end."""
         with suppress(JournalUnusable):
             await self._look()  # if that fails, what was seen last has to do
         standing = self._standing
@@ -438,7 +438,7 @@ _PERHAPS_DONE = {408, 425, 499}
 """Statuses that a gateway may write although it passed the request on."""
 
 _EXISTS = {"already", "duplicate", "progress", "processing", "used"}
-"""Words of a code by which the API speaks of an import that is there: this one, sent twice on its way."""
+"""Words of a code for an import that is there already: it may be this one, sent twice on its way."""
 
 
 def _is_lost(error: CleanlistError) -> bool:

@@ -104,8 +104,8 @@ class Quotes:
         return last if last is not None and last.is_own else None
 
     async def _newest_settled(self, list_id: str, scope: Scope) -> int:
-        """Return the number of the newest run that a new quote knows of; 0, which every run exceeds, if none can be
-        read."""
+        """Return the number of the newest run that a new quote takes into account; 0, which every run exceeds, if none
+        can be read."""
         try:
             await self._services.workflows.look_again(list_id, scope)
             last = await self._journal.last_list_run(list_id)

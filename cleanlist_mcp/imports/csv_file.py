@@ -32,7 +32,7 @@ TITLES_WITHIN = 10
 """Rows among which the titles are looked for."""
 
 LOOKED_AT = 500
-"""Rows whose cells may say what a column is."""
+"""Most rows whose cells are looked at to see what a column is."""
 
 REMARK = "a remark, not a person"
 REPEATED = "repeats the titles"

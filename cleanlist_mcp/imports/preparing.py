@@ -289,7 +289,7 @@ def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
 
 
 def identifiers_of_shown(person: Person) -> list[str]:
-    """Return by what a person whom a list shows may have been recognised when they were added.
+    """Return the texts that may have recognised a person whom a list shows, when they were added.
 
     It may have been a name with its employer: the profile and the address are found later.
     """

@@ -345,7 +345,7 @@ def _teaches(asked: _Asked, known: _Person) -> bool:
 
 
 async def _learn(writer: Writer, asked: _Asked, known: _Person) -> None:
-    """Keep what a call gives about a person with the run that is known of them."""
+    """Keep the marks that a call gives of a person with the run that is known about them."""
     given = asked.of(known.row["digest_key"])
     if known.marks is None:
         # A damaged row: from now on it ages as an uncertain run.

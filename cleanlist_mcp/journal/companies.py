@@ -149,7 +149,7 @@ async def _runs_of(reader: Reader, names: Names, asked: _Asked) -> Sequence[_Kno
 
 
 async def _learn(writer: Writer, asked_for: _Asked, known: _Known | None) -> None:
-    """Keep what a call names about a company with the run that is known of it."""
+    """Keep the marks that a call gives of a company with the run that is known about it."""
     if known is None:
         return
     asked = asked_for.of(known.row["digest_key"])

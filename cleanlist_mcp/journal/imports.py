@@ -74,7 +74,7 @@ class Standing:
 
 
 def decide(people: Sequence[Sequence[str]], imports: Sequence[Import]) -> Standing:
-    """Return the places of people, each given by their digests, by what is known of the imports into a list."""
+    """Return the places of people, each given by their digests, by what is known about the imports into a list."""
     whose = {digest: digests[0] for digests in people for digest in digests}
     there = {whose[digest] for digest in _surely_there(imports) if digest in whose}
     holders = _holders(whose, imports)

@@ -34,7 +34,7 @@ def _proofs(keys: SecretKeys | None) -> tuple[bytes, ...]:
 
 
 def has_ledger(folder: Path) -> bool:
-    """Return whether processes have told each other about requests in `folder` before."""
+    """Return whether processes have shared notes about requests in `folder` before."""
     return (folder / LEDGER_NAME).exists()
 
 
@@ -50,7 +50,7 @@ def open_database(url: str, clock: Clock, keys: SecretKeys) -> Store:
 
 
 def open_ledger(folder: Path | None, clock: Clock) -> Ledger | None:
-    """Return what the processes that use `folder` tell each other about requests; None if there is no folder.
+    """Return the notes about requests that the processes with this `folder` share; None if there is no folder.
 
     It needs no store: asking the API for the balance does not wait for a journal that somebody holds.
     """

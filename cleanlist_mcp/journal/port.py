@@ -170,7 +170,7 @@ class CostReader(Protocol):
         """Return what the runs cost that started from `since` until before `until`, or later if that is None."""
 
     async def costs_by_place(self, whose: Whose, since: float) -> list[PlaceCosts]:
-        """Return the same for each list and kind that runs are known of."""
+        """Return the same for each list and kind that has runs."""
 
     async def newest_since(self, whose: Whose, since: float, limit: int) -> list[Row]:
         """Return runs that started from `since` on: the `limit` newest ones, and perhaps others, in any order."""
@@ -316,7 +316,7 @@ class CompanyWriter(Protocol):
 
 
 class CardWriter(Protocol):
-    """Changes to what is known of cards."""
+    """Changes to what is known about cards."""
 
     async def keep_card(self, account: str, quote_id: str) -> None:
         """Keep that a card has shown a quote."""

@@ -43,7 +43,7 @@ _WITHHELD: Row = {"label": "a list", "list_name": "", "quote_id": None}
 def run_of(row: Row, now: Moment, whose: Whose) -> Run:
     """Return the run of a row, its times as the clock shows them now.
 
-    Of a colleague's, whatever speaks of their work is left out.
+    Of a colleague's run, whatever shows their work is left out.
     """
     is_own = whose.tenants is None or row["account"] in whose.accounts
     run = Run(
@@ -88,7 +88,7 @@ def kept_status(word: str) -> str:
 
 
 def kept_report(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures at the end of a list run, without remarks that may speak of a person."""
+    """Return the figures at the end of a list run, without remarks, which may name a person."""
     return {
         name: "" if isinstance(value, str) and has_contact_data(value) else value
         for name, value in report.items()

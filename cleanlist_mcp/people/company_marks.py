@@ -82,7 +82,7 @@ def which(asked: CompanyMarks, known: Sequence[CompanyMarks]) -> list[int]:
 
 
 def _are_two(one: CompanyMarks, other: CompanyMarks) -> bool:
-    """Return whether an id, domain or ticker tells two companies apart."""
+    """Return whether two companies have different ids, domains or tickers; the strongest that both have decides."""
     for kind in KINDS[:-1]:
         mine, theirs = getattr(one, kind), getattr(other, kind)
         if mine and theirs:

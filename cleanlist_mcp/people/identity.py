@@ -213,7 +213,7 @@ def _too_long(name: str) -> InvalidArguments:
 def why_nobody(person: Person, *, by_id: bool = True) -> str | None:
     """Return what is missing to identify the person, or None if nothing is.
 
-    `by_id` says whether an id can identify anybody there.
+    `by_id` is true if an id can identify somebody there.
     """
     if person.email or person.linkedin_url or (by_id and person.person_id):
         return None

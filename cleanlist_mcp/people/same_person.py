@@ -1,7 +1,7 @@
 """The rule for who is the same person, on marks that are compared for equality alone. Pure.
 
 A person's marks are made once, from what a call or a row gave, and may then be replaced by digests: the rule never
-looks into one. So whatever it tells apart is a mark of its own, down to a name without each of its letters, by which
+looks into one. So whatever it distinguishes is a mark of its own, down to a name without each of its letters, by which
 typing errors are found.
 """
 
@@ -50,7 +50,7 @@ class Word:
 class Letters:
     """A spelling as one token, and the spelling without its first letter, without its second and so on.
 
-    Their order tells how long a name is and where a letter stands twice, and nothing else. The flags are about the
+    Their order shows how long a name is and where a letter stands twice, and nothing else. The flags are about the
     last letter: that it is a vowel, and that it may make another first name of the rest.
     """
 
@@ -65,7 +65,7 @@ class Part:
     """A first or a last name.
 
     `letters` is empty if the name is too short or too long to speak of typing errors, `initials` if it has one
-    word. `is_listed` says that it stands in the list of first names.
+    word. `is_listed` if it stands in the list of first names.
     """
 
     spellings: Tokens
@@ -79,7 +79,7 @@ class Part:
 class Name:
     """A person's name as one call gave it.
 
-    Equal names share a token of `equal`, which holds the suffix too. `is_full` says that it is more than a first or
+    Equal names share a token of `equal`, which holds the suffix too. `is_full` if it is more than a first or
     a last name alone.
     """
 
@@ -371,7 +371,7 @@ def united(one: Marks, other: Marks) -> Marks:
 def recognised(asked: Marks, known: Marks, contested: Tokens = NONE) -> Basis | None:
     """Return by what two are the same person, the strongest first; None if they are not.
 
-    `contested` are addresses under which incompatible names stand, so that they say as little as a shared mailbox.
+    `contested` are addresses under which incompatible names stand, so that they prove as little as a shared mailbox.
     """
     if asked.details & known.details:
         return "details"
@@ -393,7 +393,7 @@ def recognised(asked: Marks, known: Marks, contested: Tokens = NONE) -> Basis | 
 def are_different(one: Marks, other: Marks, *, contested: Tokens = NONE) -> bool:
     """Return whether two are certainly two people: by names, a suffix, profiles, ids, or addresses of one domain.
 
-    `contested` addresses are nobody's own, so they tell nobody apart.
+    `contested` addresses are nobody's own, so they prove nothing.
     """
     if recognised(one, other, contested):
         return False

@@ -133,7 +133,7 @@ _BEHIND_A_COMMA = (DEGREES | _BEHIND | word_set("cissp shrmcp phr sphr acca cma 
 def read_name(text: str, field: Field, *, alone: bool = False) -> Reading:
     """Return a first or last name as its words: without forms of address, degrees, remarks and suffix.
 
-    `alone` says that the other one of the two was not given, so that this may be a whole name.
+    `alone` is true if the other one of the two was not given, so that this may be a whole name.
     """
     kept, *rest = _segments(_without_remarks(_DROPPED.sub("", text)))
     words, suffix = _split_words(kept), ""

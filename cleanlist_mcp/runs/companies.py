@@ -41,7 +41,7 @@ class CompanyRuns:
         self._workflows = workflows
 
     async def look_up(self, request: CompanyRequest, work: CompanyWork, caller: Caller) -> LookedUp:
-        """Return what is known of a company; paid, unless that was found in the last day.
+        """Return the facts about a company; paid, unless they were found in the last day.
 
         Raises:
             HourlyUnquotedLimit, DailyLimit: if a limit would be passed.

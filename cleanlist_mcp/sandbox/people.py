@@ -87,7 +87,7 @@ def finding(identity: Identity) -> Finding:
 
 
 def texts(identity: Identity) -> list[str]:
-    """Return everything that is known of a person, for the magic words."""
+    """Return everything that is known about a person, for the magic words."""
     values = (getattr(identity, field.name) for field in fields(identity))
     return [value for value in values if value]
 

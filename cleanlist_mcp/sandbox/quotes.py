@@ -14,7 +14,7 @@ EnrichmentType = Literal["partial", "phone_only", "full"]
 PRICES: dict[EnrichmentType, int] = {"partial": 1, "phone_only": 10, "full": 11}
 QUOTE_SECONDS = 300
 _KEY_ID = "sbx1"
-# A used or expired quote still has to be told from one that never was; a day is plenty for that.
+# A used or expired quote must not look like one that never was; a day is plenty for that.
 _REMEMBERED_SECONDS = 86_400
 
 

@@ -43,6 +43,6 @@ class Unkindness:
         return self.late_runs if runs % 3 == 0 else 0.0
 
     def is_never_found(self, texts: list[str]) -> bool:
-        """Return True for a person of whom `texts` is known and who is never found."""
+        """Return True if one of the `texts` about a person is among those who are never found."""
         denied = {text.casefold() for text in self.never_found}
         return any(text.casefold() in denied for text in texts)

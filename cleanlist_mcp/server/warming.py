@@ -59,7 +59,7 @@ class Quiet:
 
     async def wait(self, seconds: float) -> None:
         """Wait until a request was answered, and then none was there for so long."""
-        while (left := self._left(seconds)) > 0:  # noqa: ASYNC110 - no event tells of what does not happen
+        while (left := self._left(seconds)) > 0:  # noqa: ASYNC110 - there is no event for what does not happen
             await anyio.sleep(left)
 
     def _left(self, seconds: float) -> float:

@@ -105,7 +105,7 @@ OF_A_SIGN_IN: tuple[tuple[str, str], ...] = (
 
 
 def of_a_service(text: str, *, signs_in: bool = False) -> str:
-    """Return a text of ours as a service says it; with `signs_in`, as one says it whose people have no key."""
+    """Return a text of ours in the words of a service; with `signs_in`, of one whose people have no key."""
     for own, service in (*(OF_A_SIGN_IN if signs_in else ()), *OF_A_SERVICE):
         if own in text:
             text = text.replace(own, service)

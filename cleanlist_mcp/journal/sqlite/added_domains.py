@@ -13,7 +13,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX added_domains_by_time ON added_domains (added_at)",
 )
-"""The table of domains; a row says that a person with this digest was added with a domain of that digest."""
+"""The table of domains; a row is a person, by digest, who was added with a domain, by digest."""
 
 
 class AddedDomains(Look):

@@ -1,4 +1,4 @@
-"""The service's own HTTP answers, outside of MCP: short, and without anything that the request said."""
+"""The service's own HTTP answers, outside of MCP: short, and without anything from the request."""
 
 import json
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ class PromptProtocol(H11Protocol):
         self._writing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head, and hear of every byte that the client does not take."""
+        """Begin to wait for the first head, and be called back for every byte that the client does not take."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)
         self._wait()

@@ -168,7 +168,7 @@ async def service_keys(settings: Settings, store: Store) -> SecretKeys:
 
 @dataclass(frozen=True)
 class _Callers:
-    """The way callers are recognised, and the pages that tell them how."""
+    """The way callers are recognised, and the pages that explain it to them."""
 
     verifier: Verifier
     pages: Mapping[str, Page]
