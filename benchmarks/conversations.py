@@ -128,7 +128,7 @@ async def completing(talk: Conversation) -> None:
 
 
 def _rank(lead: dict[str, Any]) -> int:
-    """Return a lead's place by seniority, as the title tells it."""
+    """Return a lead's place by seniority, as the title shows it."""
     title = lead.get("title", "").casefold()
     return next((place for place, word in enumerate(_SENIOR) if word in title), len(_SENIOR))
 

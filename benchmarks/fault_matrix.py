@@ -1,7 +1,7 @@
 """The cost of each fault: `python -m benchmarks.fault_matrix` prints the two tables of docs/money.md.
 
 Every cell plays one paid call three times: as it meets the fault, repeated, and repeated by a new server on
-the same state folder. The sandbox then tells how many runs really started. The first table has faults of the network
+the same state folder. The sandbox then counts how many runs really started. The first table has faults of the network
 and the API, the second what happens to the journal's files and to the clock after a call that worked.
 """
 

@@ -3,7 +3,7 @@ of calls that overlap.
 
 Every cell of the first plays one `add_leads` three times: as it meets the fault, repeated, and repeated by a new
 server on the same state folder, where the API takes a chunk at once or for 20 seconds. Those of the second play two
-calls that overlap in one person: one as it meets the fault, the other, both again. The sandbox then tells what is in
+calls that overlap in one person: one as it meets the fault, the other, both again. The sandbox then shows what is in
 the list.
 """
 
@@ -38,7 +38,7 @@ OTHERS = [{"email": "barbara@fable.example"}, PEOPLE[1]]
 
 @dataclass
 class Step:
-    """One call: what it said of the rows (`imported`, `unknown` or `refused`), and whether that was true."""
+    """One call: what it answered about the rows (`imported`, `unknown` or `refused`), and whether that was true."""
 
     said: str
     true: bool

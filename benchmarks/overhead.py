@@ -65,7 +65,7 @@ RUNS = (
     Runs(1, "person", 0.5, most=4, repeats=5),
     Runs(1, "person", 6, most=10, repeats=5),
     Runs(1, "person", 60, most=24),
-    Runs(1, "list", 0.5, most=2, repeats=5),  # a list tells how far it is, so half the looks have to do
+    Runs(1, "list", 0.5, most=2, repeats=5),  # a list shows how far it is, so half the looks have to do
     Runs(1, "list", 6, most=5, repeats=5),
     Runs(1, "list", 60, most=13),
     Runs(8, "person", 12, wait=25),

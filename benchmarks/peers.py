@@ -1,6 +1,6 @@
 """Our server beside others: `python -m benchmarks.peers` measures them in turns and prints a table.
 
-The others are the bare SDK with one tool that makes the same request, FastMCP with the same tool and, where npm is
+The others are the bare SDK with one tool that makes the same request, FastMCP with the same tool and, if npm is
 there, three servers on Node. Each runs in an environment of its own, which this script makes. The API is a stub on
 loopback that costs next to nothing (`benchmarks/stub.py`). --quick takes fewer rounds and leaves Node out; --write puts
 the tables into docs/performance.md; --json prints every figure.

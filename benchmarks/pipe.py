@@ -121,11 +121,11 @@ class Pipe:
         return [answers[number] for number in range(first, self._last_id + 1)]
 
     def resident_mib(self) -> float | None:
-        """Resident memory in MiB, where the system tells it as Linux does."""
+        """Resident memory in MiB, if the system shows it as Linux does."""
         return resident_mib(self._process.pid)
 
     def processor_ms(self) -> float | None:
-        """Milliseconds of the processor that the server has used, where the system tells it as Linux does."""
+        """Milliseconds of the processor that the server has used, if the system shows it as Linux does."""
         try:
             status = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -158,7 +158,7 @@ def _result(message: Mapping[str, Any]) -> Any:
 
 
 def resident_mib(process: int) -> float | None:
-    """Resident memory of a process in MiB; None where there is no /proc."""
+    """Resident memory of a process in MiB; None if there is no /proc."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

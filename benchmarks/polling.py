@@ -11,7 +11,7 @@ the product of their integrals. Hence
 
     mean delay * mean requests >= 1/2 * (integral of sqrt(f * S))^2
 
-whatever D is, with equality only where D is proportional to sqrt(S/f). For T log-uniform between
+whatever D is, with equality only if D is proportional to sqrt(S/f). For T log-uniform between
 0.5 and 600 s that is 32.5 s, and the best gaps grow like sqrt(t * ln(600/t)). Gaps are taken as
 small here; with few requests even the best schedule stays above the bound. `best_blind` finds that
 schedule by dynamic programming, and it is what "ratio" compares with at equal requests.
@@ -259,7 +259,7 @@ def together(world: World, run: str, length: float, patience: float = 25.0) -> I
 
 
 def user(world: World, shares_budget: bool) -> Iterator[float]:
-    """Four calls a minute of the user's own; a 429, met or known of, holds one up."""
+    """Four calls a minute of the user's own; a 429, met or known, holds one up."""
     while True:
         yield world.now + world.chance.expovariate(1 / 15)
         world.own_calls += 1

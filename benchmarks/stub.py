@@ -60,7 +60,7 @@ def response(body: Any) -> bytes:
 
 
 class Api(asyncio.Protocol):
-    """One connection, kept open. Requests are told apart by their first line alone."""
+    """One connection, kept open. Requests are distinguished by their first line alone."""
 
     answers = (response(WHOAMI), response(RECORDS))
 

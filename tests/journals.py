@@ -116,7 +116,7 @@ def database_in(store: Store) -> sqlite3.Connection:
 class Engine(Protocol):
     """The keeper of a journal, and the things that tests do to it behind the journal's back.
 
-    Where it `has_tenants`, credits without a quote count for each key, and no key hears of others' runs.
+    If it `has_tenants`, credits without a quote count for each key, and no key hears of others' runs.
     """
 
     has_tenants: bool

@@ -1,7 +1,7 @@
 """Rounds of paid calls against servers that are killed and an API that breaks, and what the ledger says afterwards.
 
 A round is planned by its seed and number alone, so that it can be played again. What happens in it depends on the
-machine too; the report of a round that went wrong therefore tells the whole of it.
+machine too; the report of a round that went wrong therefore holds the whole of it.
 """
 
 import time
@@ -522,7 +522,7 @@ def _is_excused(story: Story, call: Call, said: Said) -> bool:
 
 
 def _lost(story: Story) -> Iterator[str]:
-    """A run that workflow_status does not show: by its id where its answer arrived, else as one that is unknown."""
+    """A run that workflow_status does not show: by its id if its answer arrived, else as one that is unknown."""
     shown = {entry.get("workflow_id") for entry in story.recent}
     nameless = Counter(
         (one.get("kind"), one.get("scope")) for one in story.recent if not one.get("workflow_id")
@@ -554,7 +554,7 @@ def _must_be_known(story: Story, attempt: Attempt) -> bool:
 READABLE = frozenset(fault.name for fault in HARMLESS if fault.readable)
 
 
-# ---- how it is told
+# ---- the report of a round
 
 
 def told(story: Story) -> str:

@@ -111,7 +111,7 @@ class Ledger:
 
 
 def what_is_wrong(said: Said, paid: str, ledger: Ledger) -> str:
-    """Return what is wrong with an answer about paid work, empty where nothing is: it has to name its run, or to
+    """Return what is wrong with an answer about paid work, empty if nothing is: it has to name its run, or to
     refuse, and nothing may have been started."""
     if ledger.started:
         return f"paid again: {ledger.started}, and the answer was {said.data or said.error}"

@@ -1,7 +1,7 @@
 """Fictional people, each in many usual spellings that mean the same person, beside people who are not the same.
 
-Every identifier of a person holds their `token`, a word of plain letters that survives each spelling; where several
-people share one token, a word in one field tells them apart. So an API can recognise whom any spelling means.
+Every identifier of a person holds their `token`, a word of plain letters that survives each spelling; if several
+people share one token, a word in one field distinguishes them. So an API can recognise whom any spelling means.
 """
 
 import unicodedata
@@ -24,8 +24,8 @@ class Somebody:
     """One person. Any two of `spellings` share what identifies them, whatever the order of the calls.
 
     `bridge` gives two identifiers at once; whoever was recognised by it is known by `beyond` afterwards, which
-    shares only the second of them. `told_by` is a field and the word in it that tells this person from others of the
-    token: a word alone, since "Fable" is no "Fable Jr.".
+    shares only the second of them. `told_by` is a field and the word in it that distinguishes this person from others
+    of the token: a word alone, since "Fable" is no "Fable Jr.".
     """
 
     name: str
@@ -229,7 +229,7 @@ def by_company(token: str, chance: Random) -> list[Somebody]:
 
 
 def father_and_son(token: str, chance: Random) -> list[Somebody]:
-    """Two of one name at one company, told apart by what stands behind it."""
+    """Two of one name at one company, distinguished by what stands behind it."""
     write = _Writer(token, chance)
     endings = chance.choice((("Sr.", "Jr."), ("II", "III"), ("Sr", "Jr")))
 

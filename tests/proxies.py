@@ -19,7 +19,7 @@ class Proxy:
         self.lose_request = b""
         """A part of a request that is lost with the connection."""
         self.is_hanging = False
-        """True while nothing passes either way, and nobody is told."""
+        """True while nothing passes either way, and nobody gets an error."""
         self.connections = 0
         self._losing: set[asyncio.StreamWriter] = set()
 

@@ -31,7 +31,7 @@ TIMEOUT = 2
 START_SECONDS = 60.0
 """Seconds that a process has for its start; a guard for loaded machines, never waited for when all is well."""
 
-# The shell writes its number down and becomes the server: the SDK's client tells nobody whom it started.
+# The shell writes its number down and becomes the server: the SDK's client does not show which process it started.
 _NUMBERED = ("/bin/sh", "-c", 'echo $$ >"$0"; exec "$@"')
 _PLENTY = {"CLEANLIST_HOURLY_UNQUOTED_LIMIT": "999999"}
 SERVE = "import runpy; runpy.run_module('cleanlist_mcp', run_name='__main__', alter_sys=True)"
@@ -53,17 +53,17 @@ class Said:
 
     @property
     def code(self) -> str:
-        """The error's code, empty where there is none."""
+        """The error's code, empty if there is none."""
         return str(self.error.get("code", ""))
 
     @property
     def charged(self) -> str:
-        """The error's word about the charge, empty where there is none."""
+        """The error's word about the charge, empty if there is none."""
         return str(self.error.get("charged", ""))
 
     @property
     def workflow_id(self) -> str:
-        """The run that the answer names, empty where it names none."""
+        """The run that the answer names, empty if it names none."""
         return str(self.data.get("workflow_id") or "")
 
     @property

@@ -75,7 +75,7 @@ class VirtualClock:
 
     async def drive(self) -> None:
         """Move on, for ever: cancel it when the test is over. Of several drivers one works at a time."""
-        # The queue of callbacks that are due is private, and the one thing that tells "all are blocked" at once.
+        # The queue of callbacks that are due is private, and the one thing that shows "all are blocked" at once.
         ready = cast(Any, asyncio.get_running_loop())._ready
         threads = anyio.to_thread.current_default_thread_limiter()
         async with self._driving:

@@ -1,4 +1,4 @@
-"""Cards, the server's half: who is told of them, whose button counts, and what a forged approval leads to."""
+"""Cards, the server's half: who gets them, whose button counts, and what a forged approval leads to."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def starts(world: World) -> int:
     return world.posts("/enrichment/bulk")
 
 
-# ---- who is told of cards
+# ---- who gets cards
 
 
 async def wire(world: World, era: str, **options: Any) -> dict[str, Any]:

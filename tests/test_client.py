@@ -692,7 +692,7 @@ async def test_a_socks_proxy_is_asked_for_the_api(monkeypatch: pytest.MonkeyPatc
 
 
 def in_truststore() -> ssl.SSLError:
-    """An error as truststore raises it where the system refuses a certificate in a way of its own."""
+    """An error as truststore raises it if the system refuses a certificate in a way of its own."""
     scope: dict[str, Any] = {"__name__": "truststore._macos", "ssl": ssl}
     exec("def evaluate():\n    raise ssl.SSLError('Unable to evaluate the trust')", scope)  # noqa: S102
     try:

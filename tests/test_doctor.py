@@ -1,4 +1,4 @@
-"""The doctor names the problem, then the remedy, and ends non-zero where tools would not work."""
+"""The doctor names the problem, then the remedy, and ends non-zero if tools would not work."""
 
 import os
 import subprocess

@@ -516,7 +516,7 @@ def fill(path: Path) -> None:
 
 
 def free_in_file(path: Path) -> set[str] | None:
-    """Everybody who may be sent by what the file says, the others being held or there; None where it is damaged."""
+    """Everybody who may be sent by what the file says, the others being held or there; None if it is damaged."""
     crowd = [
         [f"{number:02}{place:014x}", f"{number:02}{place:013x}A"]
         for number in range(12)

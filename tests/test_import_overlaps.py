@@ -339,7 +339,7 @@ PERHAPS = [
 
 
 def saying(status: int, code: str) -> httpx.Response:
-    """A refusal by the API, or by a proxy where it has no code."""
+    """A refusal by the API, or by a proxy if it has no code."""
     if not code:
         return httpx.Response(status, content=b"<html>no</html>")
     return httpx.Response(status, json={"error": {"code": code, "problem": "No.", "retryable": False}})
@@ -507,7 +507,7 @@ async def test_rows_that_were_two_people_then_and_are_one_now_are_not_repeated_a
     named = [office | {"first_name": name, "last_name": "Fable"} for name in ("Ada", "Grace")]
     async with listed.services() as services:
         listed.sandbox.faults.next(ROUTE, "reset_before", times=50)
-        await add(listed, services, [office, *named])  # Grace tells that the address is nobody's own
+        await add(listed, services, [office, *named])  # by Grace the address is nobody's own
         listed.sandbox.faults.clear()
         await listed.clock.sleep(70)
         answer = await add(listed, services, [office, named[0]])
@@ -768,7 +768,7 @@ async def _calls(world: World, running: Sequence[Services], sets: Sequence[Seque
 async def _settle(world: World, asked: Sequence[Sequence[int]]) -> None:
     """Repeat every call without faults: the one that lost an answer settles what holds people of the others.
 
-    Where an import outlasts the request, one call settles one chunk, and there are six people.
+    If an import outlasts the request, one call settles one chunk, and there are six people.
     """
     world.sandbox.faults.clear()
     async with world.services() as services:

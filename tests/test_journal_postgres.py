@@ -229,7 +229,7 @@ async def test_a_tenant_whose_lock_is_held_leaves_connections_to_the_others(team
         async with anyio.create_task_group() as tasks:
             for number in range(2 * connections.MOST):
                 tasks.start_soon(ask, number)
-            while not team.sql("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):  # noqa: ASYNC110 - the database tells nobody
+            while not team.sql("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.01)
             assert word(await claim(other, "edsger")) == "start"
             assert not refused

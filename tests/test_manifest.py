@@ -123,7 +123,7 @@ def test_a_host_that_fills_nothing_in_gives_the_default_settings() -> None:
 
 
 def test_settings_travel_by_environment_alone() -> None:
-    # Hosts leave placeholders in arguments as they are where a field was left blank.
+    # Hosts leave placeholders in arguments as they are if a field was left blank.
     assert "user_config" not in json.dumps(LAUNCH["args"])
 
 

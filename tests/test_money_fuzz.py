@@ -32,7 +32,7 @@ IN_A_DATABASE = 5
 HAS_POSTGRES = not needs_postgres.args[0]
 
 SHOWN = 3
-"""Rounds that a failure tells in full."""
+"""Rounds that a failure shows in full."""
 
 
 def _chosen() -> list[tuple[int, tuple[int, ...]]]:

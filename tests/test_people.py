@@ -1,4 +1,4 @@
-"""The one person of a call, and what is said where nobody is meant."""
+"""The one person of a call, and what is said if nobody is meant."""
 
 import pytest
 

@@ -375,7 +375,7 @@ async def test_those_who_stayed_are_not_added_again(world: World) -> None:
         await session.call("add_leads", list_id=list_id, people=ADDED)
         gone = list(lead_list(world, list_id).leads)[1]
         await session.call("remove_leads", list_id=list_id, lead_ids=[gone])
-    # As for rows that nobody has enriched yet: only the journal knows of them.
+    # As for rows that nobody has enriched yet: only the journal has them.
     world.transport = Edited(world.transport, lambda data: data.update(leads=[]), "/leads", "GET")
     async with world.connect() as session:
         answer = await session.call("add_leads", list_id=list_id, people=ADDED)

@@ -188,7 +188,7 @@ def everything_logged(monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> Iter
 
 
 async def tell(heard: Heard, session: Session, tool: str, **arguments: Any) -> dict[str, Any]:
-    """Call a tool and keep what it says; its structured answer, empty where it failed."""
+    """Call a tool and keep what it says; its structured answer, empty if it failed."""
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
         heard.add(message or "")

@@ -63,7 +63,7 @@ async def until_not_ready(http: httpx.AsyncClient, url: str) -> None:
 
 
 async def until(condition: Any) -> None:
-    while not condition():  # noqa: ASYNC110 - the process tells nobody
+    while not condition():  # noqa: ASYNC110 - the process has no event for it
         await asyncio.sleep(0.01)
 
 

@@ -313,7 +313,7 @@ async def _small_buffers(service: Service) -> AsyncIterator[socket.socket]:
 
 async def _until(is_so: Callable[[], bool]) -> None:
     with anyio.fail_after(20):
-        while not is_so():  # noqa: ASYNC110 - the server's own counters, of which nobody is told
+        while not is_so():  # noqa: ASYNC110 - the server's own counters, without an event
             await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""A service behind a team's sign-in: what it tells strangers, and whom it lets in as whom."""
+"""A service behind a team's sign-in: what strangers see, and as whom it lets people in."""
 
 import json
 from collections.abc import AsyncIterator

@@ -43,7 +43,7 @@ def claude_reads(words: list[str]) -> dict[str, Any]:
     swallowed = own[position + 1 : own.index("--scope")]
     assert all("=" in word for word in swallowed)
     assert own[:position] == ["cleanlist"]
-    assert own[-2:] == ["--scope", "user"]  # ends the environment where a shell swallowed the --
+    assert own[-2:] == ["--scope", "user"]  # ends the environment if a shell swallowed the --
     environment = dict(word.split("=", 1) for word in swallowed)
     return {"command": command[0], "args": command[1:], "env": environment}
 

@@ -1,4 +1,4 @@
-"""Spans tell what was done and how it ended, and nothing that a client or the API wrote."""
+"""Spans hold what was done and how it ended, and nothing that a client or the API wrote."""
 
 from collections.abc import Iterator
 

@@ -62,7 +62,7 @@ class Service:
 
     async def all_done(self) -> None:
         with anyio.fail_after(20):
-            while any(one.workflows.spends.under_way for one in self.replicas):  # noqa: ASYNC110 - nothing tells
+            while any(one.workflows.spends.under_way for one in self.replicas):  # noqa: ASYNC110 - there is no event
                 await anyio.sleep(0.01)
 
     def states(self) -> Counter[str]:

@@ -291,7 +291,7 @@ async def test_it_ends_with_its_parent_though_another_process_holds_the_pipes(tm
         os.kill(pid, 0)
         wire.process.kill()
         with anyio.fail_after(PROMPT):
-            while _is_running(pid):  # noqa: ASYNC110 - no event tells of the end of a stranger's child
+            while _is_running(pid):  # noqa: ASYNC110 - there is no event for the end of a stranger's child
                 await anyio.sleep(0.05)
 
 
@@ -740,7 +740,7 @@ def test_a_misspelt_setting_that_cannot_be_told_does_not_stop_the_start(tmp_path
         timeout=PATIENCE,
     )
 
-    # Not the exit status: Python's own is 120 where its last flush of stderr fails.
+    # Not the exit status: Python's own is 120 if its last flush of stderr fails.
     assert json.loads(served.stdout)["id"] == 1
 
 

@@ -1,4 +1,4 @@
-"""Everything that a client is told about the tools, swept in one file: definitions, sizes, portability.
+"""Everything that a client sees of the tools, swept in one file: definitions, sizes, portability.
 
 With UPDATE_SNAPSHOTS=1 the snapshots are written anew; a review then sees what changed for assistants.
 """

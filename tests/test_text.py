@@ -137,7 +137,9 @@ def test_a_cut_text_is_clean_and_no_longer_than_asked(text: str, limit: int) -> 
 def test_nothing_invisible_is_left(text: str) -> None:
     left = clean(text)
     joiners = "\u200c\u200d"
-    ideographs = range(0x20000, 0x3FFFE)  # where a newer Unicode has letters that this Python does not know
+    ideographs = range(
+        0x20000, 0x3FFFE
+    )  # a newer Unicode may have letters here that this Python does not know
     assert not any(
         unicodedata.category(char)[0] == "C" and char not in joiners and ord(char) not in ideographs
         for char in left

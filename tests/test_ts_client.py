@@ -1,6 +1,6 @@
 """The TypeScript SDK 1.x, which most hosts are built with, understands every answer and every error.
 
-That client checks structured answers against the published schemas and throws where they do not fit.
+That client checks structured answers against the published schemas and throws if they do not fit.
 """
 
 import json

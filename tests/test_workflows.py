@@ -55,7 +55,7 @@ async def arrival(world: World, path: str, number: int = 1) -> None:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Wait until something has happened, half a minute at most; nothing tells of it by itself."""
+    """Wait until something has happened, half a minute at most; there is no event for it."""
     with anyio.fail_after(30):
         while not happened():  # noqa: ASYNC110
             await anyio.sleep(0.001)
@@ -1195,7 +1195,7 @@ async def test_the_id_of_other_work_in_an_answer_leaves_the_outcome_unknown_and_
 
 async def test_counting_a_finished_list_overwrites_no_charge_that_was_settled_meanwhile(world: World) -> None:
     class Late(httpx.AsyncBaseTransport):
-        """The first look at the end tells no charge yet, and counting the list takes a while."""
+        """The first look at the end shows no charge yet, and counting the list takes a while."""
 
         def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
             self.inner, self.ends = inner, 0

@@ -26,7 +26,7 @@ NEVER_NULL = frozenset(
         ("RunSmartAgentResponse", "smart_agent_task_ids"),
     }
 )
-"""Members that may be left out and may not be null, where the generated model has no default that tells so."""
+"""Members that may be left out and may not be null, although the generated model has no default that shows it."""
 
 OPEN = frozenset({"CompanyRecord"})
 """Objects that may have further members: the vendor promises these names and no more."""
@@ -147,7 +147,7 @@ OPERATIONS = (
         "/lead-lists",
         sdk.ListDetailResponse,
         (sdk.CreateListRequest,),
-        frozenset({200, 201}),  # 200 where the list was there already
+        frozenset({200, 201}),  # 200 if the list was there already
     ),
     Operation("GET", "/lead-lists", sdk.ListsPageResponse),
     Operation("GET", "/lead-lists/{list_id}", sdk.ListDetailResponse),
@@ -240,7 +240,7 @@ def _refusal_faults(status: int, data: Any) -> Iterator[str]:
 
 
 def misfits(model: Any, data: Any) -> list[str]:
-    """Everything about `data` that the schema behind `model` does not take; empty where it fits."""
+    """Everything about `data` that the schema behind `model` does not take; empty if it fits."""
     try:
         model.model_validate(data)
     except ValidationError as error:

@@ -40,7 +40,7 @@ class Database:
         """Start again, and wait until connections are taken."""
         self._server.spawn()
         with anyio.fail_after(START_SECONDS):
-            while not await anyio.to_thread.run_sync(self._server.answers):  # noqa: ASYNC110 - no event tells
+            while not await anyio.to_thread.run_sync(self._server.answers):  # noqa: ASYNC110 - there is no event
                 await anyio.sleep(0.02)
 
     def kill(self) -> None:

@@ -17,7 +17,7 @@ LOSSES: tuple[Loss, ...] = ("whole", "part", "unheard")
 """The whole answer had come; a part of it is passed on; the connection ends while the replica works."""
 
 CHECK_SECONDS = 0.05
-"""Seconds between two looks at the readiness of a replica, where replicas are checked."""
+"""Seconds between two looks at the readiness of a replica, if replicas are checked."""
 
 MOST_PATIENCE_MS = 50
 """Milliseconds after which at the latest a connection ends whose answer nobody is to hear."""

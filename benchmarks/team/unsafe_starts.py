@@ -74,7 +74,7 @@ async def _tried(start: Start, folder: Path) -> tuple[int | None, list[str]]:
     process = _spawned(start, port, log)
     try:
         with anyio.move_on_after(STARTED_SECONDS):
-            while process.poll() is None and not await get(port, "/healthz"):  # noqa: ASYNC110 - no event tells
+            while process.poll() is None and not await get(port, "/healthz"):  # noqa: ASYNC110 - there is no event
                 await anyio.sleep(0.05)
         return process.poll(), log.read_text(errors="replace").splitlines()
     finally:

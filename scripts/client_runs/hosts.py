@@ -30,7 +30,7 @@ class Host:
     server: Path
 
     def run(self, line: list[str]) -> str:
-        """Return what the program prints on either stream; Gemini lists on stderr where nobody watches."""
+        """Return what the program prints on either stream; Gemini lists on stderr if nobody watches."""
         more = {
             "CODEX_HOME": str(self.home / ".codex"),
             "GEMINI_CLI_TRUST_WORKSPACE": "true",  # untrusted folders get no servers at all
@@ -55,7 +55,7 @@ class Host:
 
 
 def claude(host: Host) -> str:
-    """Run the pasted line itself, then look at what Claude Code's health check says of it."""
+    """Run the pasted line itself, then read what Claude Code's health check prints about it."""
     host.run(shlex.split(client_config.snippet("claude-code", command=[str(host.server)])))
     listed = host.run(["claude", "mcp", "list"])
     expect("Connected" in listed and str(host.server) in listed, listed)

@@ -29,7 +29,7 @@ PEACEFUL_ENDS = (0, 143, -15, None)
 
 @dataclass
 class Outcome:
-    """A client's run; `problems` is empty where all is as it should be, `missing` says why it could not run."""
+    """A client's run; `problems` is empty if all is as it should be, `missing` says why it could not run."""
 
     client: Client
     protocol: str = NOTHING

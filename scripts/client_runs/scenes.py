@@ -41,7 +41,7 @@ FOLLOWING: dict[str, Callable[[Mapping[str, Any]], Call | None]] = {
 
 
 def wrong_call(read: Sequence[Read]) -> Call | str:
-    """Ask once for an estimate of a list that does not exist: no client can tell that from the schema."""
+    """Ask once for an estimate of a list that does not exist: no client can see that from the schema."""
     return "I read the answer." if read else Call("estimate", {"list_id": "A list that nobody made"})
 
 

@@ -1,6 +1,6 @@
 """A model endpoint on loopback that plays a script, in the four dialects that agents speak.
 
-It answers OpenAI's Responses and Chat Completions, Gemini's generateContent and Anthropic's Messages, streamed where
+It answers OpenAI's Responses and Chat Completions, Gemini's generateContent and Anthropic's Messages, streamed if
 the request asks for that. What the model would have read of its tools is kept in `read`, as text; all text of the last
 request that offered tools, in `told`.
 """
@@ -117,7 +117,7 @@ def strings(value: Any) -> list[str]:
 
 
 def streamed_events(events: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:
-    """Return server-sent events, each under the name of its type where it has one."""
+    """Return server-sent events, each under the name of its type if it has one."""
     lines = [
         (f"event: {event['type']}\n" if "type" in event else "") + f"data: {json.dumps(event)}\n\n"
         for event in events
