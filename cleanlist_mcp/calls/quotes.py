@@ -323,7 +323,7 @@ def _require_sight(list_id: str, picked: Picked) -> None:
         raise NotAvailable(
             "Cleanlist does not let single rows of this list be chosen, so a part of it cannot be quoted; nothing was "
             "quoted.",
-            f'Call estimate with list_id="{list_id}" and scope alone: it quotes the whole list.',
+            f'Call estimate(list_id="{list_id}") with no other argument but scope: it quotes the whole list.',
         )
     if picked.seen.hidden:
         raise _not_shown(list_id, picked.seen.hidden, picked.seen.in_list)
@@ -343,7 +343,7 @@ def _not_shown(list_id: str, hidden: int, in_list: int) -> NotAvailable:
     return NotAvailable(
         f"Cleanlist does not show {hidden} of the {rows_text(in_list)} in this list yet, as is usual after an import, "
         "so none of them can be picked; nothing was quoted.",
-        f'Call estimate with list_id="{list_id}" and scope alone: it quotes the whole list.',
+        f'Call estimate(list_id="{list_id}") with no other argument but scope: it quotes the whole list.',
         figures={"rows_not_shown": hidden, "rows_in_list": in_list},
     )
 
