@@ -14,7 +14,7 @@ FONTS = {"--font-sans": "Inter, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"}
 Data = dict[str, Any]
 
 QUOTE: Data = {
-    "summary": 'Enriching 38 of the 52 rows of "Fair in Hamburg" (partial) costs at most 38 credits.',
+    "summary": 'Enriching 38 of the 52 rows of "Fair in Hamburg" (partial: e-mail) costs at most 38 credits.',
     "quote_id": "qte_1",
     "list_id": "list_1",
     "list_name": "Fair in Hamburg",
@@ -220,7 +220,7 @@ def states() -> Iterator[State]:
         "row_count": 0,
         "estimated_cost": 0,
         "quote_id": None,
-        "summary": 'Nothing to buy in "Fair in Hamburg" (scope partial): 49 have an e-mail address already and 3 '
+        "summary": 'Nothing to buy in "Fair in Hamburg" (partial: e-mail): 49 have an e-mail address already and 3 '
         "were tried in the last 30 days and not found. No quote was made.",
     }
     yield State("quote", QUOTE, "Approve", proof=True, faults=good)

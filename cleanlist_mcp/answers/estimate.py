@@ -6,7 +6,7 @@ from cleanlist_mcp.answers.run import recent_run
 from cleanlist_mcp.answers.shapes import EstimateResult
 from cleanlist_mcp.money.limits import LIST_ROUTE, Limits, Spent, limit_error, unquoted_left
 from cleanlist_mcp.money.picking import Wishes
-from cleanlist_mcp.money.prices import LOOKS_FOR, PRICES, Contact, Scope
+from cleanlist_mcp.money.prices import LOOKS_FOR, PRICES, Contact, Scope, in_words
 from cleanlist_mcp.money.quotes import Quote, cheaper
 from cleanlist_mcp.money.runs import Run
 from cleanlist_mcp.text import clean, credits_text, iso, quoted, rows_text
@@ -112,7 +112,7 @@ def nothing_to_buy(
     if most == 0:
         reasons = [f"one row costs {credits_text(PRICES[scope])}, more than max_credits allows"]
     why = _listed(reasons) or "the list is empty"
-    summary = f"Nothing to buy in {name} (scope {scope}): {why}. No quote was made."
+    summary = f"Nothing to buy in {name} ({in_words(scope)}): {why}. No quote was made."
     return _counted(facts.seen).model_copy(
         update={
             "summary": " ".join([summary, *_beyond_sight(replace(facts.seen, wanted_too=0))]),
@@ -150,8 +150,8 @@ def _sentences(quote: Quote, facts: ListFacts) -> list[str]:
     of_all = f" of the {quote.rows_in_list}" if quote.part is not None and quote.rows_in_list else ""
     rows = rows_text(quote.row_count) if not of_all else f"{quote.row_count}{of_all} rows"
     sentences = [
-        f"Enriching {rows} of {name} ({quote.scope}) costs at most {credits_text(quote.cost)}; what is not found is "
-        "not charged."
+        f"Enriching {rows} of {name} ({in_words(quote.scope)}) costs at most {credits_text(quote.cost)}; what is not "
+        "found is not charged."
     ]
     sentences += [*_left_out(seen, quote.scope), *_taken_again(seen, quote.scope)]
     sentences += [*_half_there(quote, seen), *_beyond_sight(seen), *_named(quote, seen)]
@@ -293,7 +293,7 @@ def people_estimate(
     sufficient = available >= cost
     limit = limit_error("person", cost, spent, limits)
     who = "1 single person" if count == 1 else f"{count} single people"
-    summary = f"{who} (scope {scope}): at most {credits_text(cost)}."
+    summary = f"{who} ({in_words(scope)}) would cost at most {credits_text(cost)}."
     if read_only:
         next_step = "Tell the user; this server is read-only and cannot spend."
     elif not sufficient:

@@ -146,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("demo", help="play a whole job on the sandbox and show each step")
     sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
     sandbox.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 picks a free one")
-    doctor = commands.add_parser("doctor", help="check settings, key, plan, scopes, balance and state folder")
+    doctor = commands.add_parser(
+        "doctor", help="check settings, key, plan, permissions, balance and state folder"
+    )
     doctor.add_argument(
         "--allow-cards", action="store_true", help="give clients back the button of cards that they lost"
     )

@@ -26,6 +26,15 @@ LOOKS_FOR: Mapping[Scope, frozenset[Contact]] = {
 """The contacts that a run of each scope looks for."""
 
 
+FINDS: Mapping[Scope, str] = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
+"""The same in words."""
+
+
+def in_words(scope: Scope) -> str:
+    """Return a scope with what it finds, for whoever does not know the API's words: `partial: e-mail`."""
+    return f"{scope}: {FINDS[scope]}"
+
+
 def overlapping(scope: Scope) -> tuple[Scope, ...]:
     """Return the scopes that look for something that `scope` looks for too, itself among them."""
     return tuple(other for other, contacts in LOOKS_FOR.items() if contacts & LOOKS_FOR[scope])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cleanlist_mcp.errors import OverMaxCredits, QuoteExpired, QuoteMismatch
 from cleanlist_mcp.money.limits import HOUR
-from cleanlist_mcp.money.prices import Scope
+from cleanlist_mcp.money.prices import Scope, in_words
 from cleanlist_mcp.text import credits_text, iso
 
 CLOCK_TOLERANCE = 5.0
@@ -137,7 +137,7 @@ def check_ceiling(price: int, max_credits: int | None, scope: Scope) -> None:
     """
     if not within(price, max_credits):
         raise OverMaxCredits(
-            f"One person costs up to {credits_text(price)} in the scope {scope}, and max_credits allows {max_credits}. "
+            f"One person costs up to {credits_text(price)} ({in_words(scope)}), and max_credits allows {max_credits}. "
             "Nothing was sent.",
             f"Ask the user; if they agree to {price}, make the same call with max_credits={price}."
             + (" Scope partial costs 1 credit at most." if scope != "partial" else ""),

@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping
 
 DESCRIPTIONS: Mapping[str, str] = {
     "whoami": """\
-Show whose Cleanlist API key is in use: user, organization, plan, and the scopes that are missing.
+Show whose Cleanlist API key is in use: user, organization, plan, and the permissions that it lacks.
 
 Use it first when something is refused, or to see which account would pay. It also shows if this is the sandbox, with \
 made-up data, and if runs are remembered on disk. For the credits left call credits_balance instead. Free; nothing is \
 ever charged.""",
     "credits_balance": """\
-Show the organization's credits left, and what was spent from here in the last days times 24 hours.
+Show the organization's credits left, and what was spent from here in the last `days` times 24 hours.
 
 Use it for "what did it cost" and "what is left", before and after spending, and when a charge is unknown. By list or \
 run, rows show what each one cost and found. For the price of a list call estimate. Free; nothing is ever \
@@ -23,7 +23,7 @@ Give exactly one of list_id and people_count. It leaves out and counts rows that
 tried from here in the last 30 days; max_rows, max_credits or lead_ids narrow it further, only_missing=false takes \
 all. A quote holds about 5 minutes and works once, for enrich_list, which fills these rows of the same list. Show the \
 user its cost and the balance after it before spending. A limit that the user named is a yes to a quote within it. \
-Renew an expired quote without asking again only at the same price. people_count brings a price and no quote: single \
+Renew an expired quote without asking again only at the same price. people_count gives a price and no quote: single \
 people go to enrich_person, which needs none.""",
     "enrich_person": """\
 Find one person's verified e-mail address or phone number, and wait for the result.
@@ -43,7 +43,7 @@ Start the run of a quote by the button of its card; spends up to the quoted cost
 For the card alone, which holds the proof that estimate gave with the quote: without it nothing starts. Assistants \
 call enrich_list. What is not found is not charged; one quote starts one run, and the same call again returns it.""",
     "card_shown": """\
-Tell that a card shows a quote, and learn if the quote can still be approved or was used.
+Report that a card shows a quote, and learn if the quote can still be approved or was used.
 
 For the card alone, which holds the proof that estimate gave with the quote. From then on enrich_list waits for its \
 button. Free; nothing is ever charged.""",
@@ -66,15 +66,15 @@ they go to "MCP Results". Free; nothing is ever charged.""",
 Add up to 500 people, rows of a search, or leads of another list to a lead list. It never enriches and spends nothing.
 
 Give exactly one of people, search_id (all rows shown so far, or entity_ids of them) and lead_ids. It merges rows of \
-one person, by any identifier; it leaves out rows that identify nobody and names their rows. Nobody is added again \
-whom the API shows in the list, or who was added from here. leave_out skips people who have an e-mail or phone. To \
+one person, by any identifier; it leaves out rows that identify nobody and names them. People whom the API shows in \
+the list, or who were added from here, are not added again. leave_out skips people who have an e-mail or phone. To \
 find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.""",
     "add_leads_or_file": """\
 Add up to 500 people, a CSV file, rows of a search, or leads of another list to a lead list. It spends nothing.
 
 Give exactly one of people, csv_path, search_id (all rows shown so far, or entity_ids of them) and lead_ids; a file's \
 path is inside the folder that the user shared. It merges rows of one person, by any identifier; it leaves out rows \
-that identify nobody and names their rows. People whom the API shows in the list, or who were added from here, are \
+that identify nobody and names them. People whom the API shows in the list, or who were added from here, are \
 not added again. leave_out skips people who have an e-mail or phone. columns and sample in the answer show how the \
 file was understood. Afterwards: estimate the list, show the quote, then enrich_list.""",
     "get_leads": """\
@@ -109,7 +109,7 @@ filters must match, each by any of its values. Values seen at Cleanlist: managem
 Sales; company sizes 51-200; countries by their English names; there are others. A value that Cleanlist does not know \
 matches nobody. search_id stands for all rows shown so far: add_leads puts them, or some, into a list.""",
     "search_companies": """\
-Search companies by industry, size and place, with domain and location. Free; nothing is ever charged.
+Search companies by industry, size and place; each comes with its domain. Free; nothing is ever charged.
 
 Use it to find companies, and search_people with their domains for the people in them. For more about one company \
 call enrich_company, which is paid. Give at least one filter. All filters must match, each by any of its values. \

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ConfirmationUnavailable
+from cleanlist_mcp.money.prices import in_words
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.text import credits_text, quoted, rows_text
@@ -81,7 +82,7 @@ def question(quote: Quote) -> str:
     rows = of_all if quote.part is not None and quote.rows_in_list else rows_text(quote.row_count)
     return (
         f"Spend up to {credits_text(quote.cost)} to enrich {rows} of the list "
-        f"{quoted(name)} ({quote.scope})? Balance when quoted: {quote.available}; after it, if all is used: "
+        f"{quoted(name)} ({in_words(quote.scope)})? Balance when quoted: {quote.available}; after it, if all is used: "
         f"{quote.available - quote.cost}. What is not found is not charged."
     )
 

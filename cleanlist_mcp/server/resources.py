@@ -80,10 +80,9 @@ async def read_account() -> str:
 async def read_pricing() -> str:
     from cleanlist_mcp.money import prices
 
-    kinds = {"partial": "e-mail", "phone_only": "phone", "full": "e-mail and phone"}
     data = {
         "credits_per_person_or_row": [
-            {"scope": scope, "finds": kinds[scope], "at_most": price}
+            {"scope": scope, "finds": prices.FINDS[scope], "at_most": price}
             for scope, price in prices.PRICES.items()
         ],
         "credits_per_company": prices.COMPANY_PRICE,

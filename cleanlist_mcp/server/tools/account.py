@@ -19,7 +19,7 @@ async def whoami(ctx: Context[Any, Any]) -> WhoamiResult:
 async def credits_balance(
     ctx: Context[Any, Any],
     days: Annotated[
-        int, Field(strict=True, ge=1, le=90, description="Look back so many times 24 hours.")
+        int, Field(strict=True, ge=1, le=90, description="How many times 24 hours to look back.")
     ] = 1,
     by: Annotated[By, Field(description="What a row stands for; days are in UTC.")] = "total",
 ) -> BalanceResult:

@@ -56,7 +56,7 @@ async def estimate(
     ] = None,
     only_missing: Annotated[
         Annotated[bool, Field(strict=True)] | SkipJsonSchema[None],
-        Field(description="Default true: without rows that have it. false: the whole list."),
+        Field(description="Default true: rows that have it are left out. false: the whole list."),
     ] = None,
     lead_ids: Annotated[
         Annotated[list[RowId], Field(max_length=MOST_ROWS)] | SkipJsonSchema[None],
@@ -64,11 +64,11 @@ async def estimate(
     ] = None,
     max_rows: Annotated[
         Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | SkipJsonSchema[None],
-        Field(description="Only the first so many."),
+        Field(description="Only so many rows, from the top."),
     ] = None,
     max_credits: Annotated[
         Annotated[int, Field(strict=True, ge=0)] | SkipJsonSchema[None],
-        Field(description="Only as many rows as fit."),
+        Field(description="Only as many rows as it pays for."),
     ] = None,
 ) -> EstimateResult:
     """Quote a list or rows of it, or return the price of single people."""

@@ -27,7 +27,7 @@ from cleanlist_mcp.server.boundary import current_call
 from cleanlist_mcp.text import clean
 
 ListArgument = Annotated[str, Field(max_length=LONGEST_LIST, description="The list's id or exact name.")]
-CursorArgument = Annotated[str, Field(max_length=8192, description="From the answer before, to go on.")]
+CursorArgument = Annotated[str, Field(max_length=8192, description="From the last answer, for more.")]
 
 
 class PersonRecord(BaseModel):

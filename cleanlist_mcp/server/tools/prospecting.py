@@ -20,15 +20,15 @@ _NONE: list[str] = []
 Names = Annotated[Values, Field(description="Companies by name.")]
 Domains = Annotated[Values, Field(description="Companies by web domain.")]
 Sizes = Annotated[Values, Field(description="Ranges of employees, such as 51-200.")]
-Locations = Annotated[Values, Field(description="Places as one text.")]
+Locations = Annotated[Values, Field(description="Places, each as one text.")]
 
 
 async def enrich_company(
     ctx: Context[Any, Any],
-    domain: Annotated[str, Cell, Field(description="Its web domain; the surest.")] = "",
+    domain: Annotated[str, Cell, Field(description="Its web domain, the surest way.")] = "",
     company_name: Annotated[str, Cell, Field(description="Its name.")] = "",
     company_ticker: Annotated[str, Cell, Field(description="Its stock ticker.")] = "",
-    company_id: Annotated[str, Cell, Field(description="Cleanlist's id of it.")] = "",
+    company_id: Annotated[str, Cell, Field(description="Its id at Cleanlist.")] = "",
     again: Annotated[
         bool, Field(strict=True, description="Pay again for one that was looked up; ask the user first.")
     ] = False,
