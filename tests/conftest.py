@@ -35,6 +35,9 @@ settings.register_profile(
 )
 settings.load_profile("quick")
 
+WITHOUT_EPOLL = Path(__file__).with_name("without_epoll")
+"""A folder that takes epoll away from every Python that has it on PYTHONPATH."""
+
 
 def pytest_collection_finish() -> None:
     """Leave what was imported and collected out of every later search for garbage: that took a seventh of all time."""
@@ -63,6 +66,15 @@ def schemas_checked_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsonschema.Draft202012Validator, "check_schema", check_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stdio_loop_of_servers() -> Iterator[None]:
+    """With SDK_STDIO, servers that tests start serve stdio by the SDK's loop and not by ours, as `.ci/run` asks for."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("SDK_STDIO"):
+            patch.setenv("PYTHONPATH", str(WITHOUT_EPOLL), prepend=os.pathsep)
         yield
 
 

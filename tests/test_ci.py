@@ -1,5 +1,6 @@
 """The steps of .ci/run: what goes on beside others, and that whatever fails ends the run, shown and with its status."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -134,9 +135,43 @@ def test_what_comes_over_the_network_is_tried_three_times(tmp_path: Path) -> Non
     assert (never.returncode != 0, never.stdout.count("attempt\n")) == (True, 3)
 
 
-@pytest.mark.parametrize("script", [".ci/run", ".ci/steps", ".ci/debian", "scripts/check"])
+@pytest.mark.parametrize("script", [".ci/run", ".ci/steps", ".ci/debian", ".ci/sdk-stdio", "scripts/check"])
 def test_every_script_of_ci_is_one_that_bash_can_read(script: str) -> None:
     assert subprocess.run([str(BASH), "-n", str(ROOT / script)], check=False).returncode == 0
+
+
+OF_PROCESSES = {
+    "tests.test_stdio": {"SERVER", "Wire", "started", "variables"},
+    "tests.server_processes": {"live", "process"},
+    "tests.money_fuzz": {"World"},
+}
+"""What starts servers over stdio, by its module."""
+
+BOTH_LOOPS_ANYWAY = {"transcripts"}
+
+
+def starts_servers(path: Path) -> bool:
+    """Whether a suite starts servers over stdio in the ways of these tests."""
+    imports = [
+        node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)
+    ]
+    return any(
+        {name.name for name in one.names} & OF_PROCESSES.get(one.module or "", set()) for one in imports
+    )
+
+
+def test_every_suite_that_starts_servers_over_stdio_is_played_by_the_sdks_loop_too() -> None:
+    text = (ROOT / ".ci" / "sdk-stdio").read_text("utf-8")
+    played = set(text.partition("suites=(")[2].partition(")")[0].split())
+    found = {
+        path.stem.removeprefix("test_")
+        for path in ROOT.glob("tests/test_*.py")
+        if path.stem == "test_stdio" or starts_servers(path)
+    }
+
+    assert found - BOTH_LOOPS_ANYWAY == played
+    assert "export SDK_STDIO=1" in text
+    assert '" .ci/sdk-stdio\n' in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
 def test_every_lane_is_started_and_met_and_every_script_is_run() -> None:

@@ -4,6 +4,7 @@ Only the time of day is patched, in the servers' processes: `time.time` adds wha
 since the machine was started go on as they do.
 """
 
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,10 @@ BACK = {"an hour back": -HOUR, "two days back": -2 * DAY}
 
 PATCH = """
 import os, time
+try:
+    import without_epoll  # if it is there, its own sitecustomize.py is hidden by this one
+except ImportError:
+    pass
 real = time.time
 def shifted():
     with open(os.environ["CLOCK_JUMPS"]) as file:
@@ -67,7 +72,8 @@ class Machine:
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Process]:
-        clock = {"PYTHONPATH": str(self._code), "CLOCK_JUMPS": str(self._offset)}
+        code = os.pathsep.join(filter(None, [str(self._code), os.environ.get("PYTHONPATH")]))
+        clock = {"PYTHONPATH": code, "CLOCK_JUMPS": str(self._offset)}
         async with process(self._folder, self._api, clock) as started:
             yield started
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -271,6 +272,39 @@ async def test_it_serves_where_docstrings_are_dropped(tmp_path: Path) -> None:
     shown = [*listed["result"]["tools"], *prompts["result"]["prompts"]]
     assert all(len(one["description"]) > 20 and one["title"] for one in shown)
     assert whoami["result"]["structuredContent"]["mode"] == "sandbox"
+
+
+TELLS_ITS_LOOP = """
+import runpy, sys
+from cleanlist_mcp.server import stdio
+
+def telling(whose, streams):
+    def opened(*arguments, **options):
+        print(f"The loop is {whose}.", file=sys.stderr)
+        return streams(*arguments, **options)
+    return opened
+
+stdio.descriptors.ends = telling("ours", stdio.descriptors.ends)
+stdio.stdio_server = telling("the SDK's", stdio.stdio_server)
+runpy.run_module("cleanlist_mcp", run_name="__main__", alter_sys=True)
+"""
+
+
+async def loop_of_a_server(folder: Path, changes: Mapping[str, str] | None = None) -> str:
+    """The loop by which a server that was started with these changes answers over stdio."""
+    async with started(folder, "--sandbox", changes=changes, code=TELLS_ITS_LOOP) as wire:
+        await wire.shake_hands()
+        assert await wire.end() == 0
+    return wire.log.decode().partition("The loop is ")[2].partition(".")[0]
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="the SDK's loop alone serves there")
+async def test_the_suites_play_by_our_loop_and_by_the_sdks_where_they_are_asked_to(tmp_path: Path) -> None:
+    without_epoll = {"PYTHONPATH": str(Path(__file__).with_name("without_epoll"))}
+
+    assert await loop_of_a_server(tmp_path, {"PYTHONPATH": ""}) == "ours"
+    assert await loop_of_a_server(tmp_path, without_epoll) == "the SDK's"
+    assert await loop_of_a_server(tmp_path) == ("the SDK's" if os.environ.get("SDK_STDIO") else "ours")
 
 
 PARENT = """

@@ -100,6 +100,8 @@ class Machine:
         environment = self.environment | {
             f"CLEANLIST_{name.upper()}": value for name, value in changes.items()
         }
+        if "PYTHONPATH" in os.environ:  # the loop over stdio that the tests are played by
+            environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
         command = [self.node.program, str(self.node.bridge)]
         async with await anyio.open_process(command, stderr=None) as process:
             bridge = Bridge(process)
