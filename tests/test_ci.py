@@ -145,13 +145,13 @@ OF_PROCESSES = {
     "tests.server_processes": {"live", "process"},
     "tests.money_fuzz": {"World"},
 }
-"""What starts servers over stdio, by its module."""
+"""Names by which suites start servers over stdio, by their module."""
 
 BOTH_LOOPS_ANYWAY = {"transcripts"}
 
 
 def starts_servers(path: Path) -> bool:
-    """Whether a suite starts servers over stdio in the ways of these tests."""
+    """Return whether a suite starts servers over stdio in the ways of these tests."""
     imports = [
         node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)
     ]
