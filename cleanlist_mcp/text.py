@@ -157,5 +157,5 @@ def iso(moment: float) -> str:
 
 
 def rows_text(count: int) -> str:
-    """`1 row`, `12 rows`."""
+    """Return a number of rows in words: `1 row`, `12 rows`."""
     return f"{count} row" + ("" if count == 1 else "s")

@@ -118,6 +118,11 @@ def test_a_line_that_is_none_of_the_kinds_is_named(tmp_path: Path, text: str, li
     assert "kim" not in refused.value.message
 
 
+def test_a_cell_that_is_too_long_is_named_as_the_problem(tmp_path: Path) -> None:
+    with pytest.raises(Excluded, match="too long"):
+        read(tmp_path / "file.csv", f"E-mail,Notes\nkim@fable.example,{'x' * 11_000_000}\n")
+
+
 def test_a_file_that_had_entries_and_is_empty_now_is_refused_and_an_empty_one_excludes_nobody(
     tmp_path: Path,
 ) -> None:

@@ -246,7 +246,7 @@ class _Reader:
             return False
         if index not in self.used and (index == 0 or len(cells) == 1):
             return True
-        return index == 0 and (_speaks_as_report(text) or len(text.split()) > 4)
+        return index == 0 and (_is_of_a_report(text) or len(text.split()) > 4)
 
     def _record(self, cells: Sequence[str]) -> dict[str, str]:
         """Return the filled cells by field; one that is too long is cut to a length that `prepare` still refuses."""
@@ -364,7 +364,8 @@ _REPORT = re.compile(
 )
 
 
-def _speaks_as_report(text: str) -> bool:
+def _is_of_a_report(text: str) -> bool:
+    """Return whether a text begins like a report's totals or notices: "Total: 12", "Exported on 3 May"."""
     return link_in(text) is None and (
         (_REPORT.match(text) is not None and re.search(r"[\d:©]|\(c\)|by\b|of\b", text) is not None)
         or text.casefold() in ("total", "totals", "summe", "gesamt", "grand total", "totale", "suma")

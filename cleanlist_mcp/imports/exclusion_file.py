@@ -42,7 +42,7 @@ class ExclusionFile:
                 if stamp != self._seen:
                     self._exclusions = self._read()
                     self._seen = stamp
-            except (OSError, UnicodeDecodeError) as exc:
+            except (OSError, UnicodeDecodeError, csv.Error) as exc:
                 self._seen = None
                 raise _unreadable(f"it cannot be read ({_reason(exc)})") from None
             return self._exclusions
@@ -139,4 +139,6 @@ def _unreadable(why: str) -> Excluded:
 
 
 def _reason(exc: Exception) -> str:
-    return exc.strerror or type(exc).__name__ if isinstance(exc, OSError) else "it is not text in UTF-8"
+    if isinstance(exc, OSError):
+        return exc.strerror or type(exc).__name__
+    return "it has a cell that is too long" if isinstance(exc, csv.Error) else "it is not text in UTF-8"
