@@ -25,7 +25,7 @@ def _slots(source: str, slot: str, clock: str, own: str) -> str:
     """Return the SQL that sums up whole slots: of the day, the unsettled of it, and the unquoted of the hour."""
     return f"""
     SELECT SUM({_SUM}) AS day, SUM({_SUM} * (unsettled = 1)) AS unsettled,
-        SUM({_SUM} * (kind <> 'list' AND {slot} > :{clock}_hour_slot{own})) AS people
+        SUM({_SUM} * (kind <> 'list' AND {slot} > :{clock}_hour_slot{own})) AS unquoted
     FROM {source} AND {slot} > :{clock}_day_slot
     """  # noqa: S608 - the names are ours
 
@@ -55,7 +55,7 @@ def _spent(of_all: str, own: str) -> str:
         f"SELECT 0, SUM({AMOUNT}), 0 FROM {running}",  # noqa: S608 - the names are ours
     )
     return f"""
-    SELECT COALESCE(SUM(day), 0), COALESCE(SUM(unsettled), 0), COALESCE(SUM(people), 0)
+    SELECT COALESCE(SUM(day), 0), COALESCE(SUM(unsettled), 0), COALESCE(SUM(unquoted), 0)
     FROM ({" UNION ALL ".join(parts)})
     """  # noqa: S608 - the names are ours
 
