@@ -1,4 +1,4 @@
-"""The digests by which the journal knows who was added to a list from here."""
+"""The digests under which the journal keeps the people who were added to a list from here. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,7 +9,8 @@ from cleanlist_mcp.journal.names import Digester
 from cleanlist_mcp.people.identity import Person
 
 DIGEST_LENGTH = 16
-"""Characters of a person's digest that are kept: among the people of one list, 64 bits are never equal by chance."""
+"""Characters of a person's digest that are kept, in hexadecimal: 64 bits, which no two people of a list share by
+chance."""
 
 _SHOWN = (
     ("email",),
@@ -23,12 +24,12 @@ _SHOWN = (
 
 
 def of_details(digest: Digester, list_id: str, person: Person) -> str:
-    """Return the digest of a person as they are sent: of every field."""
+    """Return the digest of all fields of a person, as they are sent."""
     return digest("lead", list_id, *preparing.all_details(person))[:DIGEST_LENGTH]
 
 
 def of_identifier(digest: Digester, list_id: str, text: str) -> str:
-    """Return the digest of one of the texts by which a person is known again."""
+    """Return the digest of one of the texts by which a person is recognised."""
     return digest("known by", list_id, text)[:DIGEST_LENGTH]
 
 

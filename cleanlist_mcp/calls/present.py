@@ -79,7 +79,7 @@ async def present_in(client: CleanlistClient, list_id: str) -> Present:
 
 
 def person_shown(lead: Lead) -> Person:
-    """Return the person of a row of a list; one who cannot be known again has nothing to be known by."""
+    """Return the person of a row of a list; without any field if a cell of it is too long to be looked at."""
     named = bool(lead.first_name and lead.last_name)
     fields = {
         "email": lead.email,
@@ -93,4 +93,4 @@ def person_shown(lead: Lead) -> Person:
     try:
         return person_of(fields)[0]
     except InvalidArguments:
-        return Person()  # what is too long to be looked at is nobody who could be known again
+        return Person()  # nobody who could be recognised

@@ -280,8 +280,8 @@ def _detail(person: Person, name: str) -> str:
 def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
     """Return for each person the texts that recognise them in another call, which compares for equality alone.
 
-    They are a profile; an address with one of the names; without either, a name with its employer. A text that two of
-    the people have is left out.
+    They are a profile; an address with one of the names, or alone if there is none; without either, a name with its
+    employer. A text that two of the people have is left out.
     """
     found = [tuple(_identifiers(one)) for one in people]
     counts = Counter(text for texts in found for text in set(texts))
@@ -291,13 +291,14 @@ def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:
 def identifiers_of_shown(person: Person) -> list[str]:
     """Return the texts that may have recognised a person whom a list shows, when they were added.
 
-    It may have been a name with its employer: the profile and the address are found later.
+    They may have been known by a name with its employer, or by an address without a name: the rest is found later.
     """
     domain = (person.email or "").rpartition("@")[2]
     employer = None if is_provider(domain) else domain or None
-    alone = replace(person, email=None, linkedin_url=None, domain=person.domain or employer)
-    both = (OnePerson(Lead(0, one), (), marks_of(one)) for one in (person, alone))
-    return list(dict.fromkeys(text for one in both for text in _identifiers(one)))
+    by_name = replace(person, email=None, linkedin_url=None, domain=person.domain or employer)
+    by_address = Person(email=person.email)
+    as_added = (OnePerson(Lead(0, one), (), marks_of(one)) for one in (person, by_name, by_address))
+    return list(dict.fromkeys(text for one in as_added for text in _identifiers(one)))
 
 
 def _identifiers(one: OnePerson) -> Iterator[str]:
@@ -305,7 +306,7 @@ def _identifiers(one: OnePerson) -> Iterator[str]:
     suffix = "".join(sorted({name.suffix for name in marks.names}))
     yield from (f"{token}|{suffix}" for token in sorted(marks.profiles))
     for address in sorted(marks.addresses):
-        yield from (f"{address}|{name}" for name in sorted(marks.equal_names))
+        yield from (f"{address}|{name}" for name in sorted(marks.equal_names or {""}))
     if not marks.profiles and not marks.addresses:
         places = sorted(marks.domains | marks.companies)
         yield from (f"{name}|{place}" for name in sorted(marks.full_names) for place in places)

@@ -59,8 +59,8 @@ class ImportRow:
     """One import as it is stored.
 
     `size` people were sent, and `rows_imported` is the API's answer, both without those who were taken out of the
-    list since. If the row or its members are not as they were
-    written, it is not `readable`; `sent` is None if its times are not.
+    list since. If the row or its members are not as they were written, it is not `readable`; `sent` is None if its
+    times are not.
     """
 
     import_id: int
