@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cleanlist_mcp.imports import chunks
@@ -272,13 +272,48 @@ def test_another_process_makes_the_same_idempotency_key() -> None:
     assert run.stdout.strip() == next(to_csv_chunks(person.accepted, "list-1")).idempotency_key
 
 
+def named(first: str = "", last: str = "", full: str = "") -> list[dict[str, object]]:
+    names = {"first_name": first, "last_name": last, "full_name": full}
+    return [{"email": "a@fable.example", **{name: text for name, text in names.items() if text}}]
+
+
 @rules
 @given(some_records)
+@example(named(last="A\u00a6", full="e"))
+@example(named(last="A, PhD", full="Ada"))
+@example(named(last="GmbH", full="Ada"))
+@example(named(last="Ada, MBA", full="Dr."))
+@example(named(last="Ada, MBA"))
+@example(named(last="Fable Inc"))
+@example(named(first="|", last="Ada Fable"))
+@example(named(first="J??rgen", last="Ada Fable"))
+@example(named(last="Ada Fable", full="J??rgen Fable"))
 def test_preparing_twice_changes_nothing(people: list[dict[str, object]]) -> None:
     once = prepared(*people)
     again = prepare((lead.row, asdict(lead.person)) for lead in once.accepted)
     assert again.accepted == once.accepted
     assert again.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("given_as", "first", "last", "company"),
+    [
+        (named(last="A\u00a6", full="Ada"), "Ada", "A", None),
+        (named(last="Fable, PhD", full="Ada"), "Ada", "Fable", None),
+        (named(last="GmbH", full="Fable"), None, None, "Fable GmbH"),
+        (named(last="Fable Inc"), None, None, "Fable Inc"),
+        (named(last="Fable, PhD"), None, "Fable", None),
+        (named(first="Ada, PhD"), "Ada", None, None),
+        (named(first="|", last="Ada Fable"), "Ada", "Fable", None),
+        (named(last="Ada Fable", full="J??rgen Fable"), "Ada", "Fable", None),
+        (named(last="Rahman, Md"), "Md", "Rahman", None),
+    ],
+)
+def test_a_name_that_stands_alone_is_read_as_beside_another(
+    given_as: list[dict[str, object]], first: str | None, last: str | None, company: str | None
+) -> None:
+    (lead,) = prepared(*given_as).accepted
+    assert (lead.person.first_name, lead.person.last_name, lead.person.company_name) == (first, last, company)
 
 
 @rules

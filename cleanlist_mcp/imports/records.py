@@ -173,12 +173,7 @@ class _Reading:
         infix = normal_name(self._cells.pop("infix", "")) or ""
         if infix and self._cells.get("last_name"):
             self._cells["last_name"] = f"{infix} {self._cells['last_name']}"
-        first, last = self._cells.get("first_name", ""), self._cells.get("last_name", "")
-        if _is_company(first, last):
-            self._add("company_name", f"{first} {last}")
-            self._drop("first_name", "last_name")
-        elif first and last:
-            self._clean(first, last)
+        self._read_both()
         full = self._cells.get("full_name", "")
         if full and is_of_several(full) and not is_company(full):
             self._drop("full_name")
@@ -187,6 +182,15 @@ class _Reading:
             self._add("company_name", full)
             self._drop("full_name")
         self._complete()
+
+    def _read_both(self) -> None:
+        """Clean two names, unless they are a company that was cut in two."""
+        first, last = self._names()
+        if _is_company(first, last):
+            self._add("company_name", f"{first} {last}")
+            self._drop("first_name", "last_name")
+        elif first and last:
+            self._clean(first, last)
 
     def _read_suffix(self) -> None:
         """Put "Jr." and its like behind the name; degrees in the same column are left out."""
@@ -208,24 +212,33 @@ class _Reading:
 
     def _complete(self) -> None:
         """Fill the names that are missing from the full one, or from a whole name in the place of one of them."""
-        first, last = (_if_name(self._cells.get(name, "")) for name in ("first_name", "last_name"))
-        full = self._cells.get("full_name", "")
+        first, last = self._names()
+        full = _if_name(self._cells.get("full_name", ""))
         if first and last:
             self._drop("full_name")
-        elif full:
+            return
+        if full:
             self._split(full, first, last)
-        elif (first or last) and len((first or last).split()) > 1:
-            whole = first or last
+        whole = first or last
+        is_completed = all(self._names())
+        if len(whole.split()) > 1 and not is_completed:
             self._drop("first_name", "last_name")
-            self._split(whole, "", "", is_alone=True)
+            self._split(whole, "", "", alone_in="first_name" if first else "last_name")
+        if whole:
+            self._read_both()  # it was alone until now
 
-    def _split(self, full: str, first: str, last: str, *, is_alone: bool = False) -> None:
+    def _names(self) -> tuple[str, str]:
+        """Return first and last name as far as they can be used."""
+        return _if_name(self._cells.get("first_name", "")), _if_name(self._cells.get("last_name", ""))
+
+    def _split(self, full: str, first: str, last: str, *, alone_in: str = "") -> None:
+        """Fill the names that are missing; a name that stood `alone_in` a field stays there if it is one word."""
         name = read_full_name(full)
         self._drop("full_name")
-        if not (first or last) and (not name.is_sure or (is_alone and is_listed(name.last))):
+        if not (first or last) and (not name.is_sure or (alone_in and is_listed(name.last))):
             whole = name.whole or full
             # One word is no full name for the API.
-            self._cells["full_name" if len(whole.split()) > 1 else "first_name"] = whole
+            self._cells["full_name" if len(whole.split()) > 1 else alone_in or "first_name"] = whole
             return
         for field, given, part in (("first_name", first, name.first), ("last_name", last, name.last)):
             if not given and part:
@@ -237,7 +250,8 @@ def _is_short_text(value: object) -> bool:
 
 
 def _if_name(cell: str) -> str:
-    return cell if has_letter(cell) else ""
+    """Return the cell of a name; empty if it will be left out."""
+    return cell if normal_value("full_name", cell) else ""
 
 
 def _is_company(first: str, last: str) -> bool:

@@ -262,9 +262,9 @@ def _without_what_stands_behind(parts: list[list[str]]) -> list[list[str]]:
 
 def _stands_behind(part: list[str], name: list[str]) -> bool:
     """Return whether what follows a comma is about the person, and not the first name."""
-    # "Rahman, Md" is last and first name: a title stands behind a whole name only.
+    # "Rahman, Md" is last and first name: most titles stand behind a whole name only.
     if len(name) < 2:
-        return False
+        return _are_known(part, NEVER_NAMES - SUFFIXES)
     is_remark = any(word.casefold().strip(".") in JOB_WORDS for word in part) or ends_in_legal_form(
         " ".join(part)
     )
