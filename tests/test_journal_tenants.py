@@ -194,11 +194,50 @@ async def test_a_change_of_organization_counts_under_both_until_a_day_after_the_
     assert organization.asked == 2
 
     assert (await ada.by_workflow("bulk-1")) is not None
-    assert (await ada.spent()).last_day == 2
-    assert (await colleague.spent()).last_day == 1
+    assert (await ada.spent()).last_day == (await colleague.spent()).last_day == 2
     clock.now += DAY + 1000
     await claim(ada, "ken")
     assert (await ada.spent()).last_day == (await colleague.spent()).last_day == 1
+
+
+async def test_what_a_key_spent_before_its_organization_was_named_counts_for_its_colleagues(
+    opened: Open, clock: HandClock
+) -> None:
+    ada, grace, stranger = opened("ada", ""), opened("grace"), opened("kim", "org_2")
+    limits = Limits(hourly_unquoted=100, daily=41)
+    await accept(ada, run_of(await claim_list(ada, quote_for(clock), limits)), "bulk-1")
+    await ada.note_organization("org_1")
+
+    assert word(await claim_list(grace, quote_for(clock, 2))) == "busy"
+    await finish(ada, "bulk-1", charged=40)
+    assert word(await claim(grace, limits=limits)) == "start"
+    with pytest.raises(DailyLimit):
+        await claim(grace, "edsger", limits=limits)
+    assert (await grace.spent()).last_day == (await ada.spent()).last_day == 41
+    assert (await grace.spent()).unquoted_last_hour == 1
+    assert await grace.recent(10) != [] and await grace.own_by_workflow("bulk-1") is None
+    assert word(await claim(stranger, limits=limits)) == "start"
+    assert (await stranger.spent()).last_day == 1
+
+    clock.now += DAY + 1000
+    assert word(await claim(grace, "edsger", limits=limits)) == "start"
+    assert (await grace.spent()).last_day == 1
+    assert len((await grace._naming.names_to_spend()).tenants) == 1
+
+
+async def test_a_claim_that_does_not_know_of_a_key_which_just_joined_is_refused_once(
+    opened: Open, clock: HandClock
+) -> None:
+    ada, grace = opened("ada", ""), opened("grace")
+    limits = Limits(hourly_unquoted=100, daily=41)
+    await claim(grace)
+    await claim_list(ada, quote_for(clock), limits)
+    await ada.note_organization("org_1")
+
+    with pytest.raises(JournalUnusable, match="just changed"):
+        await claim(grace, "edsger", limits=limits)
+    with pytest.raises(DailyLimit):
+        await claim(grace, "edsger", limits=limits)
 
 
 async def left(ada: Journal, organization: Organization, clock: HandClock, where_to: str = "org_2") -> None:

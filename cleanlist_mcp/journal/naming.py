@@ -20,7 +20,8 @@ class Naming:
 
     On one computer the API's address is the tenant. If many keys share a journal it is the organization of the
     key, which is learnt by asking the API once, checked daily, and kept by the key's digest. Until 24 hours after the
-    key's last run in it the tenant that it had before counts too.
+    key's last run in it the tenant that it had before counts too. If the API names the organization late, what the key
+    started until then, as a tenant of its own, counts for its colleagues as well.
     """
 
     def __init__(self, store: Store, identity: Identity, ask: Ask | None = None) -> None:
@@ -107,6 +108,15 @@ class Naming:
         return known
 
     async def _tenants_in(self, reader: Reader, under: Sequence[KeyNames]) -> Sequence[KnownTenant]:
+        """Return what is known of the tenants of the key, with the keys that were tenants before they joined one."""
+        known = await self._own_tenants_in(reader, under)
+        current = _current(known)
+        joined = await reader.tenants_of(
+            [current[one.owner].tenant for one in under if one.owner in current], None
+        )
+        return [*known, *joined]
+
+    async def _own_tenants_in(self, reader: Reader, under: Sequence[KeyNames]) -> Sequence[KnownTenant]:
         # A run records its account and not its key: people who sign in share a key, and its lists.
         owners = [one.owner for one in under]
         if self._identity.member is not None:
@@ -118,7 +128,10 @@ class Naming:
         return known
 
     async def _keep(self, under: Sequence[KeyNames], organization: str) -> None:
-        """Keep the tenant of the key, under each key of digests; one that was known already since it was learnt."""
+        """Keep the tenant of the key, under each key of digests; one that was known already since it was learnt.
+
+        A key that was a tenant of its own until now is kept as one that joined the organization.
+        """
         # A call waits for it, so it is tried at once.
         async with self._store.record(last_try=True) as writer:
             current = _current(await self._tenants_in(writer, under))
@@ -126,6 +139,9 @@ class Naming:
                 tenant = _tenant(one, self._identity, organization)
                 known = current.get(one.owner)
                 is_same = known is not None and known.tenant == tenant
+                alone = _tenant(one, self._identity, "")
+                if known is not None and known.tenant == alone != tenant:
+                    await writer.keep_tenant(tenant, alone, since=writer.now.time)
                 await writer.keep_tenant(
                     one.owner, tenant, since=known.since if known and is_same else writer.now.time
                 )
@@ -135,8 +151,8 @@ class Naming:
 def _is_checked(under: Sequence[KeyNames], known: Sequence[KnownTenant], now: float) -> bool:
     """Return whether the tenant is known under each key of digests, and was checked within a day."""
     current = _current(known)
-    is_known = all(one.owner in current for one in under)
-    return is_known and all(0 <= now - one.checked_at < DAY for one in current.values())
+    own = [current.get(one.owner) for one in under]
+    return all(one is not None and 0 <= now - one.checked_at < DAY for one in own)
 
 
 def _is_named(under: Sequence[KeyNames], identity: Identity, known: Sequence[KnownTenant]) -> bool:

@@ -36,7 +36,8 @@ CLAIMED_SECONDS = DAY + 60.0
 class KnownTenant:
     """A tenant that the `owner` of a key was learnt to belong to `since` then, as it was `checked_at` last (epoch
     seconds). It `is_live` while a run of the key in it is younger than a day, or is not known to have ended; and for
-    `CLAIMED_SECONDS` after that check, because a claim that goes by it may be under way."""
+    `CLAIMED_SECONDS` after that check, because a claim that goes by it may be under way. Where the `owner` is itself a
+    tenant, an organization, `tenant` is a key that was one of its own until the API named the organization."""
 
     owner: str
     tenant: str
