@@ -1,1 +1,0 @@
-"""How costs grow: with rows, with lists, with runs in the journal, and with calls that wait at once."""
