@@ -7,7 +7,6 @@ it are refused, because a host shows a server that does not start as a mere fail
 import os
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -228,6 +227,8 @@ def unknown_variables(environment: Iterable[str]) -> list[str]:
     lines = []
     for name in sorted(environment):
         if name.startswith("CLEANLIST_") and name not in VARIABLES:
+            from difflib import get_close_matches  # here, because few starts need it
+
             near = get_close_matches(name, VARIABLES, n=1)
             lines.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "."))
     return lines

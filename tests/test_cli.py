@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cleanlist_mcp import __version__
-from cleanlist_mcp.cli.main import CLIENTS
+from cleanlist_mcp.cli.arguments import CLIENTS
 
 COMMAND = (sys.executable, "-m", "cleanlist_mcp")
 posix = pytest.mark.skipif(

@@ -15,7 +15,8 @@ from cleanlist_mcp.errors import JournalUnusable
 from cleanlist_mcp.journal.names import Names
 from cleanlist_mcp.journal.naming import Naming
 from cleanlist_mcp.journal.sqlite.problems import FILE_NAME
-from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks, is_same, which
+from cleanlist_mcp.people.company_marks import company_marks, is_same, which
+from cleanlist_mcp.people.marks import CompanyMarks
 from cleanlist_mcp.sandbox.directory import companies
 from tests.support import ERAS, Answering, Edited, Session, VirtualNetwork, World, counted, said
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from benchmarks.fault_matrix import FAULTS
 from benchmarks.import_faults import ROUTE, make_world
 from cleanlist_mcp.answers import imports
-from cleanlist_mcp.answers.shapes import AddLeadsResult
+from cleanlist_mcp.answers.list_shapes import AddLeadsResult
 from cleanlist_mcp.calls import importing
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.errors import ApiError, JournalUnusable

@@ -10,7 +10,7 @@ from benchmarks import peers
 from benchmarks.overhead import RUNS, table
 from cleanlist_mcp import errors
 from cleanlist_mcp.cli import client_config
-from cleanlist_mcp.cli.main import CLIENTS, _parser
+from cleanlist_mcp.cli.arguments import CLIENTS, parser
 from cleanlist_mcp.money.prices import PRICES
 from cleanlist_mcp.server.build import build_server
 from cleanlist_mcp.settings import VARIABLES, Settings, unknown_variables
@@ -127,7 +127,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
 
 def test_every_command_is_in_the_table_and_nothing_else() -> None:
     listed = {cell.strip("`").split()[0] for cell in first_cells(section("Commands"))}
-    (commands,) = [action.choices for action in _parser()._actions if action.dest == "command"]
+    (commands,) = [action.choices for action in parser()._actions if action.dest == "command"]
 
     assert commands and listed == {*commands, "--version"}
 

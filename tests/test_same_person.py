@@ -12,16 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cleanlist_mcp.people.identity import PLACEHOLDER, Person, person_of, why_nobody
+from cleanlist_mcp.people.marks import Basis, Marks, united
 from cleanlist_mcp.people.normal_forms import normal_email
-from cleanlist_mcp.people.same_person import (
-    Basis,
-    Marks,
-    are_different,
-    marks_of,
-    recognised,
-    united,
-    whose,
-)
+from cleanlist_mcp.people.same_person import are_different, marks_of, recognised, whose
 from cleanlist_mcp.people.short_forms import forms_of
 from cleanlist_mcp.people.spellings import spellings
 from tests.people_written import full_width, records

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from cleanlist_mcp.cli import client_config
-from cleanlist_mcp.cli import main as cli
+from cleanlist_mcp.cli.arguments import CLIENTS
 from cleanlist_mcp.settings import Settings
 
 COMMAND = ["/opt/cleanlist/bin/cleanlist-mcp", "--verbose"]
@@ -215,7 +215,7 @@ def in_uvs_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_the_command_line_knows_the_same_clients() -> None:
-    assert list(client_config.CLIENTS) == list(cli.CLIENTS)
+    assert list(client_config.CLIENTS) == list(CLIENTS)
 
 
 def test_the_command_prints_the_snippet_alone_and_says_aside_where_it_goes(

@@ -1,11 +1,12 @@
 """Sentences about one company: its facts, and what they cost."""
 
 from cleanlist_mcp.answers.offers import Offers
-from cleanlist_mcp.answers.shapes import CompanyResult, Credits, WorkflowReport
+from cleanlist_mcp.answers.run_shapes import CompanyResult, Credits, WorkflowReport
 from cleanlist_mcp.api.prospects import Company
 from cleanlist_mcp.money.prices import COMPANY_PRICE
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
+from cleanlist_mcp.people.company_marks import company_marks
+from cleanlist_mcp.people.marks import CompanyMarks
 from cleanlist_mcp.runs.companies import LookedUp
 from cleanlist_mcp.text import clean, credits_text, iso, quoted
 

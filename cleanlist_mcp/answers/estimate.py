@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from cleanlist_mcp.answers.run import recent_run
-from cleanlist_mcp.answers.shapes import EstimateResult
+from cleanlist_mcp.answers.run_shapes import EstimateResult
 from cleanlist_mcp.money.limits import LIST_ROUTE, Limits, Spent, limit_error, unquoted_left
 from cleanlist_mcp.money.picking import Wishes
 from cleanlist_mcp.money.prices import LOOKS_FOR, PRICES, Contact, Scope, in_words

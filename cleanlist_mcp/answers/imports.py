@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cleanlist_mcp.answers.shapes import AddLeadsResult, MergedRowShown, SampleRow, SkippedRow
+from cleanlist_mcp.answers.list_shapes import AddLeadsResult, MergedRowShown, SampleRow, SkippedRow
 from cleanlist_mcp.api.wire import CsvImported
 from cleanlist_mcp.errors import ApiError, CleanlistError, InvalidArguments, for_a_model
 from cleanlist_mcp.imports.chunks import Chunk

@@ -4,8 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cleanlist_mcp.answers.offers import Offers
-from cleanlist_mcp.answers.shapes import (
+from cleanlist_mcp.answers.list_shapes import (
     CreateListResult,
     ExportResult,
     LeadRow,
@@ -13,6 +12,7 @@ from cleanlist_mcp.answers.shapes import (
     RemovedRow,
     RemoveLeadsResult,
 )
+from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.api.wire import Export, Lead, LeadList
 from cleanlist_mcp.lists.filtering import RowCounts, Wanted
 from cleanlist_mcp.text import quoted, rows_text

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cleanlist_mcp.answers.shapes import Person
+from cleanlist_mcp.answers.run_shapes import Person
 from cleanlist_mcp.api.wire import PersonFound
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.runs import LABEL_LENGTH

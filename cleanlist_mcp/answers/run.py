@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from cleanlist_mcp.answers.offers import Offers
 from cleanlist_mcp.answers.person import Asked, asked_in, found_person, person_sentences
-from cleanlist_mcp.answers.shapes import Credits, Person, RecentRun, RunStatus, WorkflowReport
+from cleanlist_mcp.answers.run_shapes import Credits, Person, RecentRun, WorkflowReport
+from cleanlist_mcp.answers.shapes import RunStatus
 from cleanlist_mcp.answers.words import state_word, vendor_note
 from cleanlist_mcp.api.wire import WorkflowStatus
 from cleanlist_mcp.errors import CleanlistError

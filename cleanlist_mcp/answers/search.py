@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cleanlist_mcp.answers.list_shapes import AddLeadsAnswer
 from cleanlist_mcp.answers.offers import Offers
-from cleanlist_mcp.answers.shapes import AddLeadsAnswer, CompanyRow, PersonRow
+from cleanlist_mcp.answers.search_shapes import CompanyRow, PersonRow
 from cleanlist_mcp.api.prospects import FoundCompany, FoundPerson
 from cleanlist_mcp.text import clean, quoted
 

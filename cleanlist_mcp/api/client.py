@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -14,15 +14,6 @@ from cleanlist_mcp.api.connections import Answer, Connections, Request
 from cleanlist_mcp.api.failures import What, failure, held_back
 from cleanlist_mcp.api.minute import Kind
 from cleanlist_mcp.api.prefixes import Prefixes
-from cleanlist_mcp.api.prospects import (
-    AddedToList,
-    AddToListRequest,
-    CompaniesPage,
-    CompanyAnswer,
-    CompanyRequest,
-    PeoplePage,
-    SearchRequest,
-)
 from cleanlist_mcp.api.rate_budget import Admission
 from cleanlist_mcp.api.reading import lenient_json, workflow_id_in
 from cleanlist_mcp.api.wire import (
@@ -53,6 +44,18 @@ from cleanlist_mcp.errors import Answered, ApiError, BadResponse, RateLimited
 from cleanlist_mcp.links import may_be_handed_on
 from cleanlist_mcp.measures import API_SECONDS, Stopwatch
 from cleanlist_mcp.settings import Settings
+
+# Only prospecting needs these; its methods import what they read.
+if TYPE_CHECKING:
+    from cleanlist_mcp.api.prospects import (
+        AddedToList,
+        AddToListRequest,
+        CompaniesPage,
+        CompanyAnswer,
+        CompanyRequest,
+        PeoplePage,
+        SearchRequest,
+    )
 
 PATIENCE = 10.0
 """Seconds that one call may spend between repeats of a request."""
@@ -218,24 +221,32 @@ class CleanlistClient:
         path = f"/lead-lists/{quote(list_id, safe='')}/csv-import"
         return await self._send("POST", path, CsvImported, body=request, what="list", patience=0)
 
-    async def add_to_list(self, list_id: str, request: AddToListRequest) -> AddedToList:
+    async def add_to_list(self, list_id: str, request: "AddToListRequest") -> "AddedToList":
         """Put rows of a search, or leads, into a list, once; free. The caller decides about a repeat, which the API
         guards by key."""
+        from cleanlist_mcp.api.prospects import AddedToList
+
         path = f"/lead-lists/{quote(list_id, safe='')}/leads"
         return await self._send("POST", path, AddedToList, body=request, what="row", patience=0)
 
-    async def search_people(self, request: SearchRequest) -> PeoplePage:
+    async def search_people(self, request: "SearchRequest") -> "PeoplePage":
         """Return one page of the people who match; free."""
+        from cleanlist_mcp.api.prospects import PeoplePage
+
         return await self._search("/search/people", PeoplePage, request)
 
-    async def search_companies(self, request: SearchRequest) -> CompaniesPage:
+    async def search_companies(self, request: "SearchRequest") -> "CompaniesPage":
         """Return one page of the companies that match; free."""
+        from cleanlist_mcp.api.prospects import CompaniesPage
+
         return await self._search("/search/companies", CompaniesPage, request)
 
     async def company(
-        self, request: CompanyRequest, *, patience: float, stop: anyio.Event | None = None
-    ) -> CompanyAnswer:
+        self, request: "CompanyRequest", *, patience: float, stop: anyio.Event | None = None
+    ) -> "CompanyAnswer":
         """Look one company up; paid. An `ApiError` of unknown fate may have charged for it; `stop` as for a person."""
+        from cleanlist_mcp.api.prospects import CompanyAnswer
+
         return await self._send(
             "POST",
             "/enrichment/company",
@@ -250,7 +261,7 @@ class CleanlistClient:
             ),
         )
 
-    async def _search(self, path: str, model: type[ModelT], request: SearchRequest) -> ModelT:
+    async def _search(self, path: str, model: type[ModelT], request: "SearchRequest") -> ModelT:
         """Search under the prefix of this API that has the search.
 
         Raises:

@@ -143,8 +143,9 @@ class Connections:
             await self._http.popitem()[1].aclose()
 
     async def get_ready(self) -> None:
-        """Load the trust store, in a thread, and make the pool for reads. Nothing is sent."""
-        await anyio.to_thread.run_sync(getattr, self, "_trust", abandon_on_cancel=True)
+        """Load the trust store, in a thread, if one is needed, and make the pool for reads. Nothing is sent."""
+        if self._needs_trust:
+            await anyio.to_thread.run_sync(getattr, self, "_trust", abandon_on_cancel=True)
         self._open(keeps=True)
 
     def is_open(self, *, keeps: bool) -> bool:
@@ -244,10 +245,14 @@ class Connections:
             return None
         return proxy_for(base_url, getproxies())
 
+    @property
+    def _needs_trust(self) -> bool:
+        return self._transport is None and urlsplit(self._settings.base_url).scheme == "https"
+
     @cached_property
     def _trust(self) -> ssl.SSLContext | bool:
         """The trust store that certificates are checked against; false if none is shown."""
-        if self._transport is not None or urlsplit(self._settings.base_url).scheme != "https":
+        if not self._needs_trust:
             return False
         import truststore  # here, because it is needed once there is something to ask over TLS
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
+from cleanlist_mcp.answers.list_shapes import FindListsResult, GetLeadsResult, LeadRow
 from cleanlist_mcp.answers.lists import (
     RowsShown,
     lead_row,
@@ -12,12 +13,7 @@ from cleanlist_mcp.answers.lists import (
     lists_step,
     lists_summary,
 )
-from cleanlist_mcp.answers.shapes import (
-    FindListsResult,
-    GetLeadsResult,
-    LeadRow,
-    compact,
-)
+from cleanlist_mcp.answers.shapes import compact
 from cleanlist_mcp.api.wire import LEADS_PAGE, LISTS_PAGE, Lead, LeadsPage
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.exclusions import excluded_rows

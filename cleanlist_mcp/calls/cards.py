@@ -1,7 +1,7 @@
 """The quote card at work: the proof it is given, what it announces, and the run that its button starts."""
 
 from cleanlist_mcp.answers.cards import CardState, card_state
-from cleanlist_mcp.answers.shapes import EstimateResult, RunReport
+from cleanlist_mcp.answers.run_shapes import EstimateResult, RunReport
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.exclusions import exclusions_of
 from cleanlist_mcp.calls.quotes import Quotes

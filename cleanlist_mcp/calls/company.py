@@ -1,7 +1,7 @@
 """The one company that a call is about: checked, normalised, looked up or remembered."""
 
 from cleanlist_mcp.answers.company import company_result
-from cleanlist_mcp.answers.shapes import CompanyResult
+from cleanlist_mcp.answers.run_shapes import CompanyResult
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.prospects import CompanyRequest
 from cleanlist_mcp.calls.call import Call
@@ -9,7 +9,8 @@ from cleanlist_mcp.calls.quotes import Quotes
 from cleanlist_mcp.errors import InvalidArguments
 from cleanlist_mcp.journal.companies import CompanyWork
 from cleanlist_mcp.money.runs import LABEL_LENGTH
-from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
+from cleanlist_mcp.people.company_marks import company_marks
+from cleanlist_mcp.people.marks import CompanyMarks
 from cleanlist_mcp.people.normal_forms import is_page_elsewhere, normal_domain, normal_name
 from cleanlist_mcp.text import has_contact_data, visible
 

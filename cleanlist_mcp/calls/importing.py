@@ -16,7 +16,7 @@ from dataclasses import replace
 import anyio
 
 from cleanlist_mcp.answers.imports import Tally, nobody, result, surely_imported
-from cleanlist_mcp.answers.shapes import AddLeadsResult
+from cleanlist_mcp.answers.list_shapes import AddLeadsResult
 from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
 from cleanlist_mcp.calls.added_people import of_details, of_identifier

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from cleanlist_mcp.answers.list_shapes import AddLeadsAnswer
 from cleanlist_mcp.answers.search import Added, added_to_list
-from cleanlist_mcp.answers.shapes import AddLeadsAnswer
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.prospects import (
     MOST_ENTITIES,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from cleanlist_mcp.answers.estimate import ListFacts, Room, RowsSeen, list_estimate, nothing_to_buy
-from cleanlist_mcp.answers.shapes import EstimateResult
+from cleanlist_mcp.answers.run_shapes import EstimateResult
 from cleanlist_mcp.api.fields import is_id, is_quote_id
 from cleanlist_mcp.api.wire import DATA_POINTS, LIST_SCOPES, Estimate, EstimateRequest, PartEstimateRequest
 from cleanlist_mcp.calls.call import Call

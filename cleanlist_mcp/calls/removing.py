@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import anyio
 import anyio.to_thread
 
+from cleanlist_mcp.answers.list_shapes import RemoveLeadsResult
 from cleanlist_mcp.answers.lists import Removal, removed_leads
-from cleanlist_mcp.answers.shapes import RemoveLeadsResult
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.wire import LEADS_PAGE, MOST_REMOVED, Lead, RemoveLeadsRequest
 from cleanlist_mcp.calls.added_people import of_shown

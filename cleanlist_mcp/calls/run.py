@@ -16,7 +16,7 @@ from cleanlist_mcp.answers.run import (
     report,
     unstarted,
 )
-from cleanlist_mcp.answers.shapes import WorkflowReport
+from cleanlist_mcp.answers.run_shapes import WorkflowReport
 from cleanlist_mcp.api.failures import unknown_workflow
 from cleanlist_mcp.api.fields import is_id
 from cleanlist_mcp.api.wire import LEADS_PAGE, TERMINAL_STATUSES, LeadsPage, WorkflowStatus

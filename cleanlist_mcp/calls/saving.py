@@ -6,8 +6,8 @@ from pathlib import Path
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from cleanlist_mcp.answers.list_shapes import ExportResult
 from cleanlist_mcp.answers.lists import exported_list, saved_list
-from cleanlist_mcp.answers.shapes import ExportResult
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.imports.saving import SharedFile, WrittenFile, file_name
 from cleanlist_mcp.imports.spreadsheets import rewrite

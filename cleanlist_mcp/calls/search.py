@@ -13,7 +13,8 @@ from cleanlist_mcp.answers.search import (
     person_row,
     search_summary,
 )
-from cleanlist_mcp.answers.shapes import SearchCompaniesResult, SearchPeopleResult, compact
+from cleanlist_mcp.answers.search_shapes import SearchCompaniesResult, SearchPeopleResult
+from cleanlist_mcp.answers.shapes import compact
 from cleanlist_mcp.api.prospects import (
     CompaniesPage,
     Filters,

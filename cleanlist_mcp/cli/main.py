@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import gc
 import os
@@ -10,19 +9,14 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from cleanlist_mcp import __version__
+from cleanlist_mcp.cli.complaints import complain, refuse
 
 if TYPE_CHECKING:
+    import argparse
+
     from cleanlist_mcp.settings import Settings
-
-CLIENTS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "zed", "windsurf")
-
-_EPILOG = """\
-Without a command it serves MCP over stdin and stdout; a client starts it. `serve --http` serves a team.
-Settings come from CLEANLIST_* environment variables; see the README."""
 
 _FORGETS = (
     "this user has no home folder, so runs are forgotten at a restart, and a repeat can pay twice. Set "
@@ -42,21 +36,31 @@ def main() -> None:
     """Run the command that the arguments name, and leave with its status."""
     _hide_texts_of_exceptions()
     try:
-        sys.exit(_ended(_parser().parse_args()))
+        sys.exit(_ended(_arguments(sys.argv[1:])))
     except KeyboardInterrupt:
-        _complain("stopped.")
+        complain("stopped.")
         sys.exit(128 + signal.SIGINT)
 
 
-def _ended(arguments: argparse.Namespace) -> int:
+def _arguments(words: list[str]) -> argparse.Namespace | None:
+    """Return the arguments that were given; None if there are none, as a client starts it: they need no parser."""
+    if not words:
+        return None
+    from cleanlist_mcp.cli.arguments import parser
+
+    return parser().parse_args(words)
+
+
+def _ended(arguments: argparse.Namespace | None) -> int:
     """Return the status of a command, or of serving, which looks after its own output once it has one."""
-    serving = arguments.command is None or (arguments.command == "serve" and not arguments.http)
+    command = None if arguments is None else arguments.command
+    serving = arguments is None or command is None or (command == "serve" and not arguments.http)
     # Python has no stream if a shell closed it (>&-).
     if sys.stdout is None or (serving and sys.stdin is None):
-        _complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
+        complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
         return 1
-    if serving:
-        _serve(_environment(sandbox=arguments.sandbox))
+    if arguments is None or serving:
+        _serve(_environment(sandbox=arguments is not None and arguments.sandbox))
         return 0
     try:
         status = _run(arguments)
@@ -67,7 +71,7 @@ def _ended(arguments: argparse.Namespace) -> int:
         # The interpreter flushes stdout once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if exc.errno not in _NOBODY_READS:
-            _complain(f"the output cannot be written: {exc.strerror or type(exc).__name__}.")
+            complain(f"the output cannot be written: {exc.strerror or type(exc).__name__}.")
         return 1
     return status
 
@@ -110,7 +114,7 @@ def _unexpected(error: BaseException | None) -> None:
         return  # the end of a thread, and no error
     from cleanlist_mcp.errors import traceback_of
 
-    _complain(f"an error in this program itself; please report it:\n{traceback_of(error)}")
+    complain(f"an error in this program itself; please report it:\n{traceback_of(error)}")
 
 
 def _environment(*, sandbox: bool) -> dict[str, str]:
@@ -119,55 +123,6 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
 
     keep_proxies(os.environ)
     return {**os.environ, "CLEANLIST_SANDBOX": "true"} if sandbox else dict(os.environ)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Refuse wrong arguments; the message repeats them, and somebody may have given a key as one."""
-        super().error(_presentable(message))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="cleanlist-mcp",
-        description="Cleanlist for AI assistants: verified e-mail addresses and phone numbers, over MCP.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"cleanlist-mcp {__version__}")
-    made_up = "made-up data; no key needed, nothing charged"
-    parser.add_argument("--sandbox", action="store_true", help=made_up)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve MCP: over stdin and stdout, or to a team over HTTP")
-    serve.add_argument("--http", action="store_true", help="serve Streamable HTTP at /mcp, many keys at once")
-    serve.add_argument("--host", help="address to serve with --http (default 127.0.0.1)")
-    serve.add_argument("--port", type=_port, help="port with --http (default 8000); 0 picks a free one")
-    commands.add_parser("demo", help="play a whole job on the sandbox and show each step")
-    sandbox = commands.add_parser("sandbox", help="serve the sandbox API itself on loopback HTTP")
-    sandbox.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 picks a free one")
-    doctor = commands.add_parser(
-        "doctor", help="check settings, key, plan, permissions, balance and state folder"
-    )
-    doctor.add_argument(
-        "--allow-cards", action="store_true", help="give clients back the button of cards that they lost"
-    )
-    doctor.add_argument(
-        "--http", metavar="URL", help="try a team's service at this address instead, from outside"
-    )
-    commands.add_parser("team-secret", help="print the secret for laptops that share the team's database")
-    config = commands.add_parser("config", help="print a ready snippet for a client")
-    config.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
-    for command in (serve, doctor, config):
-        # Without a default of its own, which would undo the option before the command.
-        command.add_argument("--sandbox", action="store_true", default=argparse.SUPPRESS, help=made_up)
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return int(text)
 
 
 def _serve(environment: Mapping[str, str]) -> None:
@@ -187,16 +142,16 @@ def _serve_http(environment: Mapping[str, str], host: str | None, port: int | No
     for name, why in _NOT_OVER_HTTP.items():
         used = settings.sandbox or (settings.auth == "oauth" and name != "CLEANLIST_CSV_DIR")
         if environment.get(name) and not used:
-            _complain(f"WARNING: {name} does nothing over HTTP: {why}")
+            complain(f"WARNING: {name} does nothing over HTTP: {why}")
     gc.enable()
     gc.freeze()
     settings = settings.model_copy(update={"csv_dir": None, "over_http": True})
     try:
         return serve(settings, HOST if host is None else host, PORT if port is None else port)
     except CannotServe as exc:
-        _refuse(f"{exc}.")
+        refuse(f"{exc}.")
     except SettingsError as exc:
-        _refuse(f"{exc.message} {exc.next_step}")
+        refuse(f"{exc.message} {exc.next_step}")
 
 
 def _settings_to_serve(environment: Mapping[str, str]) -> Settings:
@@ -211,14 +166,14 @@ def _settings_to_serve(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environment(environment)
     except SettingsError as exc:
-        _refuse(f"{exc.message} {exc.next_step}")
+        refuse(f"{exc.message} {exc.next_step}")
     from cleanlist_mcp.server.stdio import log_to_stderr
 
     log_to_stderr(settings.log_level)
     for line in unknown_variables(environment):
-        _complain(f"WARNING: {line}")
+        complain(f"WARNING: {line}")
     if settings.state_dir is None and not settings.sandbox:
-        _complain(f"WARNING: {_FORGETS}")
+        complain(f"WARNING: {_FORGETS}")
     if settings.uses_database:
         _require_database(settings)
     return settings
@@ -234,7 +189,7 @@ def _require_database(settings: Settings) -> None:
 
     line = anyio.run(refusal_at_start, settings, SystemClock(), backend_options=loop_options(settings))
     if line is not None:
-        _refuse(line)
+        refuse(line)
 
 
 def _sandbox(port: int) -> int:
@@ -243,22 +198,3 @@ def _sandbox(port: int) -> int:
     from cleanlist_mcp.sandbox.serve import serve
 
     return anyio.run(serve, port)
-
-
-def _refuse(line: str) -> NoReturn:
-    _complain(line)
-    sys.exit(2)
-
-
-def _complain(line: str) -> None:
-    """Write a line to stderr, if there is one that takes it."""
-    with suppress(AttributeError, OSError):
-        sys.stderr.write(f"cleanlist-mcp: {_presentable(line)}\n")
-        sys.stderr.flush()
-
-
-def _presentable(text: str) -> str:
-    """Return the text without secrets, and without characters that a terminal obeys."""
-    from cleanlist_mcp.secrecy import blot
-
-    return "".join(char for char in blot(text) if char == "\n" or char.isprintable())

@@ -26,7 +26,8 @@ from cleanlist_mcp.imports.csv_titles import (
 from cleanlist_mcp.imports.encoding import BAD_BYTE, encoding_of
 from cleanlist_mcp.imports.records import OTHER_EMAILS, RowNote, is_usable
 from cleanlist_mcp.imports.shared_folder import MAX_FILE_BYTES, MAX_FILE_ROWS, bytes_of
-from cleanlist_mcp.people.identity import MAX_CELL, NOTHING
+from cleanlist_mcp.people.identity import NOTHING
+from cleanlist_mcp.people.sizes import MAX_CELL
 
 TITLES_WITHIN = 10
 """Rows among which the titles are looked for."""

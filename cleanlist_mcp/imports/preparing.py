@@ -18,7 +18,6 @@ from cleanlist_mcp.imports.records import RowNote, understood
 from cleanlist_mcp.people.grouping import MOST_COMPARED, Group, groups, shared_addresses
 from cleanlist_mcp.people.identity import (
     LIMITS,
-    MAX_CELL,
     NOT_IMPORTED,
     NOTHING,
     Person,
@@ -27,8 +26,10 @@ from cleanlist_mcp.people.identity import (
     without_case,
 )
 from cleanlist_mcp.people.mailboxes import is_provider
+from cleanlist_mcp.people.marks import Marks, Tokens, united
 from cleanlist_mcp.people.normal_forms import normal_name
-from cleanlist_mcp.people.same_person import Marks, Tokens, are_same_employer, marks_of, recognised, united
+from cleanlist_mcp.people.same_person import are_same_employer, marks_of, recognised
+from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.text import clean
 
 LeaveOut = Literal["", "with_email", "with_phone"]

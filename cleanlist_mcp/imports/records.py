@@ -17,7 +17,7 @@ from cleanlist_mcp.imports.cells import (
     link_in,
     plain_cell,
 )
-from cleanlist_mcp.people.identity import MAX_CELL, PLACEHOLDER, normal_value
+from cleanlist_mcp.people.identity import PLACEHOLDER, normal_value
 from cleanlist_mcp.people.mailboxes import readers
 from cleanlist_mcp.people.names import (
     clean_first_name,
@@ -29,6 +29,7 @@ from cleanlist_mcp.people.names import (
     read_full_name,
 )
 from cleanlist_mcp.people.normal_forms import has_letter, normal_linkedin, normal_name
+from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.people.spellings import ends_in_legal_form
 
 OTHER_EMAILS = "other_emails"

@@ -27,7 +27,8 @@ from cleanlist_mcp.money.limits import Limits, check_limits
 from cleanlist_mcp.money.prices import Kind, Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Run, may_send
-from cleanlist_mcp.people.same_person import Marks, recognised, united, whose
+from cleanlist_mcp.people.marks import Marks, united
+from cleanlist_mcp.people.same_person import recognised, whose
 from cleanlist_mcp.secrecy import blot
 
 Found = TypeVar("Found")

@@ -12,7 +12,8 @@ from cleanlist_mcp.money import decisions
 from cleanlist_mcp.money.decisions import PersonDecision, Replay, Unknown, Wait
 from cleanlist_mcp.money.prices import COMPANY_PRICE, COMPANY_SCOPE
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.people.company_marks import CompanyMarks, united, which
+from cleanlist_mcp.people.company_marks import united, which
+from cleanlist_mcp.people.marks import CompanyMarks
 from cleanlist_mcp.secrecy import blot
 
 

@@ -12,27 +12,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cleanlist_mcp.errors import JournalUnusable
-from cleanlist_mcp.journal.claims import Claims
-from cleanlist_mcp.journal.companies import CompanyJournal
 from cleanlist_mcp.journal.costs import CostJournal
 from cleanlist_mcp.journal.health import Health
-from cleanlist_mcp.journal.import_journal import ImportJournal
 from cleanlist_mcp.journal.late import LateWrites
 from cleanlist_mcp.journal.names import Digester, Identity, Names
 from cleanlist_mcp.journal.naming import Ask, Naming
 from cleanlist_mcp.journal.outcomes import Outcomes
 from cleanlist_mcp.journal.port import Reader, Store
 from cleanlist_mcp.journal.records import Row, kept_name, marks_in, run_of
-from cleanlist_mcp.journal.searches import SearchJournal
 from cleanlist_mcp.money.limits import Spent
 from cleanlist_mcp.money.picking import tried_rows
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote
 from cleanlist_mcp.money.runs import Moment, Run
-from cleanlist_mcp.people.same_person import are_different
 
 if TYPE_CHECKING:
     from cleanlist_mcp.journal.cards import CardJournal
+    from cleanlist_mcp.journal.claims import Claims
+    from cleanlist_mcp.journal.companies import CompanyJournal
+    from cleanlist_mcp.journal.import_journal import ImportJournal
+    from cleanlist_mcp.journal.searches import SearchJournal
 
 Find = Callable[[Reader, Names], Awaitable[Row | None]]
 
@@ -56,16 +55,38 @@ class Journal:
         self._naming = Naming(store, identity, ask)
         self._names = self._naming.names
         self._late = LateWrites(store)
-        self.claims = Claims(store, self._naming, self._late)
         self.outcomes = Outcomes(store, self._names, self._late)
-        self.imports = ImportJournal(store, self._naming, self._late)
         self.costs = CostJournal(store, self._names, self._late)
-        self.searches = SearchJournal(store, self._names)
-        self.companies = CompanyJournal(store, self._naming, self._late)
+
+    # What only some calls need is imported with its first use; `outcomes` is not, since it follows a request that left.
+
+    @cached_property
+    def claims(self) -> "Claims":
+        from cleanlist_mcp.journal.claims import Claims
+
+        return Claims(self._store, self._naming, self._late)
+
+    @cached_property
+    def imports(self) -> "ImportJournal":
+        from cleanlist_mcp.journal.import_journal import ImportJournal
+
+        return ImportJournal(self._store, self._naming, self._late)
+
+    @cached_property
+    def searches(self) -> "SearchJournal":
+        from cleanlist_mcp.journal.searches import SearchJournal
+
+        return SearchJournal(self._store, self._names)
+
+    @cached_property
+    def companies(self) -> "CompanyJournal":
+        from cleanlist_mcp.journal.companies import CompanyJournal
+
+        return CompanyJournal(self._store, self._naming, self._late)
 
     @cached_property
     def cards(self) -> "CardJournal":
-        from cleanlist_mcp.journal.cards import CardJournal  # here: few clients show cards
+        from cleanlist_mcp.journal.cards import CardJournal
 
         return CardJournal(self._store, self._names, self._late)
 
@@ -249,6 +270,8 @@ class Journal:
         async with self._store.read() as reader:
             rows = [await reader.run(run.run_id) for run in (one, other)]
         known = [marks for row in rows if row is not None and (marks := marks_in(row)) is not None]
+        from cleanlist_mcp.people.same_person import are_different
+
         return len(known) < 2 or not are_different(*known)
 
     async def _if_readable(self, find: Find) -> Run | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cleanlist_mcp.journal.whose import DigestKey, Whose
 from cleanlist_mcp.money.prices import Scope
-from cleanlist_mcp.people.same_person import Marks
+from cleanlist_mcp.people.marks import Marks
 
 
 @dataclass(frozen=True, repr=False)

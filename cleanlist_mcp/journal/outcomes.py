@@ -14,7 +14,7 @@ from cleanlist_mcp.journal.whose import Whose
 from cleanlist_mcp.measures import CREDITS
 from cleanlist_mcp.money import limits
 from cleanlist_mcp.money.runs import Moment, Run
-from cleanlist_mcp.people.same_person import united
+from cleanlist_mcp.people.marks import united
 
 _EVERYBODYS = Whose(None, ())
 

@@ -7,8 +7,7 @@ from typing import Any
 from cleanlist_mcp.journal.whose import Whose
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import LABEL_LENGTH, Moment, Run, Stamps, on_this_clock
-from cleanlist_mcp.people.company_marks import CompanyMarks
-from cleanlist_mcp.people.same_person import Marks
+from cleanlist_mcp.people.marks import CompanyMarks, Marks
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.text import clean, has_address, has_contact_data
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.runs import Run, state_at
-from cleanlist_mcp.people.same_person import Basis
+from cleanlist_mcp.people.marks import Basis
 
 UNCERTAIN_HOLD = 900.0
 """Seconds that an uncertain run blocks the same work: by then the API has long finished or never began."""

@@ -3,46 +3,11 @@
 The marks may be replaced by digests, as those of people may.
 """
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
+from cleanlist_mcp.people.marks import COMPANY_KINDS, CompanyMarks, Tokens
 from cleanlist_mcp.people.normal_forms import ascii_domain, normal_domain, normal_name
 from cleanlist_mcp.people.spellings import company_spellings
-
-Tokens = frozenset[str]
-
-KINDS = ("ids", "domains", "tickers", "names")
-"""The marks by which a company is recognised, the strongest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompanyMarks:
-    """Whatever identifies one company, given or answered."""
-
-    ids: Tokens = frozenset()
-    domains: Tokens = frozenset()
-    tickers: Tokens = frozenset()
-    names: Tokens = frozenset()
-
-    @property
-    def keys(self) -> Tokens:
-        """Everything by which the company can be found."""
-        return self.ids | self.domains | self.tickers | self.names
-
-    def mapped(self, digest: Callable[[str], str]) -> "CompanyMarks":
-        """Return the marks with `digest` of each token in its place."""
-        return CompanyMarks(*(frozenset(map(digest, getattr(self, kind))) for kind in KINDS))
-
-    def to_json(self) -> str:
-        """Return the marks as text."""
-        return json.dumps({kind: sorted(getattr(self, kind)) for kind in KINDS})
-
-    @staticmethod
-    def from_json(text: str) -> "CompanyMarks":
-        """Return the marks that `to_json` wrote."""
-        read = json.loads(text)
-        return CompanyMarks(*(frozenset(read[kind]) for kind in KINDS))
 
 
 def company_marks(
@@ -60,12 +25,12 @@ def company_marks(
 
 def united(one: CompanyMarks, other: CompanyMarks) -> CompanyMarks:
     """Return the marks of both together, for two that are one company."""
-    return CompanyMarks(*(getattr(one, kind) | getattr(other, kind) for kind in KINDS))
+    return CompanyMarks(*(getattr(one, kind) | getattr(other, kind) for kind in COMPANY_KINDS))
 
 
 def is_same(one: CompanyMarks, other: CompanyMarks) -> bool:
     """Return whether two are one company: the strongest mark that both have decides."""
-    for kind in KINDS:
+    for kind in COMPANY_KINDS:
         mine, theirs = getattr(one, kind), getattr(other, kind)
         if mine and theirs:
             return not mine.isdisjoint(theirs)
@@ -83,7 +48,7 @@ def which(asked: CompanyMarks, known: Sequence[CompanyMarks]) -> list[int]:
 
 def _are_two(one: CompanyMarks, other: CompanyMarks) -> bool:
     """Return whether two companies have different ids, domains or tickers; the strongest that both have decides."""
-    for kind in KINDS[:-1]:
+    for kind in COMPANY_KINDS[:-1]:
         mine, theirs = getattr(one, kind), getattr(other, kind)
         if mine and theirs:
             return bool(mine.isdisjoint(theirs))

@@ -9,15 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
-from cleanlist_mcp.people.same_person import (
-    Basis,
-    Marks,
-    Tokens,
-    are_different,
-    names_fit,
-    recognised,
-    united,
-)
+from cleanlist_mcp.people.marks import Basis, Marks, Tokens, united
+from cleanlist_mcp.people.same_person import are_different, names_fit, recognised
 
 MOST_COMPARED = 40
 """Most rows with one mark in common that are compared in pairs: a mark of more rows is nobody's own."""

@@ -22,10 +22,8 @@ from cleanlist_mcp.people.normal_forms import (
     normal_phone,
 )
 from cleanlist_mcp.people.placeholders import has_lost_letters, is_no_employer, is_nobody, is_template
+from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.secrecy import holds_secret
-
-MAX_CELL = 4_000
-"""Longest cell that is looked at at all, in characters: an address may carry a long tracking query."""
 
 LIMITS: Mapping[str, int] = {
     "email": MAX_EMAIL,

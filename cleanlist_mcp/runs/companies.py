@@ -12,7 +12,8 @@ from cleanlist_mcp.journal.journal import Journal
 from cleanlist_mcp.measures import CREDITS
 from cleanlist_mcp.money.decisions import Busy, Replay, Resend, Start, Unknown, Wait
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.people.company_marks import CompanyMarks, company_marks
+from cleanlist_mcp.people.company_marks import company_marks
+from cleanlist_mcp.people.marks import CompanyMarks
 from cleanlist_mcp.people.normal_forms import normal_domain
 from cleanlist_mcp.runs.sending import SPEND_PATIENCE, is_certain
 from cleanlist_mcp.runs.spending import Caller, Started

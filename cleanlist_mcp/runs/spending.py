@@ -26,7 +26,7 @@ from cleanlist_mcp.money.decisions import (
 )
 from cleanlist_mcp.money.limits import Limits
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.people.same_person import Basis
+from cleanlist_mcp.people.marks import Basis
 from cleanlist_mcp.runs.refusals import unknown
 
 SHUTDOWN_SECONDS = 15.0

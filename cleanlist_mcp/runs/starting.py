@@ -25,7 +25,7 @@ from cleanlist_mcp.money.decisions import (
 from cleanlist_mcp.money.prices import Scope
 from cleanlist_mcp.money.quotes import Quote, outdated
 from cleanlist_mcp.money.runs import Run
-from cleanlist_mcp.people.same_person import Marks
+from cleanlist_mcp.people.marks import Marks
 from cleanlist_mcp.runs.refusals import DEFAULT_LIST, in_progress, unknown
 from cleanlist_mcp.runs.sending import SPEND_PATIENCE, Sender
 from cleanlist_mcp.runs.spending import START_ROOM, Caller, Spends, Started

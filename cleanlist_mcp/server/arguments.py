@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from cleanlist_mcp.errors import InvalidArguments
-from cleanlist_mcp.people.identity import MAX_CELL
+from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.secrecy import holds_secret
 from cleanlist_mcp.server.reading import means_nothing
 from cleanlist_mcp.server.wrong_arguments import LONGEST_NAME, refusal, resembled, unknown, words_of

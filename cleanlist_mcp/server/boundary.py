@@ -79,9 +79,9 @@ def settings_of_call(otherwise: Settings) -> Settings:
 
 
 def _progress(ctx: Context[Any, Any]) -> "OnChange":
-    from cleanlist_mcp.answers.run import progress_sentence
-
     async def show(status: "WorkflowStatus") -> None:
+        from cleanlist_mcp.answers.run import progress_sentence  # here, because few calls wait for a run
+
         sentence = blot(progress_sentence(status))
         await ctx.report_progress(status.processed, status.total or None, sentence)
 

@@ -30,9 +30,8 @@ LONG_QUIET_SECONDS = 0.7
 
 FOREIGN = ("httpx", "sqlite3")
 OURS = (
-    *("answers.shapes", "api.wire", "api.client", "people.same_person", "money.decisions", "money.costs"),
-    *("journal.records", "journal.claims", "journal.journal", "journal.sqlite.store", "journal.opening"),
-    *("runs.watching", "lists.directory", "server.tools.account"),
+    *("answers.shapes", "api.wire", "api.client", "money.costs", "journal.records", "journal.journal"),
+    *("journal.sqlite.store", "journal.opening", "server.tools.account"),
 )
 """Modules that any call needs, in the order in which they need each other, so that each piece is short. Those of single
 tools, 20 ms and two MiB of them, load with the first call of one."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -72,15 +71,22 @@ def resembled(name: str, known: Sequence[str]) -> str | None:
     words = words_of(name)
     if not words or len(name) > LONGEST_NAME:
         return None
-    alike = get_close_matches("_".join(words), known, n=1, cutoff=0.75)
+    alike = _alike(words, known, 0.75)
     partly = [item for item in known if set(words) <= set(item.split("_"))]
     return next(iter(alike + partly), None)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str | None:
     words = words_of(name[:LONGEST_NAME])
-    near = get_close_matches("_".join(words), known, n=1, cutoff=0.5)
+    near = _alike(words, known, 0.5)
     return next(iter(near + [item for item in known if not set(words).isdisjoint(item.split("_"))]), None)
+
+
+def _alike(words: Sequence[str], known: Sequence[str], at_least: float) -> list[str]:
+    """Return the name that is most like these words, if any is so like them."""
+    from difflib import get_close_matches  # here, because few calls need it
+
+    return get_close_matches("_".join(words), known, n=1, cutoff=at_least)
 
 
 def words_of(name: str) -> list[str]:

@@ -6,7 +6,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from cleanlist_mcp.answers.cards import CardState
-from cleanlist_mcp.answers.shapes import RunReport
+from cleanlist_mcp.answers.run_shapes import RunReport
 from cleanlist_mcp.calls.cards import Cards
 from cleanlist_mcp.server.arguments import LONGEST_ID, LONGEST_LIST
 from cleanlist_mcp.server.boundary import current_call

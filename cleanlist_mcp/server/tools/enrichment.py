@@ -9,7 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 from cleanlist_mcp.answers.estimate import people_estimate
 from cleanlist_mcp.answers.person import asked_of
 from cleanlist_mcp.answers.run import not_started
-from cleanlist_mcp.answers.shapes import EstimateResult, RunReport, WorkflowReport
+from cleanlist_mcp.answers.run_shapes import EstimateResult, RunReport, WorkflowReport
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.exclusions import excluded_rows, exclusions_of, require_allowed
 from cleanlist_mcp.calls.person import aim, into, label, read_person

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, ConfigDict, Field
 
-from cleanlist_mcp.answers.lists import created_list
-from cleanlist_mcp.answers.shapes import (
+from cleanlist_mcp.answers.list_shapes import (
     AddLeadsAnswer,
     CreateListResult,
     ExportResult,
@@ -15,6 +14,7 @@ from cleanlist_mcp.answers.shapes import (
     GetLeadsResult,
     RemoveLeadsResult,
 )
+from cleanlist_mcp.answers.lists import created_list
 from cleanlist_mcp.api.wire import LIST_NAME, MOST_REMOVED, CreateListRequest
 from cleanlist_mcp.calls import browsing, importing, placing, removing, saving
 from cleanlist_mcp.errors import InvalidArguments

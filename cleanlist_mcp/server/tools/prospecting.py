@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
-from cleanlist_mcp.answers.shapes import CompanyResult, SearchCompaniesResult, SearchPeopleResult
+from cleanlist_mcp.answers.run_shapes import CompanyResult
+from cleanlist_mcp.answers.search_shapes import SearchCompaniesResult, SearchPeopleResult
 from cleanlist_mcp.calls import company, search
 from cleanlist_mcp.calls.company import read_company
 from cleanlist_mcp.server.arguments import Cell
