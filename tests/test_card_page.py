@@ -151,7 +151,7 @@ async def test_a_lost_answer_is_no_second_start_and_the_card_says_what_happened(
         await lost.ask("run", seconds=61)
         assert "may have started" in await lost.text("No clear answer")
         assert await lost.count(APPROVE) == 0
-        await lost.press("Look again")
+        await lost.press("Check again")
         await lost.text("Completed")
         other = await here.quote("Conference Leads")
         refused = await here.host.card(other, faults=[{"tool": "approve_quote", "what": "refused"}])
@@ -159,7 +159,7 @@ async def test_a_lost_answer_is_no_second_start_and_the_card_says_what_happened(
         await refused.press("Approve 40 credits")
         await refused.text("No clear answer")
         assert here.starts == 1
-        await refused.press("Look again")
+        await refused.press("Check again")
         await refused.text("Approve 40 credits")  # it never reached the server, which says so
         await refused.press("Approve 40 credits")
         await refused.text("Completed")
@@ -259,7 +259,7 @@ async def test_a_host_that_gives_less_shows_the_figures_and_no_dead_button(
         silent = await here.host.card(
             await here.quote(), clock=True, faults=[{"tool": "card_shown", "what": "silent", "times": 9}]
         )
-        await silent.text("Looking if this quote is still good")
+        await silent.text("Checking that this quote is still good")
         await silent.ask("run", seconds=21)
         await silent.text(CHAT)
         assert await silent.count() == 0

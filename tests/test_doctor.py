@@ -159,7 +159,7 @@ async def test_a_key_that_may_not_see_the_balance_is_a_missing_scope_only(world:
     [
         ("[Errno -2] Name or service not known", "its name is not known here"),
         ("All connection attempts failed", "nothing answers there"),
-        ("[Errno 101] Network is unreachable", "no way leads there"),
+        ("[Errno 101] Network is unreachable", "there is no route to it"),
     ],
 )
 async def test_no_network_is_told_with_the_host_and_the_cause(world: World, words: str, cause: str) -> None:

@@ -144,7 +144,7 @@ async def test_json_that_is_no_message_is_refused_and_not_repeated(
     status, _, answer = await service.raw(service.post(body, key=sandbox.key))
 
     assert status == 400
-    assert b"no JSON-RPC message" in answer
+    assert b"not a JSON-RPC message" in answer
     assert b"quill" not in answer
 
 

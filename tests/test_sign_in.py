@@ -173,20 +173,20 @@ BAD_TOKENS: dict[str, tuple[Callable[[], str], str]] = {
     "claims that were changed": (_altered, "has a wrong signature"),
     "a header that must be understood": (
         lambda: RSA.sign(claims(), crit=["exp"], exp=1),
-        "is no signed JWT",
+        "is not a signed JWT",
     ),
     "a logout token": (lambda: RSA.sign(claims(), typ="logout+jwt"), "is of a kind that is not accepted"),
-    "nothing": (lambda: "", "is no signed JWT"),
-    "two parts": (lambda: "eyJhbGciOiJSUzI1NiJ9.e30", "is no signed JWT"),
-    "an API key": (lambda: "clapi_" + "x" * 30, "is no signed JWT"),
-    "a head that is a list": (lambda: f"{_part([])}.{_part(claims())}.x", "is no signed JWT"),
-    "a deep head": (lambda: f"{_part(json.loads('[' * 500 + ']' * 500))}.e30.x", "is no signed JWT"),
+    "nothing": (lambda: "", "is not a signed JWT"),
+    "two parts": (lambda: "eyJhbGciOiJSUzI1NiJ9.e30", "is not a signed JWT"),
+    "an API key": (lambda: "clapi_" + "x" * 30, "is not a signed JWT"),
+    "a head that is a list": (lambda: f"{_part([])}.{_part(claims())}.x", "is not a signed JWT"),
+    "a deep head": (lambda: f"{_part(json.loads('[' * 500 + ']' * 500))}.e30.x", "is not a signed JWT"),
     "a key's name that is a number": (
         lambda: f"{_part({'alg': 'RS256', 'kid': 7})}.e30.x",
-        "is no signed JWT",
+        "is not a signed JWT",
     ),
     "no signature": (lambda: RSA.sign(claims()).rsplit(".", 1)[0] + ".", "has a wrong signature"),
-    "letters that are no ASCII": (lambda: "\u00e9.\u00e9.\u00e9", "is no signed JWT"),
+    "letters that are no ASCII": (lambda: "\u00e9.\u00e9.\u00e9", "is not a signed JWT"),
     "a huge one": (lambda: RSA.sign(claims(more="x" * 20_000)), "is longer than any token should be"),
 }
 
@@ -244,7 +244,7 @@ BROKEN: dict[str, tuple[str, Any, str]] = {
     "another issuer in the metadata": (
         "/.well-known/openid-configuration",
         {"issuer": ISSUER + "/", "jwks_uri": f"{ISSUER}/keys"},
-        "calls itself otherwise",
+        "has another name",
     ),
     "keys without TLS": (
         "/.well-known/openid-configuration",

@@ -23,7 +23,7 @@ _CAUSES = (
     (("getaddrinfo", "Name or service not known", "Name resolution", "nodename nor servname", "No address"),
      "its name is not known here"),
     (("Connection refused", "actively refused", "All connection attempts failed"), "nothing answers there"),
-    (("Network is unreachable", "No route to host", "unreachable network"), "no way leads there"),
+    (("Network is unreachable", "No route to host", "unreachable network"), "there is no route to it"),
     (("timed out", "Timeout"), "it did not answer in time"),
 )  # fmt: skip
 """Words in the system's errors, and their meaning in ours."""
@@ -77,7 +77,7 @@ async def _balance(client: CleanlistClient, who: Whoami) -> list[Finding]:
     credits_left = (await client.balance()).credits
     if credits_left > 0:
         return [Finding("ok", "credits", f"{credits_left} left.")]
-    remedy = "Buy credits at portal.cleanlist.ai; reading and estimating work without."
+    remedy = "Buy credits at portal.cleanlist.ai; reading and estimating work without them."
     return [Finding("warning", "credits", "None are left, so nothing can be enriched.", remedy)]
 
 

@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
         "doctor", help="check settings, key, plan, permissions, balance and state folder"
     )
     doctor.add_argument(
-        "--allow-cards", action="store_true", help="give clients back the button of cards that they lost"
+        "--allow-cards",
+        action="store_true",
+        help="bring the approve button back to the cards of clients that lost it",
     )
     doctor.add_argument(
         "--http", metavar="URL", help="try a team's service at this address instead, from outside"

@@ -147,7 +147,7 @@ def _about_the_file(text: str) -> str:
 def _about_the_key(client: str, *, sandbox: bool) -> str:
     if sandbox:
         return "No key is needed."
-    return "VS Code asks for the key." if client == "vscode" else f"Replace {PLACEHOLDER} by your key."
+    return "VS Code asks for the key." if client == "vscode" else f"Replace {PLACEHOLDER} with your key."
 
 
 def _server(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -232,7 +232,9 @@ CLIENTS: Mapping[str, Client] = {
     "vscode": Client(
         ".vscode/mcp.json in a project, or the command MCP: Open User Configuration", _vscode, _vscode_link
     ),
-    "codex": Client(f"~/.codex/config.toml, instead of the tables [mcp_servers.{NAME}] there may be", _codex),
+    "codex": Client(
+        f"~/.codex/config.toml, in place of any tables [mcp_servers.{NAME}] that are there", _codex
+    ),
     "gemini": Client("~/.gemini/settings.json", _under("mcpServers")),
     "zed": Client("settings.json, through the command zed: open settings", _under("context_servers")),
     "windsurf": Client("~/.codeium/windsurf/mcp_config.json", _under("mcpServers")),

@@ -88,7 +88,7 @@ def python_finding(version: tuple[int, ...]) -> Finding:
         "problem",
         "Python",
         f"This is Python {found}; {needed} or newer is needed.",
-        f"Install Python {needed} or newer and make the virtual environment anew with it; the desktop bundle "
+        f"Install Python {needed} or newer and make the virtual environment again with it; the desktop bundle "
         "brings its own.",
     )
 
@@ -157,7 +157,7 @@ def _is_placeholder(environment: Mapping[str, str], name: str) -> bool:
 def _settings(settings: Settings) -> Finding:
     from cleanlist_mcp.settings import DEFAULT_BASE_URL, MOST_WAIT_SECONDS
 
-    parts = [f"tools {', '.join(sorted(settings.toolsets))}", f"asking {settings.confirm}"]
+    parts = [f"tools {', '.join(sorted(settings.toolsets))}", f"asks before spending: {settings.confirm}"]
     if settings.cards == "never":
         parts.append("no cards")
     if settings.read_only:
@@ -320,12 +320,14 @@ async def _cards(journal: Journal, *, allow: bool) -> list[Finding]:
 
 
 def _limits(settings: Settings, spent: Spent) -> Finding:
-    daily = "none" if settings.daily_limit is None else f"{settings.daily_limit} credits"
+    daily = (
+        "No daily limit" if settings.daily_limit is None else f"Daily limit of {settings.daily_limit} credits"
+    )
     return Finding(
         "ok",
         "limits",
-        f"Daily limit {daily}, {spent.last_day} counted in the last 24 hours; {settings.hourly_unquoted_limit} "
-        "credits an hour without a quote.",
+        f"{daily}, {spent.last_day} used or reserved in the last 24 hours; {settings.hourly_unquoted_limit} credits an "
+        "hour without a quote.",
     )
 
 

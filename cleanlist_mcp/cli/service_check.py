@@ -76,7 +76,7 @@ class ServiceCheck:
     def _way(self) -> Finding:
         if self._origin.startswith("https:"):
             return Finding("ok", "TLS", "The certificate is trusted here.")
-        return Finding("ok", "TLS", "There is none, and none is needed on this machine itself.")
+        return Finding("ok", "TLS", "There is none, and none is needed on this machine.")
 
     async def _health(self) -> Finding:
         alive, ready = await self._get("/healthz"), await self._get("/readyz")
@@ -84,16 +84,19 @@ class ServiceCheck:
             return Finding(
                 "problem",
                 "host name",
-                "The service runs, and refuses this host name.",
+                "The service runs, but refuses this host name.",
                 f"Add {urlsplit(self._origin).netloc} to CLEANLIST_ALLOWED_HOSTS, and have the proxy pass the name on.",
             )
         if alive.status != 200:
             text = f"/healthz answers with HTTP status {alive.status} instead of 200."
             return Finding("problem", "health", text, _RUNNING)
         if ready.status != 200:
-            text = "It runs and is not ready for calls."
+            text = "It runs, but is not ready for calls."
             return Finding(
-                "problem", "health", text, "Look into its log: it starts, ends, or misses its database."
+                "problem",
+                "health",
+                text,
+                "Look at its log: it may be starting or ending, or lack its database.",
             )
         return Finding("ok", "health", "It runs and is ready.")
 
@@ -124,10 +127,10 @@ class ServiceCheck:
         challenge = without.headers.get("www-authenticate", "")
         if "resource_metadata=" in challenge:
             return [
-                Finding("ok", "callers", "Nobody comes in without a token."),
+                Finding("ok", "callers", "Nobody gets in without a token."),
                 await self._sign_in(challenge),
             ]
-        found = Finding("ok", "callers", "Nobody comes in without a key.")
+        found = Finding("ok", "callers", "Nobody gets in without a key.")
         if isinstance(self._key, KeyProblem):
             text = f"{self._key.text} So no call was tried."
             return [found, Finding("warning", "key", text, "Set CLEANLIST_API_KEY for this command.")]
@@ -143,7 +146,7 @@ class ServiceCheck:
             facts = _json(page.content)
             issuer = facts["authorization_servers"][0]
         except (web.NoReply, KeyError, IndexError, TypeError):
-            text = "Clients are told to sign in, and the page that names the issuer cannot be read."
+            text = "Clients are asked to sign in, but the page that names the issuer cannot be read."
             return Finding(
                 "problem", "sign-in", text, "Have the proxy pass /.well-known/oauth-protected-resource on."
             )
@@ -251,10 +254,8 @@ def _json(content: bytes) -> dict[str, Any]:
 
 def _guard(what: str, holds: bool, variable: str) -> Finding:
     if holds:
-        return Finding("ok", what, "Strange ones are refused.")
-    text = (
-        "Strange ones are taken, so a web page of anybody's could call the service through a user's browser."
-    )
+        return Finding("ok", what, "Unknown ones are refused.")
+    text = "Unknown ones are accepted, so anybody's web page could call the service through a user's browser."
     return Finding("problem", what, text, f"Set {variable}, and let the proxy pass what clients send.")
 
 
@@ -263,7 +264,7 @@ def _tools(version: str, answer: _Answered) -> Finding:
     if isinstance(tools, list) and tools:
         return Finding("ok", f"protocol {version}", f"{len(tools)} tools are listed.")
     text = f"The tools are not listed: HTTP status {answer.status}."
-    return Finding("problem", f"protocol {version}", text, "Look into the log of the service.")
+    return Finding("problem", f"protocol {version}", text, "Look at the log of the service.")
 
 
 def _owner(answer: _Answered) -> Finding:

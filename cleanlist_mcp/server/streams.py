@@ -200,7 +200,7 @@ def _refusal(unreadable: Exception) -> SessionMessage | None:
         request_id = _request_id(error["input"]) if whole else None
         if request_id is not None:
             return _refused(
-                request_id, "The request is no valid JSON-RPC, or not in UTF-8; nothing was done."
+                request_id, "The request is not valid JSON-RPC, or not in UTF-8; nothing was done."
             )
     return None
 

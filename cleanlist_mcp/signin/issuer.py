@@ -156,7 +156,7 @@ class Issuer:
             raise _Unusable("publishes metadata that cannot be read") from None
         if metadata.get("issuer") != self.address:
             raise _Unusable(
-                "calls itself otherwise in its metadata; write CLEANLIST_OAUTH_ISSUER exactly as there"
+                "has another name in its metadata; set CLEANLIST_OAUTH_ISSUER exactly as it stands there"
             )
         address = metadata.get("jwks_uri")
         if not isinstance(address, str) or not may_hold_keys(address, self.address):

@@ -53,7 +53,7 @@ def head_of(token: str) -> TokenHead:
     except (jwt.PyJWTError, ValueError, RecursionError):
         head = {"crit": True}
     if "crit" in head:  # names what must be understood and is not here (RFC 7515, section 4.1.11)
-        raise TokenRefused("is no signed JWT")
+        raise TokenRefused("is not a signed JWT")
     algorithm, name, kind = head.get("alg"), head.get("kid"), head.get("typ", "JWT")
     if not isinstance(algorithm, str) or algorithm not in FAMILIES:
         raise TokenRefused("is signed by an algorithm that is not accepted")

@@ -51,8 +51,8 @@ def trouble(what: str) -> JournalUnusable:
 
 
 _MOVE_AWAY = (
-    f"Ask the user to close all clients that use cleanlist-mcp, to move {FILE_NAME} and the files beside it whose "
-    "names begin so out of the folder in CLEANLIST_STATE_DIR, and to start the clients again. Earlier "
+    f"Ask the user to close all clients that use cleanlist-mcp, to move {FILE_NAME} and all files whose names "
+    "begin with it out of the folder in CLEANLIST_STATE_DIR, and to start the clients again. Earlier "
     "runs are then not recognised, so compare with the lists at Cleanlist before anything is enriched again."
 )
 _ADVICE: dict[Problem, tuple[str, str]] = {

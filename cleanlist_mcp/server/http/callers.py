@@ -57,7 +57,7 @@ class KeyVerifier:
             return token
         if not _is_key(token):
             return _unauthorized(
-                f"This is no Cleanlist API key; one starts with clapi_ and is made at {KEYS_PAGE}."
+                f"This is not a Cleanlist API key; one starts with clapi_ and is made at {KEYS_PAGE}."
             )
         return Caller(SecretStr(token))
 

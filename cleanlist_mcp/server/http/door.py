@@ -90,7 +90,7 @@ class Door:
         session = None
         if _shakes_hands(headers):
             if _is_other_json(body):
-                await send_error(send, 400, "The body is no JSON-RPC message.")
+                await send_error(send, 400, "The body is not a JSON-RPC message.")
                 return
             declared = _declared(body)
             if declared is not None:

@@ -92,8 +92,8 @@ def check_hosts(settings: Settings, host: str) -> None:
     """
     if not settings.allowed_hosts and not is_loopback(host.strip("[]")):
         raise CannotServe(
-            f"{host} is no loopback address: set CLEANLIST_ALLOWED_HOSTS to the host names that clients use, such as "
-            "mcp.example.com"
+            f"{host} is not a loopback address: set CLEANLIST_ALLOWED_HOSTS to the host names that clients use, such "
+            "as mcp.example.com"
         )
 
 
