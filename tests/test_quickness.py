@@ -44,10 +44,18 @@ OF_CALLS = (
         "cleanlist_mcp.api",
         "cleanlist_mcp.runs",
         "cleanlist_mcp.server.tools",
-        "cleanlist_mcp.people.same_person",
+        "cleanlist_mcp.people.identity",
     ),
+    *("argparse", "difflib", "cleanlist_mcp.cli.arguments"),
 )
-"""Modules that a call needs and a list does not."""
+"""Modules that a call needs and a list does not, and those of other starts and of mistakes."""
+
+OF_SPENDS = (
+    *("cleanlist_mcp.people.same_person", "cleanlist_mcp.people.identity", "cleanlist_mcp.journal.claims"),
+    *("cleanlist_mcp.journal.companies", "cleanlist_mcp.journal.import_journal", "cleanlist_mcp.runs"),
+    *("cleanlist_mcp.answers.run_shapes", "cleanlist_mcp.answers.list_shapes", "cleanlist_mcp.api.prospects"),
+)
+"""Modules that runs, lists and searches need and the account's tools do not."""
 
 
 async def loaded(wire: Wire) -> set[str]:
@@ -70,6 +78,17 @@ async def test_a_start_that_lists_loads_nothing_of_calls_nor_of_a_service(tmp_pa
 
     assert under(names, OF_A_SERVICE + OF_CALLS) == set()
     assert not (tmp_path / "state").exists()
+
+
+async def test_a_question_about_the_account_loads_nothing_of_runs_lists_and_searches(tmp_path: Path) -> None:
+    changes = NO_NETWORK | {"CLEANLIST_API_KEY": "clapi_made_up"}
+    async with started(tmp_path, changes=changes, code=TELLING) as wire:
+        await wire.shake_hands()
+        for tool in ("whoami", "credits_balance"):
+            await wire.ask(tool, "tools/call", name=tool, arguments={})
+        names = await loaded(wire)
+
+    assert under(names, OF_SPENDS) == set()
 
 
 @pytest.mark.long
