@@ -218,10 +218,6 @@ class Account:
         """Return the run of that id."""
         return next((run for run in self.runs if run.workflow_id == workflow_id), None)
 
-    def runs_of(self, who: str) -> list[Run]:
-        """Return what really started for one person or list."""
-        return [run for run in self.runs if run.who == who]
-
     def note(self, request: Request, fault: str) -> Attempt:
         """Enter a request for a paid run into the ledger before anything is done about it."""
         body = request.body

@@ -93,10 +93,6 @@ def _paused(value: Any, store: SuspendingStore, name: str) -> Any:
     return paused
 
 
-def suspending(inner: Store, pause: Pause = let_others_run) -> SuspendingStore:
-    """Return a store that pauses at each step of `inner`."""
-    return SuspendingStore(inner, pause)
-
-
 def as_store(store: SuspendingStore) -> Store:
+    """Return the same store, for mypy: `__getattr__` gives it the members of `Store` that it lacks."""
     return cast(Store, store)
