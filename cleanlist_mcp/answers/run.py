@@ -189,18 +189,22 @@ class Facts:
 
     @property
     def replayed(self) -> bool | None:
+        """True if this call found the run, False if it started it, None if it only asked about it."""
         return None if self.started is None else self.started.replayed
 
     @property
     def kind(self) -> Kind | None:
+        """The kind of the run; None if it was started elsewhere and does not show it."""
         return self.run.kind if self.run else _kind_of(self.workflow_id, self.state)
 
     @property
     def list_id(self) -> str:
+        """The id of the list, empty if it is not known."""
         return (self.run.list_id if self.run else "") or self.state.lead_list_id
 
     @property
     def scope(self) -> Scope | None:
+        """The scope of the run; None if it was started elsewhere and does not show it."""
         return self.run.scope if self.run else _scope_of(self.state)
 
     @property
@@ -217,6 +221,7 @@ class Facts:
 
     @property
     def credits(self) -> Credits:
+        """The credits of the run: quoted, reserved, charged and refunded, as far as known."""
         return credits_of(self.state, self.run)
 
     @property
@@ -249,6 +254,7 @@ class Facts:
 
     @property
     def ended_badly(self) -> bool:
+        """True if the run ended before its work was done."""
         return self.state.status.casefold() in STOPPED_STATUSES
 
 

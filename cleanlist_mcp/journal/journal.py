@@ -86,6 +86,7 @@ class Journal:
 
     @cached_property
     def cards(self) -> "CardJournal":
+        """The memory of cards that were shown, and of clients whose cards do not count."""
         from cleanlist_mcp.journal.cards import CardJournal
 
         return CardJournal(self._store, self._names, self._late)
