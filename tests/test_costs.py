@@ -117,7 +117,7 @@ async def test_a_lost_answer_is_unknown_and_no_charge(world: World, era: str) ->
         balance = await session.call("credits_balance", by="run")
 
     assert (balance["charged"], balance["reserved"], balance["unknown"]) == (0, 0, 11)
-    assert "Up to 11 credits are unknown" in balance["summary"]
+    assert "up to 11 credits is unknown" in balance["summary"]
     assert "workflow_id" not in balance["rows"][0]
     assert "workflow_status" in balance["next_step"]
 

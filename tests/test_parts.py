@@ -169,6 +169,7 @@ async def test_a_limit_below_one_row_picks_nothing(world: World) -> None:
         none = await session.call("estimate", list_id="Q3 Prospects", scope="full", max_credits=10)
 
     assert none["row_count"] == 0 and "more than max_credits" in none["summary"]
+    assert "after these" not in none["summary"] and "max_credits=11" in none["next_step"]
     assert estimates(world) == 0
 
 

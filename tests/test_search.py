@@ -586,3 +586,16 @@ async def test_an_answer_that_cannot_be_read_is_an_error_and_no_empty_result(
 
     assert (error["code"], error["charged"]) == ("bad_response", "no")
     assert json.dumps(error)
+
+
+async def test_one_hit_and_one_row_are_spoken_of_as_one(world: World) -> None:
+    async with world.connect() as session:
+        found = await session.call("search_people", **VPS, limit=1)
+        list_id = await into_new_list(session)
+        await session.call("add_leads", list_id=list_id, search_id=found["search_id"])
+        again = await session.call("add_leads", list_id=list_id, search_id=found["search_id"])
+        name = found["people"][0]["company"]
+        alone = await session.call("search_companies", company_names=[name])
+
+    assert "0 added" in again["summary"] and "1 was in it already" in again["summary"]
+    assert alone["summary"].startswith("1 company matches; shown: 1 to 1.")

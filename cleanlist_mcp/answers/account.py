@@ -126,7 +126,7 @@ def _open(statement: Statement) -> list[str]:
         )
     if whole.unknown:
         sentences.append(
-            f"Up to {credits_text(whole.unknown)} are unknown: the answers about those runs were lost."
+            f"The charge of up to {credits_text(whole.unknown)} is unknown: the answers about those runs were lost."
         )
     return sentences
 

@@ -109,10 +109,12 @@ def nothing_to_buy(
     name = quoted(list_name or list_id)
     reasons = _reasons(facts.seen, scope)
     most = wishes.most(scope)
+    what = f"Nothing to buy in {name}"
     if most == 0:
-        reasons = [f"one row costs {credits_text(PRICES[scope])}, more than max_credits allows"]
+        what = f"No row of {name} fits"
+        reasons = [f"one costs {credits_text(PRICES[scope])}, more than max_credits allows"]
     why = _listed(reasons) or "the list is empty"
-    summary = f"Nothing to buy in {name} ({in_words(scope)}): {why}. No quote was made."
+    summary = f"{what} ({in_words(scope)}): {why}. No quote was made."
     return _counted(facts.seen).model_copy(
         update={
             "summary": " ".join([summary, *_beyond_sight(replace(facts.seen, wanted_too=0))]),

@@ -262,12 +262,17 @@ def _came_of_it(tally: Tally) -> str:
     return f"{rows_text(new)} imported, {tally.earlier} {there}"
 
 
+def _they(rows: int) -> str:
+    return "it" if rows == 1 else "they"
+
+
 def _in_doubt(tally: Tally) -> list[str]:
     """Return a sentence for each reason why rows may be in the list or not."""
     said = []
     if tally.unknown_here:
         said.append(
-            f"The answer for {rows_text(tally.unknown_here)} was lost: they may or may not be in the list."
+            f"The answer for {rows_text(tally.unknown_here)} was lost: {_they(tally.unknown_here)} may or may not be "
+            "in the list."
         )
     if tally.unknown_under_way:
         said.append(

@@ -81,7 +81,7 @@ class Quotes:
             _require_sight(list_id, picked)
             facts = ListFacts(picked.seen, Room(), last_run, self._call.now())
             return nothing_to_buy(
-                *(list_id, list_name, scope, facts, self._after_nothing(list_id, scope, picked.seen)),
+                *(list_id, list_name, scope, facts, self._after_nothing(list_id, scope, picked.seen, wishes)),
                 wishes=wishes,
             )
         quote = await self._asked(list_id, list_name, scope, picked)
@@ -220,7 +220,9 @@ class Quotes:
             f"max_credits={quote.cost})."
         )
 
-    def _after_nothing(self, list_id: str, scope: Scope, seen: RowsSeen) -> str:
+    def _after_nothing(self, list_id: str, scope: Scope, seen: RowsSeen, wishes: Wishes) -> str:
+        if wishes.most(scope) == 0:
+            return f"Tell the user; a row fits from max_credits={PRICES[scope]} on."
         call = f'estimate(list_id="{list_id}", scope="{scope}"'
         if seen.tried and not seen.wanted_too:
             return f"Tell the user. Only if they want the rows tried again: {call}, lead_ids=[…]) quotes chosen ones."

@@ -107,7 +107,7 @@ def _field_error(kind: str, location: tuple[int | str, ...], message: str) -> di
         return {"field": field, "problem": "takes at most 500 people a call; send the rest in another"}
     if kind in ("model_type", "model_attributes_type"):
         return {"field": field, "problem": 'is not a record; give an object such as {"email": "…"}'}
-    return {"field": field, "problem": _decapitalised(message)}
+    return {"field": field, "problem": _predicate(message)}
 
 
 def _hint_inside(kind: str, location: tuple[int | str, ...], schema: Mapping[str, Any]) -> dict[str, str]:
@@ -150,6 +150,7 @@ def _place(location: tuple[int | str, ...]) -> str:
     return f"row {rows[0] + 1}{inside}"
 
 
-def _decapitalised(message: str) -> str:
+def _predicate(message: str) -> str:
     # pydantic's wording names types and bounds, never the value.
+    message = message.removeprefix("Input ")
     return message[:1].lower() + message[1:200]
