@@ -81,7 +81,7 @@ class Environment:
             return default
         by_folded = {word.casefold(): word for word in words}
         if value.casefold() not in by_folded:
-            raise SettingsError(name, "is none of the known words", ", ".join(words))
+            raise SettingsError(name, "is not one of the known words", ", ".join(words))
         return by_folded[value.casefold()]
 
     def seconds(self, name: str, *, least: float, most: float, default: float) -> float:

@@ -162,7 +162,7 @@ class SettingsError(CleanlistError):
     code = "invalid_settings"
 
     def __init__(self, variable: str, problem: str, accepted: str) -> None:
-        super().__init__(f"{variable}: {problem}.", f"Accepted: {accepted}.")
+        super().__init__(f"{variable} {problem}.", f"Accepted: {accepted}.")
         self.variable = variable
 
 

@@ -43,7 +43,7 @@ class SecretKeys:
 
     @classmethod
     def read(cls, text: str) -> "SecretKeys":
-        """Return the keys of a comma list, newest first.
+        """Return the keys of a comma-separated list, newest first.
 
         Raises:
             WrongSecret: if one is too short, if they are of two kinds, or if there is none.

@@ -262,8 +262,8 @@ def _secrets(given: Environment) -> SecretStr | None:
         raise SettingsError(
             "CLEANLIST_SECRET_KEYS",
             str(exc),
-            "a comma list of secrets, the newest first, each at least 32 bytes, such as `openssl rand -base64 32` "
-            "prints",
+            "a comma-separated list of secrets, the newest first, each at least 32 bytes, such as `openssl rand "
+            "-base64 32` prints",
         ) from None
     return SecretStr(value)
 
@@ -273,7 +273,9 @@ def _toolsets(given: Environment) -> frozenset[str]:
     names = {part.strip() for part in value.casefold().split(",")} - {""}
     if not names or not names <= set(TOOLSETS):
         raise SettingsError(
-            "CLEANLIST_TOOLSETS", "names an unknown toolset", "a comma list of " + ", ".join(TOOLSETS)
+            "CLEANLIST_TOOLSETS",
+            "names an unknown toolset",
+            "a comma-separated list of " + ", ".join(TOOLSETS),
         )
     return frozenset(names | {"core"})
 
@@ -282,12 +284,14 @@ _HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 
 
 def _exact(given: Environment, name: str, form: str, example: str) -> tuple[str, ...]:
-    """Return the items of a comma list that headers are compared with as a whole: no patterns, no paths."""
+    """Return the items of a comma-separated list that headers are compared with as a whole: no patterns, no paths."""
     items = [part.strip().lower() for part in (given.text(name) or "").split(",")]
     items = [item for item in dict.fromkeys(items) if item]
     if not all(re.fullmatch(form, item) for item in items):
         raise SettingsError(
-            name, "holds a value of another form", f"a comma list of exact values such as {example}"
+            name,
+            "holds a value of the wrong form",
+            f"a comma-separated list of exact values such as {example}",
         )
     return tuple(items)
 

@@ -244,7 +244,7 @@ def test_a_key_file_is_read_as_editors_write_it(
 
 @pytest.mark.parametrize("name", sorted(set(VARIABLES) - {"CLEANLIST_API_KEY", "CLEANLIST_API_KEY_FILE"}))
 def test_ciphertext_of_the_host_is_named_as_its_error(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}: was passed still encrypted, an error of the host"):
+    with pytest.raises(SettingsError, match=f"{name} was passed still encrypted, an error of the host"):
         Settings.from_environment({name: "__encrypted__:AAAA"})
 
 

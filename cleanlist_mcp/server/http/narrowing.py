@@ -35,8 +35,8 @@ class Narrowing:
 def wished(headers: Headers) -> Narrowing | Refusal:
     """Return what a request with these headers asks for.
 
-    `X-Cleanlist-Read-Only: true` leaves the tools that only read. `X-Cleanlist-Toolsets` is a comma list of toolsets;
-    `core` is always among them.
+    `X-Cleanlist-Read-Only: true` leaves the tools that only read. `X-Cleanlist-Toolsets` is a comma-separated list of
+    toolsets; `core` is always among them.
     """
     read_only, toolsets = _one(headers, READ_ONLY), _one(headers, ONLY_TOOLSETS)
     if isinstance(read_only, Refusal):
@@ -48,7 +48,9 @@ def wished(headers: Headers) -> Narrowing | Refusal:
     names = frozenset(part.strip() for part in toolsets.split(",")) - {""}
     if not names <= set(TOOLSETS):
         known = ", ".join(TOOLSETS)
-        return Refusal(400, f"{ONLY_TOOLSETS} names an unknown toolset; send a comma list of {known}.")
+        return Refusal(
+            400, f"{ONLY_TOOLSETS} names an unknown toolset; send a comma-separated list of {known}."
+        )
     return Narrowing(_WORDS[read_only], names | {"core"} if names else None)
 
 
