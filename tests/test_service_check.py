@@ -127,6 +127,13 @@ async def test_each_problem_is_found(changes: dict[str, Any], expected: list[tup
     assert all(one.remedy or one.level == "warning" for one in found if one.level != "ok")
 
 
+async def test_a_refused_call_says_what_the_reader_can_do_and_asks_nobody_else() -> None:
+    error = {"message": "The API does not accept the key.", "next_step": "Ask the user: Check the key."}
+    found = await examined(FakeService(error=error))
+
+    assert [one.remedy for one in found if one.level == "problem"] == ["Check the key."]
+
+
 async def test_without_a_key_nothing_is_called_and_that_is_said() -> None:
     service = FakeService()
 

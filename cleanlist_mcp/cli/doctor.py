@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cleanlist_mcp.cli.findings import OLDEST_PYTHON, RESTART, Finding, exit_status, report
+from cleanlist_mcp.cli.findings import OLDEST_PYTHON, RESTART, Finding, exit_status, for_the_reader, report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
     from cleanlist_mcp.clock import Clock
-    from cleanlist_mcp.errors import CleanlistError, SettingsError
+    from cleanlist_mcp.errors import SettingsError
     from cleanlist_mcp.journal.journal import Journal
     from cleanlist_mcp.money.limits import Spent
     from cleanlist_mcp.settings import Settings
@@ -206,7 +206,7 @@ async def _database(
         if unusable is not None:
             problem = unusable.message.removesuffix(" Nothing was sent.")
             text = f"{problem} Until this is fixed, nothing is spent."
-            return [Finding("problem", "team database", text, _for_the_user(unusable))], None
+            return [Finding("problem", "team database", text, for_the_reader(unusable.next_step))], None
         key = settings.api_key.get_secret_value() if settings.api_key else ""
         journal = Journal(store, Identity(api_of(settings.base_url), key), _not_asked)
         usable = Finding("ok", "team database", "It answers, and its tables and the team's secret fit.")
@@ -285,7 +285,7 @@ async def _journal(
         if unusable is not None:
             problem = unusable.message.removesuffix(" Nothing was sent.")
             text = f"{problem} The state folder is {_shown(folder)}. Until this is fixed, nothing is spent."
-            return [Finding("problem", "state folder", text, _for_the_user(unusable))], None
+            return [Finding("problem", "state folder", text, for_the_reader(unusable.next_step))], None
         if not is_durable(health):
             text = f"No journal of runs can be made in {_shown(folder)}. {_consequence(settings)}"
             return [Finding("problem", "state folder", text, _SET_FOLDER)], None
@@ -329,12 +329,6 @@ def _limits(settings: Settings, spent: Spent) -> Finding:
         f"{daily}, {spent.last_day} used or reserved in the last 24 hours; {settings.hourly_unquoted_limit} credits an "
         "hour without a quote.",
     )
-
-
-def _for_the_user(error: CleanlistError) -> str:
-    """Return an error's next step, addressed to the user."""
-    advice = error.next_step.removeprefix("Ask the user to ")
-    return advice[:1].upper() + advice[1:]
 
 
 def _shown(folder: Path) -> str:

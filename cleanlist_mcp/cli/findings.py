@@ -71,6 +71,12 @@ def presentable(text: str) -> str:
     return letters.encode("ascii", "backslashreplace").decode("ascii")
 
 
+def for_the_reader(next_step: str) -> str:
+    """Return a next step for an assistant, addressed to the user whom it would ask."""
+    advice = next_step.removeprefix("Ask the user: ").removeprefix("Ask the user to ")
+    return advice[:1].upper() + advice[1:]
+
+
 def _verdict(findings: Sequence[Finding]) -> str:
     problems = sum(finding.level == "problem" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cleanlist_mcp import __version__
 from cleanlist_mcp.api import web
 from cleanlist_mcp.api_key import KeyProblem, find_key
-from cleanlist_mcp.cli.findings import Finding, exit_status, report
+from cleanlist_mcp.cli.findings import Finding, exit_status, for_the_reader, report
 from cleanlist_mcp.environment import Environment
 from cleanlist_mcp.links import problem_with_api
 
@@ -274,4 +274,4 @@ def _owner(answer: _Answered) -> Finding:
         return Finding("ok", "calls", "A call succeeds.")
     error = _json(str(said).removeprefix("Error: ").encode()).get("error", {})
     reason = error.get("message") or f"The call fails with HTTP status {answer.status}."
-    return Finding("problem", "calls", str(reason), str(error.get("next_step", "")))
+    return Finding("problem", "calls", str(reason), for_the_reader(str(error.get("next_step", ""))))
