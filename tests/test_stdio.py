@@ -521,7 +521,7 @@ async def test_a_wrong_setting_is_one_line_and_status_2(tmp_path: Path) -> None:
         async with started(tmp_path, changes={name: value}) as wire:
             assert await wire.end() == 2
         (line,) = wire.log.decode("ascii").splitlines()
-        assert line.startswith(f"cleanlist-mcp: {name}: ")
+        assert line.startswith(f"cleanlist-mcp: {name} ")
         assert "Accepted: " in line
         assert wire.heard == []
 
