@@ -44,6 +44,7 @@ class Pipe:
         )
         self._guard.start()
         self._last_id = 0
+        self._others: dict[int, dict[str, Any]] = {}
 
     def kill(self) -> None:
         """End the process at once: whoever waits for an answer learns that it has gone."""
@@ -70,12 +71,21 @@ class Pipe:
 
         Raises RuntimeError for a protocol error, an error result, and a server that has gone.
         """
+        return self.finish(self.begin(method, params))
+
+    def begin(self, method: str, params: Mapping[str, Any]) -> int:
+        """Send a request and return its number, by which `finish` waits for its answer."""
         self._last_id += 1
         self._write({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params})
-        while True:
+        return self._last_id
+
+    def finish(self, number: int) -> Any:
+        """Return the result of a request that was begun; answers to others are kept for them."""
+        while number not in self._others:
             message = self._read()
-            if message.get("id") == self._last_id:
-                return _result(message)
+            if "id" in message:
+                self._others[message["id"]] = message
+        return _result(self._others.pop(number))
 
     def ask(self, method: str, params: Mapping[str, Any]) -> bytes:
         """Send a request and return the line of its answer as it came."""
