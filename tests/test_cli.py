@@ -82,6 +82,14 @@ def test_a_wrong_command_says_what_is_accepted_and_ends_with_two(arguments: tupl
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("option", [("--port", "8000"), ("--host", "127.0.0.1"), ("--port", "0")])
+def test_an_address_without_http_is_refused_and_not_passed_over(option: tuple[str, str]) -> None:
+    done = run("serve", *option)
+
+    assert done.returncode == 2
+    assert "`serve --http`" in done.stderr
+
+
 def test_a_config_snippet_is_all_there_is_on_stdout() -> None:
     snippet = json.loads(run("config", "claude-desktop").stdout)
 

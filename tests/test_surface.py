@@ -129,9 +129,11 @@ async def test_the_list_is_the_same_in_both_eras_with_and_without_key_and_in_the
 
 async def test_definitions_stay_within_their_budget() -> None:
     live = await definitions()
+    with_files = await definitions(csv_dir=Path.cwd())
     core = await definitions(toolsets=frozenset({"core"}))
 
     assert tuple(core) == CORE
+    assert size(list(with_files.values())) < ALL_BYTES
     assert size(list(core.values())) < CORE_BYTES
     assert size(list(live.values())) < ALL_BYTES
 

@@ -60,6 +60,8 @@ def _ended(arguments: argparse.Namespace | None) -> int:
         complain(f"{'stdout' if sys.stdout is None else 'stdin'} is closed, so nothing was started.")
         return 1
     if arguments is None or serving:
+        if arguments is not None and command == "serve" and (arguments.host, arguments.port) != (None, None):
+            refuse("--host and --port are addresses of `serve --http`; over stdin and stdout there is none.")
         _serve(_environment(sandbox=arguments is not None and arguments.sandbox))
         return 0
     try:

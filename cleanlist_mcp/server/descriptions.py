@@ -8,8 +8,8 @@ DESCRIPTIONS: Mapping[str, str] = {
 Show whose Cleanlist API key is in use: user, organization, plan, and the permissions that it lacks.
 
 Use it first when something is refused, or to see which account would pay. It also shows if this is the sandbox, with \
-made-up data, and if runs are remembered on disk. For the credits left call credits_balance instead. Free; nothing is \
-ever charged.""",
+made-up data, and if runs are remembered. For the credits left call credits_balance instead. Free; nothing is ever \
+charged.""",
     "credits_balance": """\
 Show the organization's credits left, and what was spent from here in the last `days` times 24 hours.
 
@@ -53,54 +53,52 @@ Show the state of a run, waiting up to wait_seconds for its end; once settled, i
 Use it after enrich_person or enrich_list came back unfinished or timed out. Without an id it finds the runs that \
 were started from here. It answers at once if the run has ended. Free; nothing is ever charged.""",
     "find_lists": """\
-Find the user's lead lists by name, with their ids and lead counts.
+Find lead lists by name, with their ids and lead counts.
 
-Use it when the user means a list but not by its exact name; other tools take ids and exact names. At most 1,000 \
-lists are looked at per call, and the answer says how many were. Free, changes nothing.""",
+Use it when the user names a list inexactly; other tools take ids and exact names. At most 1,000 lists are looked at \
+per call, and the answer says how many were. Free, changes nothing.""",
     "create_list": """\
 Create a lead list, or return the one that has this name already; `reused` shows which.
 
-Use it before add_leads when the user names people and no list. Results of single people need no list of their own: \
+Use it before add_leads when the user names no list. Results of single people need no list of their own: \
 they go to "MCP Results". Free; nothing is ever charged.""",
     "add_leads": """\
 Add up to 500 people, rows of a search, or leads of another list to a lead list. It never enriches and spends nothing.
 
-Give exactly one of people, search_id (all rows shown so far, or entity_ids of them) and lead_ids. It merges rows of \
+Give exactly one of people, search_id (all rows shown, or entity_ids of them) and lead_ids. It merges rows of \
 one person, by any identifier; it leaves out rows that identify nobody and names them. People whom the API shows in \
 the list, or who were added from here, are not added again. leave_out skips people who have an e-mail or phone. To \
 find addresses and numbers afterwards: estimate the list, show the quote, then enrich_list.""",
     "add_leads_or_file": """\
 Add up to 500 people, a CSV file, rows of a search, or leads of another list to a lead list. It spends nothing.
 
-Give exactly one of people, csv_path, search_id (all rows shown so far, or entity_ids of them) and lead_ids; a file's \
-path is inside the folder that the user shared. It merges rows of one person, by any identifier; it leaves out rows \
-that identify nobody and names them. People whom the API shows in the list, or who were added from here, are \
-not added again. leave_out skips people who have an e-mail or phone. columns and sample in the answer show how the \
-file was understood. Afterwards: estimate the list, show the quote, then enrich_list.""",
+Give exactly one of people, csv_path, search_id (all rows shown, or entity_ids of them) and lead_ids. It merges rows \
+of one person, and leaves out and names rows that identify nobody. People whom the API shows in the list, or who were \
+added from here, are not added again. leave_out skips people who have an e-mail or phone. columns and sample show how \
+a file was understood. Afterwards: estimate the list, show the quote, then enrich_list.""",
     "get_leads": """\
 Show the people in a lead list: name, title, company, e-mail, phone.
 
-Use it to see who lacks an address or number, to find somebody in the list by words of the name, title or company, or \
-what a run found. The summary counts the whole list if it is short enough to be seen. details adds the lead_id that \
-other tools take. For all rows of a long list give the user export_list's file instead. Free, changes nothing; it \
-enriches nobody.""",
+Use it to see who lacks an address or number, to find somebody in the list, or to see what a run found. The summary \
+counts the whole list if it is short enough to be seen. details adds the lead_id that other tools take. For a long \
+list give the user export_list's file instead. Free, changes nothing; it enriches nobody.""",
     "remove_leads": """\
-Take up to 100 rows out of a lead list, by their lead_id from get_leads with details=true.
+Take up to 100 rows out of a lead list.
 
-Use it only for rows that the user wants out of the list. The people themselves stay at Cleanlist. The answer names \
-who went: show it to the user, so that a wrong removal is seen. It skips and names ids that no row of the list has. \
-Free; credits that were spent on a row do not come back.""",
+Use it only for rows that the user wants out. The people themselves stay at Cleanlist. The answer names who went: \
+show it to the user. It skips and names ids that no row of the list has. Free; credits that were spent on a row do \
+not come back.""",
     "export_list": """\
 Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours.
 
-Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. Whoever has the \
-link can download the file: give it to the user alone. Free; nothing is ever charged.""",
+Use it when the user wants a file or the list is too long to show. Whoever has the link can download it: give it to \
+the user alone. Free; nothing is ever charged.""",
     "export_list_or_file": """\
-Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours; with save_as, save the file.
+Make a CSV file of a whole lead list and return a signed link to it, valid 24 hours; with save_as, save it.
 
-Use it when the user wants the list as a file or it is too long to show; get_leads shows rows here. save_as is a file \
-name in the folder that the user shared: a new file for Excel and the like, never over one that exists. Whoever has \
-the link can download the file: give it to the user alone. Free; nothing is ever charged.""",
+Use it when the user wants a file or the list is too long to show. save_as makes a new file in the shared folder, \
+never over one that exists. Whoever has the link can download it: give it to the user alone. Free; nothing is ever \
+charged.""",
     "search_people": """\
 Search people by role, place and company. Free; nothing is ever charged, and no e-mail or phone is shown.
 

@@ -201,7 +201,7 @@ async def export_list_or_file(
     ctx: Context[Any, Any],
     list_id: ListArgument,
     save_as: Annotated[
-        str, Field(max_length=255, description="Save it under this file name in the shared folder.")
+        str, Field(max_length=255, description="Save it in the shared folder under this name.")
     ] = "",
 ) -> ExportResult:
     """Make a CSV file of a list, and save it if a name for it is given."""
