@@ -165,13 +165,18 @@ class Server:
         return True
 
 
-def cut_connections(url: str) -> None:
-    """End all connections to the database at `url` but this one, in the middle of whatever they do."""
+def cut_connections(url: str, seconds: float) -> None:
+    """End all connections to the database at `url` but this one, in the middle of whatever they do, for so long."""
     import psycopg
 
     others = "datname = current_database() AND pid <> pg_backend_pid()"
+    end_at = time.monotonic() + seconds
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+        while True:
+            connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+            if time.monotonic() >= end_at:
+                break
+            time.sleep(0.005)
 
 
 @cache

@@ -214,13 +214,16 @@ def _disturbances(chance: Random, calls: Sequence[Call]) -> Iterator[Disturbance
 @dataclass
 class Story:
     """A round as it went. `said` are the answers with the calls that they were to, `recent` the runs that
-    workflow_status showed at `shown_at`, `attempts` what reached the API; moments are monotonic seconds."""
+    workflow_status showed at `shown_at`, `attempts` what reached the API; `cuts` are those of connections to the
+    database, and at `asked_again_at` a new server was asked for everything. Moments are monotonic seconds."""
 
     plan: Plan
     began: float = field(default_factory=time.monotonic)
     said: list[tuple[Call, Said]] = field(default_factory=list)
     recent: list[dict[str, Any]] = field(default_factory=list)
     shown_at: float = 0.0
+    cuts: str = ""
+    asked_again_at: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -244,7 +247,7 @@ class Ground:
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
-    cut: Callable[[], None] | None = None
+    cut: Callable[[float], None] | None = None
 
 
 class World:
@@ -287,7 +290,7 @@ class World:
             for disturbance in plan.disturbances:
                 tasks.start_soon(self._disturb, disturbance)
             if self._ground.cut is not None:
-                tasks.start_soon(self._cut, plan, self._ground.cut)
+                tasks.start_soon(self._cut, story, self._ground.cut)
         self._api.forget_faults()
         await self._replace_the_doomed()
         for call in story.works:
@@ -361,12 +364,19 @@ class World:
             server.doomed = True
             server.signal(_SIGNALS[disturbance.what])
 
-    async def _cut(self, plan: Plan, cut: Callable[[], None]) -> None:
-        """Cut the connections to the database at some moments of a round, at a commit too if it so happens."""
-        chance = Random(f"{plan.seed}/{plan.number}/cuts")  # noqa: S311
-        for _ in range(chance.choice((0, 0, 1, 4))):
-            await anyio.sleep(chance.choice((0.01, 0.03, 0.1, 0.3)))
-            await anyio.to_thread.run_sync(cut)
+    async def _cut(self, story: Story, cut: Callable[[float], None]) -> None:
+        """Cut the connections to the database, at some moments or from a paid request on, when its answer is due."""
+        chance = Random(f"{story.plan.seed}/{story.plan.number}/cuts")  # noqa: S311
+        story.cuts = chance.choice(("", "", "some", "after a request"))
+        if story.cuts == "some":
+            for _ in range(chance.randint(1, 4)):
+                await anyio.sleep(chance.choice((0.01, 0.03, 0.1, 0.3)))
+                await anyio.to_thread.run_sync(cut, 0.0)
+        elif story.cuts:
+            before, give_up_at = len(self._api.account.attempts), time.monotonic() + PATIENCE
+            while len(self._api.account.attempts) == before and time.monotonic() < give_up_at:  # noqa: ASYNC110 - no event
+                await anyio.sleep(0.002)
+            await anyio.to_thread.run_sync(cut, chance.choice((0.3, 1.0)))
 
     async def _replace_the_doomed(self) -> None:
         for place, server in enumerate(self.servers):
@@ -418,6 +428,7 @@ class World:
         """Ask a server that was started afterwards for all the work again, and for each run by its id."""
         self.servers = [await self._start()]
         for story in stories:
+            story.asked_again_at = time.monotonic()
             for call in story.works:
                 await self._ask_calmly(story, call)
             for attempt in self._attempts_of(story):
@@ -460,7 +471,7 @@ OWN_REFUSALS = frozenset({"run_in_progress", "quote_expired", "journal_unavailab
 
 def wrong_with(story: Story) -> list[str]:
     """Return what the ledger holds against a round."""
-    return [*_doubles(story), *_strangers(story), *_false_noes(story), *_lost(story)]
+    return [*_doubles(story), *_strangers(story), *_false_noes(story), *_lost(story), *_forgotten(story)]
 
 
 def _doubles(story: Story) -> Iterator[str]:
@@ -531,9 +542,21 @@ def _lost(story: Story) -> Iterator[str]:
         run = attempt.run
         if run is None or run.workflow_id in shown or run.started_at > story.shown_at:
             continue
-        if nameless[run.kind, run.scope] < 1 or _must_be_known(story, attempt):
+        if nameless[run.kind, run.scope] < 1 or (_must_be_known(story, attempt) and not story.cuts):
             yield f"lost: {run.workflow_id} of {run.key} ({attempt.fault}) is not shown"
         nameless[run.kind, run.scope] -= 1
+
+
+def _forgotten(story: Story) -> Iterator[str]:
+    """A run that still counts as unknown once all servers have ended, though its answer was read.
+
+    What could not be written down while connections were cut is written later, at the end of a server at the latest.
+    """
+    for call, said in story.said:
+        if said.code == "outcome_unknown" and said.began >= story.asked_again_at:
+            attempts = story.attempts_of(call.key)
+            if attempts and all(_must_be_known(story, attempt) for attempt in attempts):
+                yield f"lost: {[one.run and one.run.workflow_id for one in attempts]} of {call.key} stays unknown"
 
 
 def _must_be_known(story: Story, attempt: Attempt) -> bool:
@@ -565,6 +588,7 @@ def told(story: Story) -> str:
         f"MONEY_FUZZ={plan.seed}/{plan.number} plays this round again:",
         *(f"  {problem}" for problem in story.problems),
         *(f"  planned: {disturbance}" for disturbance in plan.disturbances),
+        *([f"  cut: {story.cuts}"] if story.cuts else []),
         *(f"  {_told_call(story, call, answer)}" for call, answer in said),
         *(f"  {_told_attempt(story, attempt)}" for attempt in story.attempts),
         *(f"  shown: {one.get('workflow_id')} {one.get('kind')} {one.get('status')}" for one in story.recent),
