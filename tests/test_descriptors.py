@@ -16,8 +16,8 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from pydantic import ValidationError
 
-from cleanlist_mcp.server import descriptors
-from cleanlist_mcp.server.descriptors import ReadEnd, WriteEnd, can_serve, ends
+from cleanlist_mcp.server.descriptors import ReadEnd, WriteEnd, ends
+from cleanlist_mcp.server.without_waiting import WRITE_BYTES, can_serve
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="the SDK's loop serves there")
 
@@ -276,4 +276,4 @@ def test_without_epoll_the_sdks_loop_serves(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the figure holds on Linux")
 def test_a_write_fits_wherever_poll_finds_room() -> None:
-    assert descriptors.WRITE_BYTES <= select.PIPE_BUF
+    assert WRITE_BYTES <= select.PIPE_BUF

@@ -23,6 +23,7 @@ from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.server import descriptors
 from cleanlist_mcp.server.build import CleanlistServer, build_server
 from cleanlist_mcp.server.streams import LAST_ANSWERS_SECONDS, Answers, Lines, Requests
+from cleanlist_mcp.server.without_waiting import can_serve
 from cleanlist_mcp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ async def _serve(server: CleanlistServer) -> None:
 def _streams() -> AbstractAsyncContextManager[tuple[Any, Any]]:
     """Return the client's two ends as message streams: without threads if possible, else the SDK's."""
     source = _claimed_stdin()
-    if descriptors.can_serve(source, 1):
+    if can_serve(source, 1):
         return descriptors.ends(source.fileno(), _claimed_stdout())
     lines: Any = Lines(source)
     return stdio_server(stdin=lines)
