@@ -29,6 +29,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 CONFIRM_WORDS = ("auto", "always", "never")
 AUTH_WORDS = ("key", "oauth")
 CARD_WORDS = ("auto", "never")
+FRONT_WORDS = ("auto", "never")
 
 HOURLY_UNQUOTED_LIMIT = 100
 """Credits that runs without a quote may use in an hour, unless the user says otherwise."""
@@ -47,6 +48,7 @@ VARIABLES = (
     "CLEANLIST_DAILY_LIMIT",
     "CLEANLIST_CONFIRM",
     "CLEANLIST_CARDS",
+    "CLEANLIST_FRONT",
     "CLEANLIST_EXCLUDE_FILE",
     "CLEANLIST_STATE_DIR",
     "CLEANLIST_CSV_DIR",
@@ -84,6 +86,7 @@ class Settings(BaseModel):
     daily_limit: int | None = None
     confirm: Literal["auto", "always", "never"] = "auto"
     cards: Literal["auto", "never"] = "auto"
+    front: Literal["auto", "never"] = "auto"
     exclude_file: Path | None = None
     state_dir: Path | None = None
     csv_dir: Path | None = None
@@ -138,6 +141,7 @@ class Settings(BaseModel):
             daily_limit=given.limit("CLEANLIST_DAILY_LIMIT"),
             confirm=given.word("CLEANLIST_CONFIRM", CONFIRM_WORDS, "auto"),
             cards=given.word("CLEANLIST_CARDS", CARD_WORDS, "auto"),
+            front=given.word("CLEANLIST_FRONT", FRONT_WORDS, "auto"),
             exclude_file=given.path("CLEANLIST_EXCLUDE_FILE", "a file"),
             state_dir=given.path("CLEANLIST_STATE_DIR", "a folder") or _users_state_folder(),
             csv_dir=given.existing_folder("CLEANLIST_CSV_DIR"),

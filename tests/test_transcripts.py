@@ -1,4 +1,5 @@
-"""The same bytes by either loop: what a server writes with the event loop at both ends, it writes with the SDK's."""
+"""The same bytes by either loop, with a front and without: what a server writes with the event loop at both ends, it
+writes with the SDK's, and after its front has begun."""
 
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.fronts import LEARNING
 from tests.test_stdio import ENVELOPE, HANDSHAKE, HOSTILE, PATIENCE, SERVER, call, variables
 
 pytestmark = [
@@ -333,15 +335,19 @@ SCENES = (
 )
 
 
+UNUSUAL = (ended_at_once, batches, other_encodings)
+"""Scenes whose first line is none that a front knows."""
+
+
 @contextmanager
-def playing(command: tuple[str, ...], folder: Path, ends: Ends) -> Iterator[Player]:
+def playing(command: tuple[str, ...], folder: Path, ends: Ends, front: str) -> Iterator[Player]:
     source, target, read, write = ends
     process = subprocess.Popen(
         [*command, "--sandbox"],
         stdin=source,
         stdout=target,
         stderr=subprocess.PIPE,
-        env=variables(folder),
+        env=variables(folder) | {"CLEANLIST_FRONT": front},
     )
     os.close(source)
     os.close(target)
@@ -357,8 +363,8 @@ def playing(command: tuple[str, ...], folder: Path, ends: Ends) -> Iterator[Play
         player.close()
 
 
-def played(scene: Scene, command: tuple[str, ...], folder: Path) -> Played:
-    with playing(command, folder, scene.ends(folder)) as player:
+def played(scene: Scene, command: tuple[str, ...], folder: Path, front: str = "never") -> Played:
+    with playing(command, folder, scene.ends(folder), front) as player:
         scene.act(player)
         player.leave()
         player.hear_all()
@@ -367,11 +373,27 @@ def played(scene: Scene, command: tuple[str, ...], folder: Path) -> Played:
     return Played(lines if scene.ordered else sorted(lines), log, player.process.returncode)
 
 
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with the first answers of either protocol era, and of a client that probes."""
+    folder = tmp_path_factory.mktemp("taught")
+    for act in (old_era, new_era, probing):
+        assert played(Scene(act), (sys.executable, "-c", LEARNING), folder, "auto").status == 0
+    return folder
+
+
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-def test_both_loops_write_the_same_bytes(tmp_path: Path, scene: Scene) -> None:
+def test_both_loops_write_the_same_bytes_with_a_front_and_without(
+    tmp_path: Path, taught: Path, scene: Scene
+) -> None:
     ours, theirs = (played(scene, command, tmp_path) for command in LOOPS.values())
 
     assert _difference(ours, theirs) is None
+    if scene.ends is not by_terminal:  # which has no front
+        (taught / "given").unlink(missing_ok=True)
+        with_front = played(scene, (sys.executable, "-c", LEARNING), taught, "auto")
+        assert _difference(ours, with_front) is None
+        assert (taught / "given").exists() == (scene.act not in UNUSUAL)
 
 
 def _difference(ours: Played, theirs: Played) -> object:

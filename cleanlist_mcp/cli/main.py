@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cleanlist_mcp.cli.complaints import complain, refuse
+from cleanlist_mcp.server import front
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,8 @@ def main() -> None:
     """Run the command that the arguments name, and leave with its status."""
     _hide_texts_of_exceptions()
     try:
-        sys.exit(_ended(_arguments(sys.argv[1:])))
+        begun = front.begin()
+        sys.exit(_ended(_arguments(sys.argv[1:]), begun))
     except KeyboardInterrupt:
         complain("stopped.")
         sys.exit(128 + signal.SIGINT)
@@ -51,7 +53,7 @@ def _arguments(words: list[str]) -> argparse.Namespace | None:
     return parser().parse_args(words)
 
 
-def _ended(arguments: argparse.Namespace | None) -> int:
+def _ended(arguments: argparse.Namespace | None, begun: front.Front | None) -> int:
     """Return the status of a command, or of serving, which looks after its own output once it has one."""
     command = None if arguments is None else arguments.command
     serving = arguments is None or command is None or (command == "serve" and not arguments.http)
@@ -62,7 +64,7 @@ def _ended(arguments: argparse.Namespace | None) -> int:
     if arguments is None or serving:
         if arguments is not None and command == "serve" and (arguments.host, arguments.port) != (None, None):
             refuse("--host and --port are addresses of `serve --http`; over stdin and stdout there is none.")
-        _serve(_environment(sandbox=arguments is not None and arguments.sandbox))
+        _serve(_environment(sandbox=arguments is not None and arguments.sandbox), begun)
         return 0
     try:
         status = _run(arguments)
@@ -127,13 +129,13 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
     return {**os.environ, "CLEANLIST_SANDBOX": "true"} if sandbox else dict(os.environ)
 
 
-def _serve(environment: Mapping[str, str]) -> None:
+def _serve(environment: Mapping[str, str], begun: front.Front | None) -> None:
     settings = _settings_to_serve(environment)
     from cleanlist_mcp.server.stdio import serve
 
     gc.enable()
     gc.freeze()
-    serve(settings)
+    serve(settings, begun)
 
 
 def _serve_http(environment: Mapping[str, str], host: str | None, port: int | None) -> int:

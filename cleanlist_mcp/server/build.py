@@ -30,6 +30,7 @@ from cleanlist_mcp.secrecy import blot_all, keep
 from cleanlist_mcp.server import boundary, kept, prompts, resources
 from cleanlist_mcp.server.arguments import check_size_and_secrets
 from cleanlist_mcp.server.declared import CARD_URI, declared_by
+from cleanlist_mcp.server.front import Front
 from cleanlist_mcp.server.instructions import instructions
 from cleanlist_mcp.server.request import understood
 from cleanlist_mcp.server.spans import DiscreetSpans
@@ -116,6 +117,8 @@ class CleanlistServer(MCPServer[Any]):
         self._surroundings = surroundings
         self.gets_ready = False
         """Set by whoever serves one client for as long as it wants: what its first call needs is then loaded before."""
+        self.front: Front | None = None
+        """The first answers of this start, of which the next one learns."""
         self.quiet = Quiet()
 
     def _let_spans_be_discreet(self) -> None:
@@ -318,7 +321,7 @@ def build_server(
         async with anyio.create_task_group() as tasks:
             services = Services(settings, time, tasks, transport)
             if server.gets_ready:
-                tasks.start_soon(warm_up, services, server.quiet, make_tools(settings)[:2])
+                tasks.start_soon(warm_up, services, server.quiet, make_tools(settings)[:2], server.front)
             try:
                 yield services
             finally:

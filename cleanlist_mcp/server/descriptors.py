@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.lowlevel
 from mcp.shared.message import SessionMessage
-from mcp.types import jsonrpc_message_adapter
+from mcp.types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
 
+from cleanlist_mcp.server.front import Front
 from cleanlist_mcp.server.streams import text_of
 from cleanlist_mcp.server.without_waiting import WRITE_BYTES, Reading, Writing, as_socket, reading, writing
 
@@ -23,14 +24,16 @@ WRITES_IN_A_ROW = 16
 
 
 @asynccontextmanager
-async def ends(source: int, target: int) -> AsyncIterator[tuple["ReadEnd", "WriteEnd"]]:
-    """Serve a pair of descriptors as the SDK's message streams, as `stdio_server` does for any.
+async def ends(
+    source: int, target: int, front: Front | None = None
+) -> AsyncIterator[tuple["ReadEnd", "WriteEnd"]]:
+    """Serve a pair of descriptors as the SDK's message streams, as `stdio_server` does for any; `front` has begun to.
 
     The body is cancelled if one of the ends fails, which means that the client is gone.
     """
     with anyio.CancelScope() as scope, as_socket(source) as asked, as_socket(target) as answered:
-        write = WriteEnd(target, writing(target, answered), scope.cancel)
-        yield ReadEnd(source, reading(source, asked), scope.cancel), write
+        write = WriteEnd(target, writing(target, answered), scope.cancel, front)
+        yield ReadEnd(source, reading(source, asked), scope.cancel, front), write
         await write.flush()
 
 
@@ -38,12 +41,15 @@ class ReadEnd:
     """A read stream of messages. A line that is none comes as the exception that it raised; the last one may lack its
     end."""
 
-    def __init__(self, descriptor: int, take: Reading, on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self, descriptor: int, take: Reading, on_failure: Callable[[], None], front: Front | None = None
+    ) -> None:
         self._descriptor = descriptor
         self._take = take
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._read = bytearray()
+        self._front = front
+        self._read = bytearray() if front is None else front.came
         self._searched = 0
         self._ended = False
         self._more = anyio.Event()
@@ -58,6 +64,8 @@ class ReadEnd:
         line = await self._line()
         if not line:
             raise anyio.EndOfStream
+        if self._front is not None:
+            self._front.hears(line)
         try:
             return SessionMessage(jsonrpc_message_adapter.validate_json(text_of(line), by_name=False))
         except Exception as exc:
@@ -118,16 +126,20 @@ class ReadEnd:
 class WriteEnd:
     """A write stream of messages: each leaves whole and in its turn, however slowly the client reads."""
 
-    def __init__(self, descriptor: int, put: Writing, on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self, descriptor: int, put: Writing, on_failure: Callable[[], None], front: Front | None = None
+    ) -> None:
         self._descriptor = descriptor
         self._put = put
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._turn = anyio.Lock(fast_acquire=True)
-        self._rest = bytearray()
+        self._front = front
+        self._rest = bytearray() if front is None else front.unwritten
         self._closed = False
         self._written = anyio.Event()
         self._watched = False
+        self._write()
 
     async def send(self, item: SessionMessage) -> None:
         """Take one message, once those before it are written; a sender that is cancelled by then has sent nothing.
@@ -139,8 +151,15 @@ class WriteEnd:
             await self.flush()
             if self._closed:
                 raise anyio.ClosedResourceError
-            line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-            self._rest += line.encode() + b"\n"
+            line = item.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+            message, front = item.message, self._front
+            if (
+                front is not None
+                and isinstance(message, JSONRPCResponse | JSONRPCError)
+                and front.has_given(message.id, line)
+            ):
+                return
+            self._rest += line + b"\n"
             self._write()
 
     async def flush(self) -> None:

@@ -22,6 +22,7 @@ from cleanlist_mcp.loops import loop_options
 from cleanlist_mcp.secrecy import blot
 from cleanlist_mcp.server import descriptors
 from cleanlist_mcp.server.build import CleanlistServer, build_server
+from cleanlist_mcp.server.front import Front
 from cleanlist_mcp.server.streams import LAST_ANSWERS_SECONDS, Answers, Lines, Requests
 from cleanlist_mcp.server.without_waiting import can_serve
 from cleanlist_mcp.settings import Settings
@@ -40,13 +41,13 @@ PARENT_SECONDS = 1.0
 """Seconds between two looks if the parent is still there."""
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, front: Front | None = None) -> None:
     """Serve until stdin ends, the output is closed, the parent is gone, or a signal comes; then leave with its status.
 
     First it lets a spend request that has left finish and writes it down, within 15 seconds.
     """
     try:
-        anyio.run(_serve, build_server(settings), backend_options=loop_options(settings))
+        anyio.run(_serve, build_server(settings), front, backend_options=loop_options(settings))
     except* OSError:
         # The client closed its end while an answer was on its way: nobody is left to read it.
         log.info("The client closed the connection.")
@@ -62,20 +63,20 @@ def has_stream_door(server: CleanlistServer) -> bool:
     return all(callable(getattr(lowlevel, name, None)) for name in ("run", "create_initialization_options"))
 
 
-async def _serve(server: CleanlistServer) -> None:
+async def _serve(server: CleanlistServer, front: Front | None) -> None:
     if not has_stream_door(server):
         for number in _ending_signals():
             signal.signal(number, lambda number, frame: os._exit(128 + number))
         await server.run_stdio_async()
         return
     output = _copy_of_stdout()  # before stdout points elsewhere
-    async with _streams() as (read_stream, write_stream):
+    async with _streams(front) as (read_stream, write_stream):
         with anyio.CancelScope() as scope:
             ending = _Ending(scope)
             ending.watch(output)
             try:
                 answers = Answers(write_stream)
-                server.gets_ready = True
+                server.gets_ready, server.front = True, front
                 await server.serve_streams(Requests(server, read_stream, answers), answers)
                 if not scope.cancel_called:
                     # What somebody printed goes to stderr, as long as stdout points there and can be written to.
@@ -94,11 +95,13 @@ async def _serve(server: CleanlistServer) -> None:
             os._exit(ending.status)
 
 
-def _streams() -> AbstractAsyncContextManager[tuple[Any, Any]]:
+def _streams(front: Front | None) -> AbstractAsyncContextManager[tuple[Any, Any]]:
     """Return the client's two ends as message streams: without threads if possible, else the SDK's."""
+    if front is not None:
+        front.stop()
     source = _claimed_stdin()
     if can_serve(source, 1):
-        return descriptors.ends(source.fileno(), _claimed_stdout())
+        return descriptors.ends(source.fileno(), _claimed_stdout(), front)
     lines: Any = Lines(source)
     return stdio_server(stdin=lines)
 

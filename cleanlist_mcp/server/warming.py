@@ -19,6 +19,7 @@ import anyio.lowlevel
 from mcp.server.mcpserver.tools import Tool
 
 from cleanlist_mcp.errors import where
+from cleanlist_mcp.server.front import Front
 from cleanlist_mcp.server.kept import made
 from cleanlist_mcp.services import Services
 
@@ -67,8 +68,11 @@ class Quiet:
         return self._since + seconds - time.monotonic()
 
 
-async def warm_up(services: Services, quiet: Quiet, tools: Sequence[Tool]) -> None:
-    """Load what any first call needs, make the HTTP client with its trust store, and the likely first of `tools`."""
+async def warm_up(
+    services: Services, quiet: Quiet, tools: Sequence[Tool], front: Front | None = None
+) -> None:
+    """Load what any first call needs, make the HTTP client with its trust store, and the likely first of `tools`; then
+    keep what `front` needs for the next start."""
     names = (*FOREIGN, *(f"cleanlist_mcp.{name}" for name in OURS))
     pieces: list[Callable[[], object]] = [partial(import_module, name) for name in names]
     pieces += [partial(made, tool) for tool in tools]
@@ -80,6 +84,9 @@ async def warm_up(services: Services, quiet: Quiet, tools: Sequence[Tool]) -> No
     await _awaited(services.connections.get_ready)
     await quiet.wait(LONG_QUIET_SECONDS)
     await _awaited(services.open_ahead)
+    folder = services.settings.state_dir
+    if front is not None and folder is not None and not services.settings.sandbox:  # which stores nothing
+        _tried(partial(front.keep, folder))
     gc.freeze()  # as after the start: what is loaded by now stays
 
 
