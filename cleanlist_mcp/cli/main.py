@@ -31,8 +31,8 @@ _NOT_OVER_HTTP = {
 """Settings that mean nothing to a service, and why."""
 
 _COLLECT_AFTER = 5_000
-"""Objects after which the collector looks for cycles: with Python's 700 it does so in every second call, and takes 3 % of
-its time."""
+"""New objects after which the collector looks for cycles: with Python's 700 it does so in nearly every call, for 3 % of
+their time."""
 
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second is Windows'
 
