@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -68,7 +69,7 @@ class Player:
         try:
             piece = os.read(self._read, 65_536)
         except OSError:
-            piece = b""  # a terminal or a socket whose other end is gone
+            piece = b""  # a terminal or a socket whose other end is gone, or nobody listens here any more
         self.heard += piece
         return bool(piece)
 
@@ -79,7 +80,10 @@ class Player:
             self.hear()
 
     def leave(self) -> None:
-        """End the input."""
+        """End the input: of a socket that is read too, its one direction."""
+        if self._write >= 0 and stat.S_ISSOCK(os.fstat(self._write).st_mode):
+            with suppress(OSError), socket.socket(fileno=os.dup(self._write)) as end:
+                end.shutdown(socket.SHUT_WR)
         with suppress(OSError):
             os.close(self._write)
         self._write = -1
@@ -87,6 +91,12 @@ class Player:
     def stop_reading(self) -> None:
         os.close(self._read)
         self._read = -1
+
+    def hang_up(self) -> None:
+        """Leave; a terminal ends only with both of its directions, so all of its answers have to be heard before."""
+        self.leave()
+        if os.isatty(self._read):
+            self.stop_reading()
 
     def close(self) -> None:
         for descriptor in {self._read, self._write} - {-1}:
@@ -366,7 +376,7 @@ def playing(command: tuple[str, ...], folder: Path, ends: Ends, front: str) -> I
 def played(scene: Scene, command: tuple[str, ...], folder: Path, front: str = "never") -> Played:
     with playing(command, folder, scene.ends(folder), front) as player:
         scene.act(player)
-        player.leave()
+        player.hang_up()
         player.hear_all()
         _, log = player.process.communicate(timeout=PATIENCE)
         lines = player.heard.split(b"\n")
