@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cleanlist_mcp.server.without_waiting import as_socket
 from tests.fronts import LEARNING
 from tests.test_stdio import ENVELOPE, HANDSHAKE, HOSTILE, PATIENCE, SERVER, call, variables
 
@@ -81,8 +81,8 @@ class Player:
 
     def leave(self) -> None:
         """End the input: of a socket that is read too, its one direction."""
-        if self._write >= 0 and stat.S_ISSOCK(os.fstat(self._write).st_mode):
-            with suppress(OSError), socket.socket(fileno=os.dup(self._write)) as end:
+        with suppress(OSError), as_socket(self._write) as end:
+            if end is not None:
                 end.shutdown(socket.SHUT_WR)
         with suppress(OSError):
             os.close(self._write)

@@ -45,7 +45,7 @@ from cleanlist_mcp.links import may_be_handed_on
 from cleanlist_mcp.measures import API_SECONDS, Stopwatch
 from cleanlist_mcp.settings import Settings
 
-# Only prospecting needs these; its methods import what they read.
+# Few calls need these; the methods import what they read.
 if TYPE_CHECKING:
     from cleanlist_mcp.api.prospects import (
         AddedToList,

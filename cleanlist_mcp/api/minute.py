@@ -36,7 +36,7 @@ _LETTERS = {kind[0]: kind for kind in get_args(Kind)}
 
 
 class Sent(NamedTuple):
-    """One request; `key` is whose it was, if several keys share a minute. Each request reads and writes 90 of them,
+    """One request; `key` is whose it was, if several keys share a minute. Each look reads and writes 90 of them,
     and a tuple is made in a quarter of the time."""
 
     at: float
@@ -74,7 +74,7 @@ class Watch:
 class _AsKept:
     """Requests as a text keeps them, in milliseconds of the text's own time, of which `now` is this moment.
 
-    Each request of each process reads and writes up to ninety, and most only add one: those need not be looked at.
+    There are up to ninety, and most changes of the notes only add one or none: those need not look at them.
     """
 
     at: list[int]

@@ -4,7 +4,7 @@ import argparse
 from typing import NoReturn
 
 from cleanlist_mcp import __version__
-from cleanlist_mcp.cli.complaints import presentable
+from cleanlist_mcp.cli.complaints import printable
 
 CLIENTS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "zed", "windsurf")
 
@@ -16,7 +16,7 @@ Settings come from CLEANLIST_* environment variables; see the README."""
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse wrong arguments; the message repeats them, and somebody may have given a key as one."""
-        super().error(presentable(message))
+        super().error(printable(message))
 
 
 def parser() -> argparse.ArgumentParser:

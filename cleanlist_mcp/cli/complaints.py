@@ -14,11 +14,11 @@ def refuse(line: str) -> NoReturn:
 def complain(line: str) -> None:
     """Write a line to stderr, if there is one that takes it."""
     with suppress(AttributeError, OSError):
-        sys.stderr.write(f"cleanlist-mcp: {presentable(line)}\n")
+        sys.stderr.write(f"cleanlist-mcp: {printable(line)}\n")
         sys.stderr.flush()
 
 
-def presentable(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text without secrets, and without characters that a terminal obeys."""
     from cleanlist_mcp.secrecy import blot
 

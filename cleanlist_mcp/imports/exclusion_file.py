@@ -33,7 +33,7 @@ class ExclusionFile:
         """Return the exclusions of the file as it is now. Reads the disk.
 
         Raises:
-            Excluded: if the file cannot be read, has a line that is no entry of any kind, or had entries and is empty.
+            Excluded: if the file cannot be read, a line of it cannot be understood, or it had entries and is now empty.
         """
         with self._reading:
             try:

@@ -440,7 +440,7 @@ class Ledger(Protocol):
         """
 
     async def add(self, names: Sequence[str], word: str) -> bool:
-        """Add a word to the notes of these names without reading them, which costs a third of `rewrite`.
+        """Add a word to the notes of these names without reading them, which costs half of `rewrite`.
 
         Returns false, and adds nothing, if this process does not know the first note as it is now, or a ledger cannot
         do that: then `rewrite` has to.

@@ -132,12 +132,11 @@ class SharedBudget:
 
         is_shared = await self._exchange(ask, counts=True)
         now = self._clock.monotonic()
-        if wait <= 0:
-            self._remember(Sent(now, rules.sent_as(kind)), is_shared)
         if wait > 0:
             if blocked := self.interactive_wait(now):
                 return blocked
             raise PutOff(wait)
+        self._remember(Sent(now, rules.sent_as(kind)), is_shared)
         if run is not None:
             self._local.looked(self._run(run), now)
         return 0.0
@@ -145,17 +144,18 @@ class SharedBudget:
     async def _add(self, kind: Kind) -> bool:
         """Note a request that nothing but a 429 could hold back, if nobody else has written since this process read.
 
-        Then there was none, and the notes need not be read: the common case costs a third.
+        Then there was none, and the notes need not be read: the common case costs half.
         """
-        now = self._clock.monotonic()
-        if self._ledger is None or not self._name or self._unshared or now < self._try_again_at:
+        ledger = self._usable_ledger()
+        if ledger is None or not self._name or self._unshared:
             return False
         try:
-            if not await self._ledger.add(self._names(counts=True), kind):
+            if not await ledger.add(self._names(counts=True), kind):
                 return False
         except LedgerUnusable:
-            self._try_again_at = now + TRY_AGAIN_AFTER
+            self._try_later()
             return False
+        now = self._clock.monotonic()
         self._local.record(now, starts=kind == "start")
         self._added.append(Sent(now, kind))
         self._remember(self._added[-1], is_shared=True)
@@ -306,18 +306,26 @@ class SharedBudget:
 
     async def _rewrite_shared(self, rewrite: _Rewrite, counts: bool) -> bool:
         """Return whether the notes that all share could be used."""
-        if self._ledger is None or self._clock.monotonic() < self._try_again_at:
+        ledger = self._usable_ledger()
+        if ledger is None:
             return False
         try:
             if not self._name:
-                self._name = await self._ledger.name("key", self._api, self._key)
+                self._name = await ledger.name("key", self._api, self._key)
             names, unshared = self._names(counts), tuple(self._unshared)
-            await self._ledger.rewrite(names, partial(rewrite, names, unshared))
+            await ledger.rewrite(names, partial(rewrite, names, unshared))
         except LedgerUnusable:
-            self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
+            self._try_later()
             return False
         self._unshared = [one for one in self._unshared if one not in unshared]
         return True
+
+    def _usable_ledger(self) -> Ledger | None:
+        """Return the notes that all processes share; None if there are none, or they could not be used just now."""
+        return None if self._clock.monotonic() < self._try_again_at else self._ledger
+
+    def _try_later(self) -> None:
+        self._try_again_at = self._clock.monotonic() + TRY_AGAIN_AFTER
 
     def _names(self, counts: bool) -> list[str]:
         return [self._name, self._tenant] if counts and self._tenant else [self._name]
