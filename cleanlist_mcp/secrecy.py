@@ -30,6 +30,9 @@ SHORTEST = 8
 KEPT = 256
 """Secrets that are known at once; of more, the older half is forgotten."""
 
+MOST_PLAIN, LONGEST_PLAIN = 500, 2_000
+"""Texts without a secret that are remembered, and the characters of the longest."""
+
 _GRAM = 7
 _LAYERS = 4
 """Times that an escape may be escaped, or an encoding be encoded."""
@@ -70,10 +73,13 @@ class _Known:
 
 _secrets: dict[str, tuple[str, ...]] = {}
 _known = _Known()
+# Texts that hold none of the secrets in use: each is looked at when it comes in and again on its way out.
+_plain: set[str] = set()
 
 
 def keep(secret: str) -> None:
     """Blot out `secret` from now on, wherever it comes up; one of fewer than `SHORTEST` characters is not kept."""
+    global _plain
     known_before = _secrets.pop(secret, None)
     if known_before is not None:
         _secrets[secret] = known_before  # the last to be forgotten
@@ -82,6 +88,7 @@ def keep(secret: str) -> None:
         return
     _secrets[secret] = _spellings(secret)
     _known.learn(_secrets[secret])
+    _plain = set()  # a new one, and last: another thread may just be looking at a text
     if len(_secrets) > KEPT:
         _forget_older_half()
 
@@ -116,7 +123,7 @@ def keep_address(address: str) -> None:
 
 def blot(text: str) -> str:
     """Return `text` with `MARK` in the place of each secret; a text that holds none comes back as it is."""
-    if not _is_suspect(text, _LAYERS):
+    if _is_plain(text):
         return text
     for _ in range(_LAYERS):
         spans = _merged(_spans(text, _LAYERS))
@@ -133,7 +140,21 @@ def blot_all(data: DataT) -> DataT:
 
 def holds_secret(text: str) -> bool:
     """Return whether `text` holds a secret that `blot` would take out."""
-    return _holds(text, _LAYERS)
+    return not _is_plain(text) and next(_spans(text, _LAYERS), None) is not None
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether a quick look, now or before, found nothing."""
+    plain = _plain
+    if text in plain:
+        return True
+    if _is_suspect(text, _LAYERS):
+        return False
+    if len(text) <= LONGEST_PLAIN:
+        if len(plain) >= MOST_PLAIN:
+            plain.clear()
+        plain.add(text)
+    return True
 
 
 def _blotted(data: object) -> object:

@@ -105,7 +105,7 @@ async def test_a_call_over_stdio_loads_nothing_of_a_service(tmp_path: Path) -> N
     assert under(names, OF_A_SERVICE) == set()
 
 
-def test_the_package_that_httpcore_tries_to_import_on_every_request_is_there() -> None:
+def test_the_package_that_httpcore_tries_to_import_for_each_connection_is_there() -> None:
     # Once httpcore asks for it no longer, the dependency can go.
     asking = inspect.getsource(importlib.import_module("httpcore._synchronization"))
 

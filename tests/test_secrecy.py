@@ -237,9 +237,49 @@ def test_a_text_full_of_escapes_or_of_encodings_takes_no_longer_than_its_length(
 
 
 def test_a_page_of_ordinary_texts_costs_little() -> None:
-    page = [text[:60] for text in ORDINARY] * 200
+    page = [f"{text[:60]} {number}" for number in range(200) for text in ORDINARY]  # no text twice
     began = time.process_time()
     for text in page:
         blot(text)
 
     assert (time.process_time() - began) / len(page) < 50e-6
+
+
+def test_a_text_that_was_looked_at_before_its_secret_was_known_loses_it_from_then_on() -> None:
+    later = fictional_key(7).removeprefix("clapi_")
+    text = f"Ask Ada for {later}."
+    assert blot(text) is text
+    assert not holds_secret(text)
+
+    keep(later)
+
+    assert blot(text) == f"Ask Ada for {MARK}."
+    assert holds_secret(text)
+
+
+def test_a_look_that_another_thread_began_before_a_secret_was_known_decides_nothing_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = fictional_key(8).removeprefix("clapi_")
+    text = f"Ask Kim for {later}."
+    look = secrecy._is_suspect
+
+    def interrupted(seen: str, layers: int) -> bool:
+        found = look(seen, layers)
+        monkeypatch.setattr(secrecy, "_is_suspect", look)
+        keep(later)
+        return found
+
+    monkeypatch.setattr(secrecy, "_is_suspect", interrupted)
+    assert blot(text) is text
+
+    assert blot(text) == f"Ask Kim for {MARK}."
+
+
+def test_only_so_many_plain_texts_are_remembered_and_none_that_is_long() -> None:
+    for number in range(3 * secrecy.MOST_PLAIN):
+        blot(f"Ada Example of house {number}")
+    blot("x" * (secrecy.LONGEST_PLAIN + 1))
+
+    assert len(secrecy._plain) <= secrecy.MOST_PLAIN
+    assert max(map(len, secrecy._plain)) <= secrecy.LONGEST_PLAIN

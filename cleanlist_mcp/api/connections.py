@@ -18,6 +18,7 @@ import httpx
 from cleanlist_mcp import __version__, awake
 from cleanlist_mcp.api.failures import What
 from cleanlist_mcp.api.minute import Kind
+from cleanlist_mcp.api.pool import FAILURES, ConnectionPool
 from cleanlist_mcp.api.proxies import proxy_for
 from cleanlist_mcp.api.reading import Body, BodyRefused, workflow_id_in
 from cleanlist_mcp.errors import (
@@ -85,18 +86,23 @@ class _Departure:
         self.heard = False
         self.left = False
         self._opened: Any = None
+        self._events: dict[str, Any] = {}
+
+    def follow(self, request: httpx.Request) -> None:
+        """Take the events of a request until it has left: each costs a few microseconds."""
+        self._events = request.extensions
+        self._events["trace"] = self
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Take one event of httpcore's trace extension, such as `http11.send_request_headers.started`."""
         self.heard = True
-        if self.left:
-            return
         step, _, moment = event.partition(".")[2].rpartition(".")
         if step == "connect_tcp" and moment == "complete":
             self._opened = info.get("return_value")
         # Steps that nobody here knows count as a departure, and so does all that follows the request's head.
         if moment == "started" and step not in _BEFORE_DEPARTURE and not _is_for_a_proxy(info):
             self.left = True
+            self._events.pop("trace", None)
 
     async def close(self) -> None:
         """Close the connection of a request that came to nothing before it left; httpcore forgets some."""
@@ -182,7 +188,7 @@ class Connections:
             raise
         except Exception as exc:
             # Whatever it is, proxies and TLS bring their own: it matters only whether the request has left.
-            if not isinstance(exc, httpx.HTTPError | httpx.StreamError | OSError | awake.TookTooLong):
+            if not isinstance(exc, (*FAILURES, httpx.HTTPError, OSError, awake.TookTooLong)):
                 log.info("A request failed in an unusual way: %s.", where(exc))
             if _never_left(exc, departure):
                 raise _unreachable(exc) from exc
@@ -191,14 +197,16 @@ class Connections:
 
     def _request(self, request: Request, headers: dict[str, str], departure: _Departure) -> httpx.Request:
         relative = request.path.startswith("/")  # else it is an address under the API's other prefix
-        return httpx.Request(
+        made = httpx.Request(
             request.method,
             _url(self._base_url + request.path if relative else request.path),
             json=request.body,
             params=request.query,
             headers=headers,
-            extensions={"trace": departure, "timeout": self._timeout},
+            extensions={"timeout": self._timeout},
         )
+        departure.follow(made)
+        return made
 
     def _open(self, *, keeps: bool) -> httpx.AsyncBaseTransport:
         """Return the pool whose connections are kept, or the one that uses each for one request.
@@ -227,14 +235,11 @@ class Connections:
         if self._transport is not None:
             return self._transport
         proxy = self._proxy
-        return httpx.AsyncHTTPTransport(
-            verify=self._trust,
+        return ConnectionPool(
+            trust=self._trust,
             proxy=None if proxy is None else httpx.Proxy(proxy),
-            trust_env=False,  # httpx stumbles over NO_PROXY; `proxies` reads the same variables
-            limits=httpx.Limits(
-                max_connections=self._most or CONNECTIONS,
-                max_keepalive_connections=KEPT_CONNECTIONS if keeps else 0,
-            ),
+            most=self._most or CONNECTIONS,
+            kept=KEPT_CONNECTIONS if keeps else 0,
         )
 
     @property
@@ -250,10 +255,10 @@ class Connections:
         return self._transport is None and urlsplit(self._settings.base_url).scheme == "https"
 
     @cached_property
-    def _trust(self) -> ssl.SSLContext | bool:
-        """The trust store that certificates are checked against; false if none is shown."""
+    def _trust(self) -> ssl.SSLContext | None:
+        """The trust store that certificates are checked against; None if none is shown."""
         if not self._needs_trust:
-            return False
+            return None
         import truststore  # here, because it is needed once there is something to ask over TLS
 
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

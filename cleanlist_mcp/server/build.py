@@ -370,13 +370,17 @@ def _prompt_names(settings: Settings) -> set[str]:
 
 def make_tools(settings: Settings) -> list[Tool]:
     """Return the tools that these settings serve, in their order."""
-    on = switched_on(settings.toolsets, read_only=settings.read_only)
-    return list(_made_tools(on, settings.csv_dir is not None, settings.sandbox))
+    return list(
+        _made_tools(settings.toolsets, settings.read_only, settings.csv_dir is not None, settings.sandbox)
+    )
 
 
 @cache
-def _made_tools(on: tuple[ToolSpec, ...], has_folder: bool, sandbox: bool) -> tuple[Tool, ...]:
+def _made_tools(
+    toolsets: frozenset[str], read_only: bool, has_folder: bool, sandbox: bool
+) -> tuple[Tool, ...]:
     """Made once for equal settings."""
+    on = switched_on(toolsets, read_only=read_only)
     off = frozenset(spec.name for spec in TOOLS if spec not in on)
     return tuple(_offered_tool(spec, _function_of(spec, has_folder), off, sandbox) for spec in on)
 

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,6 @@ class KeptTool(Tool):
     """A tool that is listed as it was kept. Its function and the model of its arguments load with its first call."""
 
     _make: Callable[[], Tool] = PrivateAttr()
-    _made: Tool | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, listed: dict[str, Any], kept: dict[str, Schema], make: Callable[[], Tool]) -> "KeptTool":
@@ -57,12 +56,10 @@ class KeptTool(Tool):
         tool._make = make
         return tool
 
-    @property
+    @cached_property
     def made(self) -> Tool:
         """The tool that carries out calls."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        return self._make()
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
