@@ -189,7 +189,9 @@ class Connections:
             raise
         except Exception as exc:
             # Whatever it is, proxies and TLS bring their own: it matters only whether the request has left.
-            if not isinstance(exc, (*FAILURES, httpx.HTTPError, OSError, awake.TookTooLong)):
+            if not isinstance(
+                exc, (*FAILURES, httpx.HTTPError, httpx.StreamError, OSError, awake.TookTooLong)
+            ):
                 log.info("A request failed in an unusual way: %s.", where(exc))
             if _never_left(exc, departure):
                 raise _unreachable(exc) from exc

@@ -17,20 +17,15 @@ import httpx
 KEPT_SECONDS = 5.0
 """Seconds for which an unused connection is kept (the default of httpx): servers close theirs at some such age."""
 
-FAILURES = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpx.PoolTimeout,
-)
-"""Whatever the pool itself raises; names, files and TLS have errors of their own."""
+FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
+"""Failures of networks, as httpcore raises them."""
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
     """At most `most` connections to one API at a time, of which up to `kept` wait for a next request.
 
-    A request that finds all of them in use waits for its extension `timeout`, and then raises `httpx.PoolTimeout`.
+    A request that finds all of them in use waits as long as its extension `timeout` says for the pool, and then raises
+    `httpx.PoolTimeout`; any other failure is one of httpcore's.
     """
 
     def __init__(
@@ -60,15 +55,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         try:
             connection = await self._free_connection(wanted.url.origin)
             response = await connection.handle_async_request(wanted)
+            return httpx.Response(
+                response.status,
+                headers=response.headers,
+                stream=_Content(self, connection, response),
+                extensions=response.extensions,
+            )
         except BaseException:
             self._places.release()
             if connection is not None:
                 await _close(connection)
             raise
-        content = _Content(self, connection, response)
-        return httpx.Response(
-            response.status, headers=response.headers, stream=content, extensions=response.extensions
-        )
 
     async def take_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
         """Keep the connection of an answer that was read to its end, if there is room; close any other."""
