@@ -321,6 +321,28 @@ def test_with_a_sign_in_only_whoever_runs_the_service_is_sent_to_the_vendors_por
         assert any("portal." not in form or "whoever runs this service" in form for form in spoken), text
 
 
+async def test_a_list_keeps_its_name_even_if_it_is_words_that_a_service_says_otherwise(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    name = "This machine, only the user can raise it"
+    async with serving(sandbox, tmp_path) as service, service.client(sandbox.key) as client:
+        made = await client.call_tool("create_list", {"name": name})
+        found = await client.call_tool("find_lists", {"query": name})
+
+    for answer in (made, found):
+        assert name in answer.structured_content["summary"]
+    assert found.structured_content["lists"][0]["name"] == name
+
+
+@pytest.mark.parametrize("signs_in", [False, True])
+def test_only_names_stand_in_quotation_marks_where_words_of_a_service_may_go(signs_in: bool) -> None:
+    text = 'The list "this machine" is not on this machine; this machine has "a name.'
+
+    assert words.of_a_service(text, signs_in=signs_in) == (
+        'The list "this machine" is not on this service; this service has "a name.'
+    )
+
+
 async def test_with_a_sign_in_runs_and_searches_are_those_of_a_person(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -4,6 +4,10 @@ Texts are written for a server on the user's own machine. Over HTTP the first wo
 a sign-in the key too is that of whoever runs the service.
 """
 
+import re
+from collections.abc import Iterable
+
+_QUOTED = r'("[^"]*")'
 _OPERATOR = "Ask the user to ask whoever runs this service"
 
 OF_A_SERVICE: tuple[tuple[str, str], ...] = (
@@ -105,8 +109,18 @@ OF_A_SIGN_IN: tuple[tuple[str, str], ...] = (
 
 
 def of_a_service(text: str, *, signs_in: bool = False) -> str:
-    """Return a text of ours in the words of a service; with `signs_in`, of one whose people have no key."""
-    for own, service in (*(OF_A_SIGN_IN if signs_in else ()), *OF_A_SERVICE):
+    """Return a text of ours in the words of a service; with `signs_in`, of one whose people have no key.
+
+    What stands in quotation marks is somebody's name, and stays as it is.
+    """
+    pairs = (*(OF_A_SIGN_IN if signs_in else ()), *OF_A_SERVICE)
+    return "".join(
+        piece if piece.startswith('"') else _reworded(piece, pairs) for piece in re.split(_QUOTED, text)
+    )
+
+
+def _reworded(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+    for own, service in pairs:
         if own in text:
             text = text.replace(own, service)
     return text
