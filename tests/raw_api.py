@@ -1,14 +1,16 @@
 """An API of plain bytes over real sockets, for what no well-behaved server would send."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSStream
 
 PREFIX = "/api/v1/public"
 
@@ -72,17 +74,24 @@ def answer(data: Any, status: int = 200, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
+async def _behind(tls: ssl.SSLContext, stream: ByteStream) -> ByteStream:
+    return await TLSStream.wrap(stream, ssl_context=tls, standard_compatible=False)
+
+
 @asynccontextmanager
-async def serving(reply: Reply) -> AsyncIterator[RawApi]:
-    """Listen on a loopback port in the current event loop."""
+async def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawApi]:
+    """Listen on a loopback port in the current event loop; with `tls`, for HTTPS alone."""
     api = RawApi()
 
     async def handle(stream: ByteStream) -> None:
-        await api.handle(stream, reply)
+        async with stream:
+            # Raised if the client ends the handshake.
+            with suppress(ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream):
+                await api.handle(stream if tls is None else await _behind(tls, stream), reply)
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         api.port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # no database here
-        api.base_url = f"http://127.0.0.1:{api.port}{PREFIX}"
+        api.base_url = f"{'http' if tls is None else 'https'}://127.0.0.1:{api.port}{PREFIX}"
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, handle)
             yield api

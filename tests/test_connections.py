@@ -38,7 +38,7 @@ from cleanlist_mcp.api.wire import (
     ListRequest,
     PersonRequest,
 )
-from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse
+from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, CertificateRefused
 from cleanlist_mcp.journal.shared_budget import SharedBudget
 from cleanlist_mcp.settings import Settings
 from tests.raw_api import Seen, answer, serving
@@ -517,6 +517,42 @@ def trusting(protocol: int) -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+async def test_over_tls_reads_share_a_connection_and_each_write_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truststore.SSLContext", trusting)
+
+    async def reply(seen: Seen, stream: ByteStream) -> None:
+        await stream.send(answer({"workflow_id": "enrich-new"} | WHOAMI))
+
+    async with serving(reply, certificate(tmp_path)) as api, client_of(api.base_url) as client:
+        for _ in range(2):
+            await client.whoami()
+            await client.start_person(ADA, patience=0)
+
+    assert [(seen.method, seen.connection) for seen in api.seen] == [
+        ("GET", 1),
+        ("POST", 2),
+        ("GET", 1),
+        ("POST", 3),
+    ]
+
+
+@pytest.mark.parametrize("spends", [False, True])
+async def test_a_certificate_that_nobody_signed_is_refused_and_nothing_was_sent(
+    spends: bool, tmp_path: Path
+) -> None:
+    async def reply(seen: Seen, stream: ByteStream) -> None:
+        await stream.send(answer(WHOAMI))
+
+    async with serving(reply, certificate(tmp_path)) as api, client_of(api.base_url) as client:
+        with pytest.raises(CertificateRefused, match="nothing was sent") as raised:
+            await (client.start_person(ADA, patience=0) if spends else client.whoami())
+
+    assert raised.value.nothing_started
+    assert api.seen == []
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http"])
