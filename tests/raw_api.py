@@ -32,16 +32,18 @@ Reply = Callable[[Seen, ByteStream], Awaitable[None]]
 
 @dataclass
 class RawApi:
-    """Its address, and all that it has seen."""
+    """Its address, and all that it has seen; `connections` were made, and so many of them are `open`."""
 
     base_url: str = ""
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
+    open: int = 0
 
     async def handle(self, stream: ByteStream, reply: Reply) -> None:
         """Serve one connection until somebody closes it."""
         self.connections += 1
+        self.open += 1
         number = self.connections
         incoming = BufferedByteReceiveStream(stream)
         async with stream:
@@ -54,6 +56,8 @@ class RawApi:
                 pass
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 pass
+            finally:
+                self.open -= 1
 
 
 async def _request(incoming: BufferedByteReceiveStream, connection: int) -> Seen:

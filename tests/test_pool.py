@@ -1,5 +1,6 @@
 """The pool of connections to the API, over real sockets."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -94,15 +95,22 @@ async def test_no_more_connections_are_kept_than_there_is_room_for() -> None:
     assert api.connections == 5 + 1
 
 
-async def test_a_connection_that_nobody_used_for_long_is_closed_and_not_used(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("ages", "left"), [((0.6, 1.2), 1), ((1.2,), 0)])
+async def test_connections_that_nobody_used_for_long_are_closed_while_one_in_use_goes_on(
+    ages: tuple[float, ...], left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "KEPT_SECONDS", -1.0)
-    async with serving(reply_at_once) as api, opened() as made:
-        for _ in range(3):
-            assert await read(made, request(api)) == b'{"is": "done"}'
+    gate = Gate(3)
+    async with serving(gate.reply) as api, opened() as made:
+        await burst(made, api, gate, 3)
+        began = time.monotonic()
+        for age in ages:
+            monkeypatch.setattr("time.monotonic", lambda age=age: began + age * pool.KEPT_SECONDS)
+            await read(made, request(api))
+        monkeypatch.undo()
+        await anyio.wait_all_tasks_blocked()
+        assert api.open == 1
 
-    assert api.connections == 3
+    assert api.connections == 4 - left
 
 
 async def test_a_connection_that_the_api_closed_meanwhile_is_not_used() -> None:
@@ -142,7 +150,7 @@ async def test_a_request_that_gets_no_connection_in_time_is_not_sent_and_takes_n
     async with serving(gate.reply) as api, opened(most=1) as made, anyio.create_task_group() as tasks:
         tasks.start_soon(read, made, request(api, "/first"))
         await gate.is_full.wait()
-        with pytest.raises(httpx.PoolTimeout):
+        with anyio.fail_after(30), pytest.raises(httpx.PoolTimeout):
             await read(made, request(api, "/late", patience=0.01))
         gate.opened.set()
         await read(made, request(api, "/next"))
