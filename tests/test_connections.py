@@ -11,7 +11,7 @@ import sys
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
+from cleanlist_mcp import __version__
 from cleanlist_mcp.api.client import CleanlistClient
 from cleanlist_mcp.api.connections import Connections, Request
 from cleanlist_mcp.api.reading import MAX_RESPONSE_BYTES
@@ -37,6 +38,7 @@ from cleanlist_mcp.api.wire import (
     EstimateRequest,
     ListRequest,
     PersonRequest,
+    RemoveLeadsRequest,
 )
 from cleanlist_mcp.errors import ApiError, ApiUnavailable, BadResponse, CertificateRefused
 from cleanlist_mcp.journal.shared_budget import SharedBudget
@@ -96,6 +98,34 @@ async def client_of(base_url: str, **settings: Any) -> AsyncIterator[CleanlistCl
         yield client
     finally:
         await client.aclose()
+
+
+async def test_requests_are_these_bytes() -> None:
+    async def reply(seen: Seen, stream: ByteStream) -> None:
+        await stream.send(answer({"list_id": "list_1", "removed": 1, "workflow_id": "enrich-1", "leads": []}))
+
+    async with serving(reply) as api, client_of(api.base_url) as client:
+        await client.leads("list_1", limit=5, cursor="é &=")
+        await client.start_person(PersonRequest(first_name="Zoë", enrichment_type="partial"), patience=0)
+        await client.remove_leads("list_1", RemoveLeadsRequest(lead_ids=["lead_1"]))
+
+    sent = [
+        ("GET /api/v1/public/lead-lists/list_1/leads?limit=5&cursor=%C3%A9+%26%3D", ""),
+        ("POST /api/v1/public/enrichment/person", '{"first_name":"Zoë","enrichment_type":"partial"}'),
+        ("DELETE /api/v1/public/lead-lists/list_1/leads", '{"lead_ids":["lead_1"]}'),
+    ]
+    for seen, (line, body) in zip(api.seen, sent, strict=True):
+        assert seen.body.decode() == body
+        assert seen.head.decode().split("\r\n") == [
+            f"{line} HTTP/1.1",
+            f"Host: 127.0.0.1:{api.port}",
+            "Accept: application/json",
+            "Accept-Encoding: identity",
+            f"Connection: {'close' if body else 'keep-alive'}",
+            f"User-Agent: cleanlist-mcp/{__version__}",
+            f"Authorization: Bearer {KEY}",
+            *([f"Content-Length: {len(seen.body)}", "Content-Type: application/json"] if body else []),
+        ]
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -235,7 +265,15 @@ async def test_a_read_that_got_the_answer_about_another_thing_says_so_and_the_ne
     assert [seen.connection for seen in api.seen] == [1, 1, 2]
 
 
-@pytest.mark.parametrize("stale", [answer(b"<html>"), answer({"error": {"code": "gone"}}, 410)])
+@pytest.mark.parametrize(
+    "stale",
+    [
+        answer(b"<html>"),
+        answer({"error": {"code": "gone"}}, 410),
+        answer(WHOAMI, content_encoding="aes128gcm"),
+    ],
+    ids=["a page", "refused", "odd encoding"],
+)
 async def test_a_connection_is_not_used_again_after_an_answer_that_was_no_success(stale: bytes) -> None:
     async def reply(seen: Seen, stream: ByteStream) -> None:
         if len(api.seen) == 2:
@@ -250,6 +288,45 @@ async def test_a_connection_is_not_used_again_after_an_answer_that_was_no_succes
             assert (await client.whoami()).organization_name == "Fable"
 
     assert [seen.connection for seen in api.seen] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("status", [404, 429])
+async def test_a_read_that_waits_while_another_is_refused_is_not_broken_off_with_its_connection(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleanlist_mcp.api.connections.CONNECTIONS", 1)
+    refused_is_there, both_wait, right_is_done = anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def note_slowly(*args: Any) -> None:
+        await right_is_done.wait()
+
+    monkeypatch.setattr(SharedBudget, "block", note_slowly)
+
+    async def reply(seen: Seen, stream: ByteStream) -> None:
+        if seen.path.endswith("refused"):
+            refused_is_there.set()
+            await both_wait.wait()
+            await stream.send(answer({"error": {"code": "refused"}}, status))
+        else:
+            await stream.send(answer(about("right")))
+
+    async def look(client: CleanlistClient, run: str) -> None:  # a look is sent once, whatever comes of it
+        with pytest.raises(ApiError) if run == "refused" else nullcontext():
+            await client.status(run, kind="look")
+        if run == "right":
+            right_is_done.set()
+
+    async with serving(reply) as api, client_of(api.base_url) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(look, client, "refused")
+        await refused_is_there.wait()
+        tasks.start_soon(look, client, "right")
+        await anyio.wait_all_tasks_blocked()
+        both_wait.set()
+
+    assert [(seen.path.rpartition("/")[2], seen.connection) for seen in api.seen] == [
+        ("refused", 1),
+        ("right", 2),
+    ]
 
 
 async def test_an_api_that_closes_its_connections_after_each_answer_makes_no_paid_call_uncertain() -> None:

@@ -340,9 +340,9 @@ class CleanlistClient:
         try:
             return self._understood(request, answer, model, is_meant)
         except ApiError as error:
+            await answer.distrust()  # at once: after any wait, another request may be using the connection
             if isinstance(error, RateLimited):
                 await self._budget.block(error.retry_after or 0)
-            await answer.distrust()
             raise
 
     async def _answer(self, request: Request, headers: dict[str, str]) -> Answer:

@@ -19,7 +19,7 @@ import httpx
 from cleanlist_mcp import __version__, awake
 from cleanlist_mcp.api.failures import What
 from cleanlist_mcp.api.minute import Kind
-from cleanlist_mcp.api.pool import FAILURES, ConnectionPool
+from cleanlist_mcp.api.pool import FAILURES, ConnectionPool, Content
 from cleanlist_mcp.api.proxies import proxy_for
 from cleanlist_mcp.api.reading import Body, BodyRefused, workflow_id_in
 from cleanlist_mcp.errors import (
@@ -67,14 +67,14 @@ class Answer:
     complete: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = field(default_factory=Body)
-    kept: Any = None
-    """The connection that it came over, without a type in httpx, if that may be used again."""
+    content: Content | None = None
+    """Its content, which knows the connection that it came over."""
 
     async def distrust(self) -> None:
         """Have nothing more sent over this answer's connection: the next answer on it may be another's."""
-        if self.kept is not None:
+        if self.content is not None:
             with suppress(Exception):
-                await self.kept.aclose()
+                await self.content.drop_connection()
 
 
 class _Departure:
@@ -174,6 +174,7 @@ class Connections:
         try:
             await self._within_the_limit(partial(_converse, http, leaving, answer), departure, answer)
         except BodyRefused as exc:
+            await answer.distrust()
             raise _not_read(exc, answer) from None
         finally:
             await departure.close()
@@ -202,7 +203,7 @@ class Connections:
         relative = request.path.startswith("/")  # else it is an address under the API's other prefix
         url = _url(self._base_url + request.path if relative else request.path)
         content = b"" if request.body is None else _json(request.body)
-        about = {"Content-Type": "application/json", "Content-Length": str(len(content))} if content else {}
+        about = {"Content-Length": str(len(content)), "Content-Type": "application/json"} if content else {}
         # With a stream, httpx adds nothing to the headers, for which it takes longer than for all else.
         made = httpx.Request(
             request.method,
@@ -297,7 +298,7 @@ async def _converse(
     request = leaving()
     response = await http.handle_async_request(request)
     try:
-        answer.kept = response.extensions.get("network_stream") if request.method == "GET" else None
+        answer.content = response.stream if isinstance(response.stream, Content) else None
         answer.body = Body(response.headers.get_list("content-encoding", split_commas=True))
         answer.headers = response.headers
         answer.status = response.status_code

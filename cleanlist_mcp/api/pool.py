@@ -58,7 +58,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             return httpx.Response(
                 response.status,
                 headers=response.headers,
-                stream=_Content(self, connection, response),
+                stream=Content(self, connection, response),
                 extensions=response.extensions,
             )
         except BaseException:
@@ -74,6 +74,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._idle.append((time.monotonic(), connection))
         else:
             await _close(connection)
+
+    async def drop(self, connection: httpcore.AsyncConnectionInterface) -> None:
+        """Close a connection that may have been kept; no request gets it from now on.
+
+        It leaves those that wait first: while it is being closed, it looks as if it were open.
+        """
+        for waiting in self._idle:
+            if waiting[1] is connection:
+                self._idle.remove(waiting)
+                break
+        await _close(connection)
 
     async def aclose(self) -> None:
         """Close the connections that wait, and keep none from now on."""
@@ -103,7 +114,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         return self._factory.create_connection(origin)
 
 
-class _Content(httpx.AsyncByteStream):
+class Content(httpx.AsyncByteStream):
     """The content of an answer; when it is closed, its connection goes back."""
 
     def __init__(
@@ -125,6 +136,10 @@ class _Content(httpx.AsyncByteStream):
                 await self._response.aclose()
             finally:
                 await self._pool.take_back(self._connection)
+
+    async def drop_connection(self) -> None:
+        """Have nothing more sent over the connection that it came over."""
+        await self._pool.drop(self._connection)
 
 
 async def _close(connection: httpcore.AsyncConnectionInterface) -> None:
