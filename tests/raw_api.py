@@ -88,10 +88,12 @@ async def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncItera
     api = RawApi()
 
     async def handle(stream: ByteStream) -> None:
+        api.open += 1
         async with stream:
             # Raised if the client ends the handshake.
             with suppress(ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream):
                 await api.handle(stream if tls is None else await _behind(tls, stream), reply)
+        api.open -= 1
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         api.port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # no database here

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
@@ -630,6 +632,50 @@ async def test_a_certificate_that_nobody_signed_is_refused_and_nothing_was_sent(
 
     assert raised.value.nothing_started
     assert api.seen == []
+
+
+async def is_done_in(turns: int, call: Callable[[], Awaitable[Any]]) -> bool:
+    """Cancel a call after so many turns of the event loop; return whether it was done by then."""
+    done = False
+
+    async def run() -> None:
+        nonlocal done
+        await call()
+        done = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        for _ in range(turns):
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    return done
+
+
+@pytest.mark.parametrize("which", ["a read", "a read over a kept connection", "a paid one"])
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_a_request_that_is_cancelled_at_any_moment_frees_its_place_and_ends_its_connection(
+    over_tls: bool, which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truststore.SSLContext", trusting)
+    monkeypatch.setattr("cleanlist_mcp.api.connections.CONNECTIONS", 1)
+
+    async def reply(seen: Seen, stream: ByteStream) -> None:
+        await stream.send(answer({"workflow_id": "enrich-1"} | WHOAMI))
+
+    async with serving(reply, certificate(tmp_path) if over_tls else None) as api:
+        async with client_of(api.base_url) as client:
+            call = partial(client.start_person, ADA, patience=0) if which == "a paid one" else client.whoami
+            turns = 0
+            while not await is_done_in(turns, call) and turns < 200:
+                turns += 1
+                if which == "a read over a kept connection":
+                    await call()
+            await call()
+        with anyio.fail_after(30):
+            while api.open:
+                await anyio.lowlevel.checkpoint()
+
+    assert turns > 2
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http"])
