@@ -511,6 +511,34 @@ async def test_a_misspelt_name_is_refused_with_the_right_one(
     assert world.sandbox.requests == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "problem"),
+    [
+        ("credits_balance", {"days": 2.5}, "should be a whole number"),
+        ("credits_balance", {"days": 91}, "should be at most 90"),
+        ("estimate", {"people_count": -3}, "should be at least 1"),
+        ("enrich_person", {"email": ["ada@fable.example"]}, "should be text"),
+        ("enrich_person", {"first_name": "x" * 5000}, "should have at most 4000 characters"),
+        (
+            "remove_leads",
+            {"list_id": "Q3 Prospects", "lead_ids": ["a"] * 101},
+            "should have at most 100 items, not 101",
+        ),
+        ("estimate", {"list_id": "Q3 Prospects", "limit": 3}, "is not an argument of this tool; known are"),
+        ("whoami", {"max_credits": 3}, "is not an argument of this tool; it takes none"),
+    ],
+    ids=ascii,
+)
+async def test_a_problem_is_told_in_plain_words(
+    world: World, era: str, tool: str, arguments: dict[str, object], problem: str
+) -> None:
+    async with world.connect(era) as session:
+        error = await session.error(tool, **arguments)
+
+    assert error["field_errors"][0]["problem"].startswith(problem)
+    assert world.sandbox.requests == []
+
+
 async def test_a_name_that_hides_something_is_shown_without_it(world: World, era: str) -> None:
     async with world.connect(era) as session:
         answer = await session.call("whoami", **{"loc\u202eale\n": "x", "y" * 300: "x"})

@@ -476,6 +476,16 @@ async def test_reservations_that_were_not_seen_to_settle_lead_to_a_look(world: W
     assert "workflow_status" in balance["next_step"]
 
 
+async def test_credits_under_review_are_not_called_those_of_a_run_that_goes_on(world: World) -> None:
+    async with world.connect() as session:
+        await session.call("enrich_person", **ADA | {"last_name": "Pending-Review"}, scope="full")
+        balance = await session.call("credits_balance")
+
+    assert (balance["charged"], balance["reserved"]) == (0, 11)
+    assert "or whose refund is under review, hold up to 11 credits more" in balance["summary"]
+    assert "see whether those runs have ended" not in balance["next_step"]
+
+
 async def test_an_empty_list_is_filled_first(world: World) -> None:
     list_id = world.sandbox.add_list("Empty")
 

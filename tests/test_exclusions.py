@@ -177,13 +177,17 @@ async def test_whoever_is_excluded_is_not_added_and_named(world: World, era: str
     list_id = world.sandbox.add_list("Mine")
     async with world.connect(era, exclude_file=path) as session:
         answer = await session.call("add_leads", list_id=list_id, people=[ADA, KIM])
-        refused = await session.error("add_leads", list_id=list_id, people=[ADA])
+        alone = await session.call("add_leads", list_id=list_id, people=[ADA])
 
     assert (answer["imported"], answer["skipped"]) == (1, 1)
     assert answer["skipped_rows"] == [
         {"row": 1, "name": "Ada Fable", "reason": "is in the file of people who must not be contacted"}
     ]
-    assert refused["charged"] == "no"
+    assert alone["summary"] == (
+        "0 rows imported, 1 skipped; nothing was enriched or charged. Reasons: is in the file of people who "
+        "must not be contacted (1 row)."
+    )
+    assert "estimate" not in alone["next_step"]
     assert [lead["email"] for lead in world.sandbox.leads(list_id)] == ["kim@tale.example"]
 
 

@@ -197,6 +197,44 @@ async def test_nobody_rows_are_named_and_all_bad_rows_send_nothing(world: World)
     assert world.sandbox.requests == []
 
 
+@pytest.mark.parametrize(
+    ("people", "leave_out", "reasons"),
+    [
+        (
+            [{"email": "ada@fable.example"}, {"email": "grace@fable.example"}],
+            "with_email",
+            "has an e-mail address already (2 rows)",
+        ),
+        (
+            [{"email": "ada@fable.example"}, {"title": "CEO"}],
+            "with_email",
+            "nothing identifies a person (1 row); has an e-mail address already (1 row)",
+        ),
+        (
+            [{"linkedin_url": "linkedin.com/in/ada-fable", "phone": "+44 20 7946 0687"}],
+            "with_phone",
+            "has a phone number already (1 row)",
+        ),
+        (
+            [{"full_name": "Ada Okonkwo", "company_name": "Brightwater Logistics"}],
+            "",
+            "in the list already (1 row)",
+        ),
+    ],
+    ids=ascii,
+)
+async def test_when_everybody_is_left_out_the_answer_says_why_and_offers_no_purchase(
+    world: World, era: str, people: list[dict[str, str]], leave_out: str, reasons: str
+) -> None:
+    async with world.connect(era) as session:
+        answer = await session.call("add_leads", list_id="Q3 Prospects", people=people, leave_out=leave_out)
+
+    assert (answer["imported"], answer["skipped"]) == (0, len(people))
+    assert answer["summary"].endswith(f"nothing was enriched or charged. Reasons: {reasons}.")
+    assert "estimate" not in answer["next_step"]
+    assert [row["row"] for row in answer["skipped_rows"]] == list(range(1, len(people) + 1))
+
+
 async def test_more_than_five_hundred_people_are_refused(world: World) -> None:
     people = [{"email": f"p{number}@fable.example"} for number in range(501)]
     world.sandbox.add_list("Imported")

@@ -470,12 +470,22 @@ async def test_two_quotes_never_buy_one_row_twice(
     assert len(world.sandbox.runs) == (2 if together else 1)
 
 
+async def test_one_picked_row_is_named_in_the_singular(world: World) -> None:
+    async with world.connect() as session:
+        one = await session.call("estimate", list_id="Q3 Prospects", max_rows=1)
+        two = await session.call("estimate", list_id="Q3 Prospects", max_rows=2)
+
+    assert ' It is "Ada Okonkwo".' in one["summary"]
+    assert ' They are "Ada Okonkwo" and ' in two["summary"]
+
+
 async def test_a_quote_from_while_a_run_went_on_is_worthless_once_that_has_ended(world: World) -> None:
     world.sandbox.add_list("A slow list", 6)
     async with world.connect() as session:
         one = await session.call("estimate", list_id="A slow list", max_rows=4)
         run = await session.call("enrich_list", **spends(one), wait_seconds=0)
         meanwhile = await session.call("estimate", list_id="A slow list", max_rows=4)
+        assert "is being enriched already, so this quote cannot be spent" in meanwhile["summary"]
         await session.call("workflow_status", wait_seconds=45)
         error = await session.error("enrich_list", **spends(meanwhile))
         fresh = await session.call("estimate", list_id="A slow list")

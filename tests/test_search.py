@@ -112,6 +112,22 @@ async def test_a_search_without_a_filter_is_refused_before_anything_is_sent(worl
     assert searches(world) == 0
 
 
+@pytest.mark.parametrize("tool", ["search_people", "search_companies"])
+async def test_a_broader_filter_is_an_argument_of_that_tool(world: World, era: str, tool: str) -> None:
+    async with world.connect(era) as session:
+        tools = {
+            one.name: one.input_schema["properties"] for one in (await session.client.list_tools()).tools
+        }
+        filters = {
+            name: set(tools[name]) - {"limit", "cursor"} for name in ("search_people", "search_companies")
+        }
+        others = set().union(*filters.values()) - filters[tool]
+        for name in sorted(filters[tool]):
+            answer = await session.call(tool, **{name: ["no-such-word"]})
+            said = set(answer["summary"].replace(";", " ").replace(".", " ").split())
+            assert not said & others, (name, answer["summary"])
+
+
 async def test_few_hits_name_the_words_that_were_searched_and_broader_ones(world: World) -> None:
     async with world.connect() as session:
         nobody = await session.call("search_people", titles=["Vice Pope"], cities=["Hamburg"])

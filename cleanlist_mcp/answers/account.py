@@ -76,7 +76,7 @@ def balance_result(answer: Balance, limits: Limits, statement: Statement | None)
 def _spent_from_here(statement: Statement, limits: Limits, left: str) -> dict[str, Any]:
     whole, spent = statement.whole, statement.spent
     sentences = (left, *_bill(statement), *_open(statement), *_parts(statement), *_day(statement, limits))
-    look = "Call workflow_status without arguments to see whether those runs have ended."
+    look = "Call workflow_status without arguments to see how those runs stand."
     return {
         "summary": " ".join(sentences),
         "next_step": look if spent.reserved_now or whole.reserved or whole.unknown else None,
@@ -121,8 +121,8 @@ def _open(statement: Statement) -> list[str]:
     sentences = []
     if held:
         sentences.append(
-            f"Runs that may not have ended hold up to {credits_text(held)} more, to be charged or refunded; that "
-            "may have happened already."
+            f"Runs that may not have ended, or whose refund is under review, hold up to {credits_text(held)} more, to "
+            "be charged or refunded; that may have happened already."
         )
     if whole.unknown:
         sentences.append(

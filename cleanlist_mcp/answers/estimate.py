@@ -63,12 +63,14 @@ class Room:
 
 @dataclass(frozen=True)
 class ListFacts:
-    """The facts around a quote of a list. `now` is in epoch seconds."""
+    """The facts around a quote of a list. `now` is in epoch seconds, `obstacle` a sentence about another run that keeps
+    the quote from being spent."""
 
     seen: RowsSeen
     room: Room
     last_run: Run | None
     now: float
+    obstacle: str = ""
 
 
 def list_estimate(quote: Quote, facts: ListFacts, next_step: str) -> EstimateResult:
@@ -158,7 +160,8 @@ def _sentences(quote: Quote, facts: ListFacts) -> list[str]:
     sentences += [*_left_out(seen, quote.scope), *_taken_again(seen, quote.scope)]
     sentences += [*_half_there(quote, seen), *_beyond_sight(seen), *_named(quote, seen)]
     sentences += [*_money(quote, facts.room), *_what_fits(quote, facts.room)]
-    return sentences + _earlier(quote, facts.last_run)
+    sentences += _earlier(quote, facts.last_run)
+    return [*sentences, facts.obstacle] if facts.obstacle else sentences
 
 
 def _left_out(seen: RowsSeen, scope: Scope) -> list[str]:
@@ -232,7 +235,9 @@ def _named(quote: Quote, seen: RowsSeen) -> list[str]:
         return []
     names = [quoted(clean(name, NAME_LENGTH)) for name in seen.names[:NAMES]]
     more = quote.row_count - len(names)
-    return [f"They are {_listed(names)}." if more <= 0 else f"Among them: {_listed(names)}."]
+    if more > 0:
+        return [f"Among them: {_listed(names)}."]
+    return [f"It is {names[0]}." if len(names) == 1 else f"They are {_listed(names)}."]
 
 
 def _money(quote: Quote, room: Room) -> list[str]:

@@ -1,6 +1,7 @@
 """The fate of each row of one `add_leads`, counted, and the sentences about it."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from cleanlist_mcp.text import clean, quoted, rows_text
 
 NAMED_ROWS = 50
 """Most skipped rows, and most notes about rows, in one answer; the rest are counted."""
+
+NAMED_REASONS = 3
+"""Most reasons that the summary names for rows of which none was added."""
 
 ROWS_OF_A_NOTE = 10
 """Most rows that one note about several of them names."""
@@ -94,6 +98,13 @@ class Tally:
         imported = min(imported, rows)
         self.imported += imported
         self.skipped_unnamed += max(rows - imported - named, 0)
+
+    @property
+    def is_only_skipped(self) -> bool:
+        """True if every row was skipped, by reasons that are known here."""
+        return bool(self.skipped) and not (
+            self.imported or self.unknown or self.not_sent or self.skipped_unnamed
+        )
 
     @property
     def left_out(self) -> int:
@@ -231,6 +242,7 @@ def _summary(tally: Tally, prepared: Prepared, table: CsvPeople | None) -> str:
     merged = f", {len(prepared.merged)} merged with another row of the same person" if prepared.merged else ""
     parts = [
         f"{_came_of_it(tally)}{merged}, {tally.left_out} skipped; nothing was enriched or charged.",
+        *_why_nobody(tally),
         *_in_doubt(tally),
         *_not_used(table),
     ]
@@ -240,6 +252,14 @@ def _summary(tally: Tally, prepared: Prepared, table: CsvPeople | None) -> str:
             why = tally.stopped.message.rstrip(".")
         parts.append(f"{rows_text(tally.not_sent)} not sent yet: {why}.")
     return " ".join(parts)
+
+
+def _why_nobody(tally: Tally) -> list[str]:
+    """Return a sentence that has the reasons of skipped rows, if nobody else is in the call."""
+    if not tally.is_only_skipped:
+        return []
+    reasons = Counter(note.reason for note in tally.skipped).most_common(NAMED_REASONS)
+    return [f"Reasons: {'; '.join(f'{reason} ({rows_text(rows)})' for reason, rows in reasons)}."]
 
 
 def _not_used(table: CsvPeople | None) -> list[str]:
@@ -310,4 +330,6 @@ def _next_step(list_id: str, tally: Tally) -> str:
             f'Call estimate(list_id="{list_id}"): its row_count shows if they are still there. People who were '
             "removed in Cleanlist's portal since then can be added to a new list."
         )
+    if tally.is_only_skipped:
+        return "Tell the user that nobody was added, and why; skipped_rows names the rows."
     return f'Call estimate(list_id="{list_id}") for a quote and show it to the user before enriching.'

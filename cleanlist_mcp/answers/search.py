@@ -29,7 +29,10 @@ _BROADER: Mapping[str, str] = {
     "company_industries": "broader company_industries",
     "industries": "broader industries",
 }
-"""By argument: a wish that finds more."""
+"""By argument: a wish that finds more people."""
+
+_BROADER_COMPANIES: Mapping[str, str] = {**_BROADER, "locations": "larger places in locations"}
+"""The same for companies, whose search has no argument for countries."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def search_summary(noun: str, shown: Shown, asked: Mapping[str, Sequence[str]]) 
     if shown.truncated:
         parts.append("Cleanlist cannot show all of them; narrower filters reach the rest.")
     if _are_few(shown):
-        parts.append(_words(asked))
+        parts.append(_words(asked, _BROADER if noun == "people" else _BROADER_COMPANIES))
     if shown.count and shown.search_id is None:
         parts.append("The search could not be saved, so its rows cannot be added to a list by its id.")
     return " ".join(parts)
@@ -114,11 +117,11 @@ def _are_few(shown: Shown) -> bool:
     return (shown.passed if shown.total is None else shown.total) < FEW and not shown.cursor
 
 
-def _words(asked: Mapping[str, Sequence[str]]) -> str:
-    """Return the sentences that name the words of the filters, and broader ones."""
+def _words(asked: Mapping[str, Sequence[str]], wishes: Mapping[str, str]) -> str:
+    """Return the sentences that name the words of the filters, and broader `wishes` by argument."""
     named = [f"{argument} {quoted(value)}" for argument, values in asked.items() for value in values]
     more = f" and {len(named) - NAMED_WORDS} more" if len(named) > NAMED_WORDS else ""
-    hints = [_BROADER[argument] for argument in asked if argument in _BROADER]
+    hints = [wishes[argument] for argument in asked if argument in wishes]
     broader = "; ".join([*(["fewer filters"] if len(asked) > 1 else []), *hints[:2]])
     return (
         f"Searched for {', '.join(named[:NAMED_WORDS])}{more}. All filters must match, and a word that Cleanlist does "

@@ -21,7 +21,7 @@ from cleanlist_mcp.api import retries
 from cleanlist_mcp.api.wire import CsvImported, CsvImportRequest
 from cleanlist_mcp.calls.added_people import of_details, of_identifier
 from cleanlist_mcp.calls.call import Call
-from cleanlist_mcp.calls.exclusions import added_domains, allowed
+from cleanlist_mcp.calls.exclusions import EXCLUDED_ROW, added_domains, allowed
 from cleanlist_mcp.calls.present import present_in
 from cleanlist_mcp.clock import Deadline
 from cleanlist_mcp.errors import (
@@ -61,6 +61,9 @@ JOIN_STEP = 1.0
 LOOK_AGAIN = 0.05
 """Seconds before the next look if another call was faster in claiming somebody."""
 
+_LEFT_OUT = preparing.HAS_ALREADY | {EXCLUDED_ROW}
+"""The reasons for which people are left out who are known well enough to be added."""
+
 Rows = Sequence[tuple[int, Mapping[str, object]]]
 
 
@@ -96,7 +99,7 @@ async def _add(
     table: CsvPeople | None = None,
 ) -> AddLeadsResult:
     skipped = [*(table.skipped if table else ()), *prepared.skipped]
-    if not prepared.people:
+    if not prepared.people and not _LEFT_OUT.intersection(note.reason for note in skipped):
         raise nobody(skipped, table.unused if table else ())
     tally = Tally(skipped=skipped)
     list_id, name = await call.services.directory.resolve(id_or_name)

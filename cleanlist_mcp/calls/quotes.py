@@ -55,6 +55,14 @@ class KnownQuote:
     may_send: bool
 
 
+@dataclass(frozen=True)
+class _Obstacle:
+    """The reason why a quote cannot be spent now, as a sentence for the user, and what to do about it."""
+
+    sentence: str
+    next_step: str
+
+
 class Quotes:
     """The quotes of one call."""
 
@@ -96,7 +104,9 @@ class Quotes:
         if not quote.row_count:
             step = f"The list is empty, so there is nothing to enrich. {self._how_to_fill(list_id)}"
             return nothing_to_buy(list_id, list_name, scope, facts, step, wishes=wishes)
-        return list_estimate(quote, facts, await self._next_step(quote, limit))
+        obstacle = await self._obstacle(quote)
+        facts = replace(facts, obstacle=obstacle.sentence if obstacle else "")
+        return list_estimate(quote, facts, self._next_step(quote, limit, obstacle))
 
     async def _last_own_run(self, list_id: str) -> Run | None:
         """Return the newest run over a list, if it is this account's own: a colleague's is not shown."""
@@ -197,7 +207,7 @@ class Quotes:
         limit = limit_error("list", quote.cost, spent, self._call.limits)
         return Room(left, limit is None), limit
 
-    async def _next_step(self, quote: Quote, limit: CleanlistError | None) -> str:
+    def _next_step(self, quote: Quote, limit: CleanlistError | None, obstacle: _Obstacle | None) -> str:
         """Return the next step for a quote: the whole call, because the person who approves sees only its arguments, or
         the obstacle that would make that call fail."""
         offers = self._call.offers
@@ -210,11 +220,9 @@ class Quotes:
             return f"Tell the user the shortfall; they can buy credits, or choose {offer}{fewer}."
         if limit is not None:
             return f"{limit.message} {for_a_model(limit.next_step)}"
-        try:
-            blocked = await self._blocked(quote)
-        except JournalUnusable as exc:
-            return f"{exc.message} {for_a_model(exc.next_step)}"
-        return blocked or (
+        if obstacle is not None:
+            return obstacle.next_step
+        return (
             "Show the user this quote; once they agree, call "
             f'enrich_list(list_id="{quote.list_id}", scope="{quote.scope}", quote_id="{quote.quote_id}", '
             f"max_credits={quote.cost})."
@@ -252,22 +260,29 @@ class Quotes:
             return "Tell the user."
         return f'Call add_leads(list_id="{list_id}", people=[…]) first, then estimate again.'
 
-    async def _blocked(self, quote: Quote) -> str | None:
-        """Return what to do if another run of the same list would make the spend fail."""
-        found = await self._journal.claims.look_at_list(quote)
+    async def _obstacle(self, quote: Quote) -> _Obstacle | None:
+        """Return the other run of the same list that would make the spend fail, or the journal that would."""
+        try:
+            found = await self._journal.claims.look_at_list(quote)
+        except JournalUnusable as exc:
+            return _Obstacle("", f"{exc.message} {for_a_model(exc.next_step)}")
         if isinstance(found, Busy):
             which = f'workflow_id="{found.run.workflow_id}"' if found.run.workflow_id else ""
-            return (
+            return _Obstacle(
+                "This list is being enriched already, so this quote cannot be spent; a new one can, after that run's "
+                "end.",
                 "This list is being enriched already: call "
-                f"workflow_status({which}) before anything is spent, and estimate again after its end."
+                f"workflow_status({which}) before anything is spent, and estimate again after its end.",
             )
         if isinstance(found, Outdated):
             expired = outdated(quote)
-            return f"{expired.message} {expired.next_step}"
+            return _Obstacle(expired.message, f"{expired.message} {expired.next_step}")
         if isinstance(found, Unknown):
             error = self._services.workflows.unknown(found.run)
-            advice = f"{error.message} {for_a_model(error.next_step)}"
-            return f"An earlier run of this list in this scope stands in the way. {advice}"
+            way = "An earlier run of this list in this scope stands in the way."
+            return _Obstacle(
+                f"{way} {error.message}", f"{way} {error.message} {for_a_model(error.next_step)}"
+            )
         return None
 
     async def _journal_problem(self) -> CleanlistError | None:

@@ -45,6 +45,9 @@ _HAS_ALREADY: Mapping[str, tuple[str, str]] = {
     "with_phone": ("phone", "has a phone number already"),
 }
 
+HAS_ALREADY = frozenset(reason for _, reason in _HAS_ALREADY.values())
+"""The reasons for which rows are left out because the call wishes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lead:

@@ -20,6 +20,19 @@ _SIBLINGS: Mapping[str, Sequence[str]] = {
     "list_name": ("list_id", "query", "name"),
 }
 
+_PLAINLY: Sequence[tuple[str, str]] = (
+    ("Input ", ""),
+    ("String should", "should"),
+    ("List should", "should"),
+    (" after validation", ""),
+    ("a valid integer", "a whole number"),
+    ("a valid string", "text"),
+    ("a valid boolean", "true or false"),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+)
+"""Words of pydantic, and what a person says instead."""
+
 
 def invalid_arguments(error: ValidationError, schema: Mapping[str, Any]) -> InvalidArguments:
     """Return the error for arguments that validation refused, in words that repeat no value."""
@@ -60,7 +73,9 @@ def _hint(name: str, known: Sequence[str]) -> str:
     if name == "save_as":
         return "files are saved only if the user sets CLEANLIST_CSV_DIR"
     near = resembled(name, known) or _nearest(name, known)
-    return f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
+    if near:
+        return f"did you mean {near}?"
+    return f"known are {', '.join(known)}" if known else "it takes none"
 
 
 def resembled(name: str, known: Sequence[str]) -> str | None:
@@ -78,7 +93,7 @@ def resembled(name: str, known: Sequence[str]) -> str | None:
 
 def _nearest(name: str, known: Sequence[str]) -> str | None:
     words = words_of(name[:LONGEST_NAME])
-    near = _alike(words, known, 0.5)
+    near = _alike(words, known, 0.6)
     return next(iter(near + [item for item in known if not set(words).isdisjoint(item.split("_"))]), None)
 
 
@@ -152,5 +167,6 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _predicate(message: str) -> str:
     # pydantic's wording names types and bounds, never the value.
-    message = message.removeprefix("Input ")
+    for theirs, ours in _PLAINLY:
+        message = message.replace(theirs, ours)
     return message[:1].lower() + message[1:200]
