@@ -43,7 +43,6 @@ class RawApi:
     async def handle(self, stream: ByteStream, reply: Reply) -> None:
         """Serve one connection until somebody closes it."""
         self.connections += 1
-        self.open += 1
         number = self.connections
         incoming = BufferedByteReceiveStream(stream)
         async with stream:
@@ -56,8 +55,6 @@ class RawApi:
                 pass
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 pass
-            finally:
-                self.open -= 1
 
 
 async def _request(incoming: BufferedByteReceiveStream, connection: int) -> Seen:
