@@ -539,6 +539,27 @@ async def test_a_problem_is_told_in_plain_words(
     assert world.sandbox.requests == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "argument", "place"),
+    [
+        ("search_people", "titles", "titles, item 2"),
+        ("search_companies", "locations", "locations, item 2"),
+        ("add_leads", "lead_ids", "lead_ids, item 2"),
+        ("add_leads", "people", "row 2"),
+    ],
+)
+async def test_a_wrong_item_of_a_list_is_told_with_the_name_of_the_list(
+    world: World, era: str, tool: str, argument: str, place: str
+) -> None:
+    good: object = {"email": "ada@fable.example"} if argument == "people" else "a"
+    listed = {"list_id": "Q3 Prospects"} if tool == "add_leads" else {}
+    async with world.connect(era) as session:
+        error = await session.error(tool, **listed, **{argument: [good, ["b"]]})
+
+    assert [field["field"] for field in error["field_errors"]] == [place]
+    assert world.sandbox.requests == []
+
+
 async def test_a_name_that_hides_something_is_shown_without_it(world: World, era: str) -> None:
     async with world.connect(era) as session:
         answer = await session.call("whoami", **{"loc\u202eale\n": "x", "y" * 300: "x"})

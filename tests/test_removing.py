@@ -140,9 +140,7 @@ async def test_what_cannot_be_ids_is_refused_before_any_request(world: World, wr
         error = await session.error("remove_leads", list_id="Q3 Prospects", lead_ids=wrong)
 
     assert error["code"] == "invalid_arguments"
-    assert "lead_ids" in error["message"] or error["field_errors"][0]["field"].startswith(
-        ("lead_ids", "row 1")
-    )
+    assert "lead_ids" in error["message"] or error["field_errors"][0]["field"].startswith("lead_ids")
     assert world.sandbox.requests == []
 
 

@@ -157,10 +157,13 @@ def _known_at(schema: Mapping[str, Any], location: tuple[int | str, ...]) -> lis
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Return an argument's name; inside a list, the row and the field, counted from 1 as in all answers."""
+    """Return an argument's name; inside a list, the row of people and the field, or the argument and the item, counted
+    from 1 as in all answers."""
     rows = [part for part in location if isinstance(part, int)]
     if not rows:
         return ".".join(str(part) for part in location)
+    if location[0] != "people":
+        return f"{location[0]}, item {rows[0] + 1}"
     inside = "" if isinstance(location[-1], int) else f", {location[-1]}"
     return f"row {rows[0] + 1}{inside}"
 
