@@ -1,6 +1,7 @@
 """Parts of lists: which rows a quote is for, and that exactly these are enriched, once, in the list they stand in."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mcp_types import ElicitResult
 from cleanlist_mcp.api.wire import Lead
 from cleanlist_mcp.calls.call import Call
 from cleanlist_mcp.calls.quotes import Quotes
+from cleanlist_mcp.journal.sqlite.problems import trouble
+from cleanlist_mcp.journal.sqlite.store import SqliteStore
 from cleanlist_mcp.money.limits import DAY
 from cleanlist_mcp.money.picking import ListedRow, Wishes, pick, reason_against
 from cleanlist_mcp.money.prices import LOOKS_FOR, PRICES, Contact, Scope
@@ -477,6 +480,28 @@ async def test_one_picked_row_is_named_in_the_singular(world: World) -> None:
 
     assert ' It is "Ada Okonkwo".' in one["summary"]
     assert ' They are "Ada Okonkwo" and ' in two["summary"]
+
+
+async def test_a_quote_that_could_not_be_kept_is_shown_and_says_that_it_cannot_be_spent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def busy(store: SqliteStore, *, last_try: bool = False) -> AsyncIterator[Any]:
+        raise trouble("written")
+        yield
+
+    world.sandbox.add_list("Fables", 3)
+    async with world.connect() as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(SqliteStore, "record", busy)
+            lost = await session.call("estimate", list_id="Fables")
+        error = await session.error("enrich_list", **spends(lost))
+        await enriched(session, await session.call("estimate", list_id="Fables"))
+
+    assert "could not be kept here, so it cannot be spent" in lost["summary"]
+    assert lost["next_step"].endswith("call estimate again in a minute, which is free.")
+    assert error["code"] == "quote_unknown"
+    assert error["charged"] == "no"
 
 
 async def test_a_quote_from_while_a_run_went_on_is_worthless_once_that_has_ended(world: World) -> None:

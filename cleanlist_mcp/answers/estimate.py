@@ -63,8 +63,8 @@ class Room:
 
 @dataclass(frozen=True)
 class ListFacts:
-    """The facts around a quote of a list. `now` is in epoch seconds, `obstacle` a sentence about another run that keeps
-    the quote from being spent."""
+    """The facts around a quote of a list. `now` is in epoch seconds, `obstacle` a sentence about what keeps the quote
+    from being spent."""
 
     seen: RowsSeen
     room: Room

@@ -63,6 +63,12 @@ class _Obstacle:
     next_step: str
 
 
+_LOST = _Obstacle(
+    "This quote could not be kept here, so it cannot be spent.",
+    "This quote could not be kept here, so it cannot be spent: call estimate again in a minute, which is free.",
+)
+
+
 class Quotes:
     """The quotes of one call."""
 
@@ -98,13 +104,13 @@ class Quotes:
         _require_within(quote, wishes)
         quote = replace(quote, after_run=after_run)
         room, limit = await self._room(quote)
-        if room.fits is not False and quote.row_count:
-            await self._journal.remember_quote(quote)
+        could_be_spent = room.fits is not False and quote.row_count > 0
+        is_lost = could_be_spent and not await self._journal.remember_quote(quote)
         facts = ListFacts(picked.seen, room, last_run, self._call.now())
         if not quote.row_count:
             step = f"The list is empty, so there is nothing to enrich. {self._how_to_fill(list_id)}"
             return nothing_to_buy(list_id, list_name, scope, facts, step, wishes=wishes)
-        obstacle = await self._obstacle(quote)
+        obstacle = _LOST if is_lost else await self._obstacle(quote)
         facts = replace(facts, obstacle=obstacle.sentence if obstacle else "")
         return list_estimate(quote, facts, self._next_step(quote, limit, obstacle))
 

@@ -138,8 +138,12 @@ class Journal:
         except JournalUnusable:
             return None
 
-    async def remember_quote(self, quote: Quote) -> None:
-        """Keep what a quote showed, and forget what is old. Never raises: a new quote is free."""
+    async def remember_quote(self, quote: Quote) -> bool:
+        """Keep what a quote showed, and forget what is old; return whether it was kept: else it can never be spent.
+
+        Never raises: a new quote is free.
+        """
+        is_kept = True
         quote = replace(quote, list_name=kept_name(quote.list_name))
         try:
             account = (await self._names()).account
@@ -147,7 +151,9 @@ class Journal:
                 await writer.keep_quote(account, quote)
         except JournalUnusable:
             log.warning("A quote could not be remembered.")
+            is_kept = False
         await self._store.forget_old()
+        return is_kept
 
     async def quote(self, quote_id: str) -> Quote | None:
         """Return the quote of that id, if this key was given it here and it reads as it was written.
