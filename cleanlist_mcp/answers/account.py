@@ -76,10 +76,9 @@ def balance_result(answer: Balance, limits: Limits, statement: Statement | None)
 def _spent_from_here(statement: Statement, limits: Limits, left: str) -> dict[str, Any]:
     whole, spent = statement.whole, statement.spent
     sentences = (left, *_bill(statement), *_open(statement), *_parts(statement), *_day(statement, limits))
-    look = "Call workflow_status without arguments to see how those runs stand."
     return {
         "summary": " ".join(sentences),
-        "next_step": look if spent.reserved_now or whole.reserved or whole.unknown else None,
+        "next_step": _step(statement),
         "reserved_now": spent.reserved_now,
         "charged": whole.charged,
         "refunded": whole.refunded,
@@ -115,9 +114,7 @@ def _bill(statement: Statement) -> list[str]:
 
 def _open(statement: Statement) -> list[str]:
     """Return what is not settled, and what may never be known."""
-    whole = statement.whole
-    older = statement.spent.reserved_now - whole.reserved - whole.unknown
-    held = whole.reserved + max(older, 0)
+    whole, held = statement.whole, _held(statement)
     sentences = []
     if held:
         sentences.append(
@@ -129,6 +126,21 @@ def _open(statement: Statement) -> list[str]:
             f"The charge of up to {credits_text(whole.unknown)} is unknown: the answers about those runs were lost."
         )
     return sentences
+
+
+def _held(statement: Statement) -> int:
+    """Return the credits that are not settled yet, those of runs from before the statement's time included."""
+    whole = statement.whole
+    return whole.reserved + max(statement.spent.reserved_now - whole.reserved - whole.unknown, 0)
+
+
+def _step(statement: Statement) -> str | None:
+    """Return the next step: a look, if it may bring news. What is unknown stays so, and a look leads back here."""
+    if _held(statement):
+        return "Call workflow_status without arguments to see how those runs stand."
+    if statement.whole.unknown:
+        return "Tell the user what is unknown; workflow_status without arguments shows those runs."
+    return None
 
 
 def _parts(statement: Statement) -> list[str]:
