@@ -48,6 +48,8 @@ class SecretKeys:
         Raises:
             WrongSecret: if one is too short, if they are of two kinds, or if there is none.
         """
+        if not text.strip():
+            raise WrongSecret("is not set")
         parts = [part.strip() for part in text.split(",")]
         if not all(parts):
             raise WrongSecret("has an empty part")

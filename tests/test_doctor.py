@@ -298,6 +298,51 @@ async def test_a_user_without_a_home_is_told_that_runs_are_forgotten(
     assert exit_status(findings) == (level == "problem")
 
 
+@pytest.mark.parametrize("sandbox", [False, True])
+@pytest.mark.parametrize(
+    ("text", "why"), [(None, "No such file"), ("fable.example\n=?=\n", "line 2 is not an e-mail address")]
+)
+async def test_a_file_of_exclusions_that_cannot_be_used_is_a_problem(
+    world: World, tmp_path: Path, sandbox: bool, text: str | None, why: str
+) -> None:
+    path = tmp_path / "exclude.txt"
+    if text is not None:
+        path.write_text(text, "utf-8")
+
+    problem = the_problem(await look(world, world.settings(exclude_file=path, sandbox=sandbox)))
+
+    assert problem.subject == "do not contact" and why in problem.text
+    assert "CLEANLIST_EXCLUDE_FILE" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [("fable.example", "can be used."), ("# none", "it has no entries.")]
+)
+async def test_a_file_of_exclusions_that_can_be_used_is_named(
+    world: World, tmp_path: Path, text: str, end: str
+) -> None:
+    path = tmp_path / "exclude.txt"
+    path.write_text(text, "utf-8")
+
+    findings = await look(world, world.settings(exclude_file=path))
+
+    assert exit_status(findings) == 0
+    assert [one.text.endswith(end) for one in findings if one.subject == "do not contact"] == [True]
+
+
+async def test_the_advice_about_a_database_that_is_away_does_not_lead_back_here(world: World) -> None:
+    settings = Settings.from_environment(
+        {
+            "CLEANLIST_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+            "CLEANLIST_SECRET_KEYS": "x" * 32,
+        }
+    )
+    problems = [one for one in await look(world, settings) if one.subject == "team database"]
+
+    assert [one.level for one in problems] == ["problem"]
+    assert "ask whoever runs" in problems[0].remedy and "cleanlist-mcp doctor" not in problems[0].remedy
+
+
 async def test_a_damaged_journal_stops_spending_and_says_what_to_do(world: World) -> None:
     world.folder.mkdir()
     (world.folder / "journal.sqlite3").write_bytes(b"no database at all, " * 100)

@@ -51,7 +51,7 @@ def test_a_laptops_secret_has_the_keys_of_digests_and_no_others() -> None:
         (f"{NEW},clteam_abc", "mixes"),
         ("clteam_abc", "team-secret did not print"),
         ("clteam_" + "?" * 43, "team-secret did not print"),
-        ("", "empty part"),
+        ("", "is not set"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused_without_showing_it(text: str, problem: str) -> None:

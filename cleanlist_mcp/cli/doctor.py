@@ -71,7 +71,7 @@ async def examine(
     if isinstance(settings, SettingsError):
         remedy = f"Correct it, {RESTART}. {settings.next_step}"
         return [*findings, Finding("problem", "settings", settings.message, remedy)]
-    findings.append(_settings(settings))
+    findings += [_settings(settings), *await _exclusions(settings)]
     if settings.sandbox:
         return [*findings, _sandbox(environment)]
     time = clock or SystemClock()
@@ -167,6 +167,26 @@ def _settings(settings: Settings) -> Finding:
     if settings.base_url != DEFAULT_BASE_URL and not settings.sandbox:
         parts.append(f"API at {urlsplit(settings.base_url).hostname} instead of the usual address")
     return Finding("ok", "settings", "; ".join(parts) + ".")
+
+
+async def _exclusions(settings: Settings) -> list[Finding]:
+    """Return whether the file of people who must not be contacted can be used; nothing without one."""
+    from anyio import to_thread
+
+    from cleanlist_mcp.errors import Excluded
+    from cleanlist_mcp.services import exclusion_file_of
+
+    file = exclusion_file_of(settings)
+    if file is None:
+        return []
+    try:
+        excludes = bool(await to_thread.run_sync(file.current))
+    except Excluded as exc:
+        problem = exc.message.removesuffix(" Nothing was sent.")
+        text = f"{problem} Until this is fixed, nothing is spent and nobody is added."
+        return [Finding("problem", "do not contact", text, for_the_reader(exc.next_step))]
+    text = "The file of people who must not be contacted can be used"
+    return [Finding("ok", "do not contact", f"{text}." if excludes else f"{text}; it has no entries.")]
 
 
 def _sandbox(environment: Mapping[str, str]) -> Finding:

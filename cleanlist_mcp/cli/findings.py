@@ -72,8 +72,9 @@ def presentable(text: str) -> str:
 
 
 def for_the_reader(next_step: str) -> str:
-    """Return a next step for an assistant, addressed to the user whom it would ask."""
+    """Return a next step for an assistant, addressed to the user whom it would ask, who runs the doctor already."""
     advice = next_step.removeprefix("Ask the user: ").removeprefix("Ask the user to ")
+    advice = advice.replace("; `cleanlist-mcp doctor` says more", "")
     return advice[:1].upper() + advice[1:]
 
 
