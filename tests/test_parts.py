@@ -348,6 +348,24 @@ async def test_the_rows_of_a_quote_do_not_change_before_it_is_spent(world: World
     assert "had 12 rows when this was quoted and has 16 now" in report["summary"]
 
 
+@pytest.mark.parametrize("wish", [{"max_rows": 3}, {"max_credits": 3}])
+async def test_the_call_for_a_new_quote_in_place_of_an_expired_one_quotes_no_more_rows(
+    world: World, era: str, wish: dict[str, int]
+) -> None:
+    async with world.connect(era) as session:
+        quote = await session.call("estimate", list_id="Q3 Prospects", **wish)
+        world.clock.now += 400
+        error = await session.error("enrich_list", **spends(quote))
+        whole = await session.call("estimate", list_id="Q3 Prospects")
+        world.clock.now += 400
+        of_all = await session.error("enrich_list", **spends(whole))
+
+    assert (error["code"], of_all["code"]) == ("quote_expired", "quote_expired")
+    call = f'estimate(list_id="{quote["list_id"]}", scope="partial"'
+    assert error["next_step"].startswith(f"Call {call}, max_rows=3), with lead_ids as before")
+    assert of_all["next_step"].startswith(f"Call {call}) for a new quote")
+
+
 async def test_rows_that_the_api_no_longer_knows_cost_nothing(world: World, era: str) -> None:
     mixed(world)
     async with world.connect(era) as session:
@@ -518,6 +536,7 @@ async def test_a_quote_from_while_a_run_went_on_is_worthless_once_that_has_ended
 
     assert run["workflow_id"] in meanwhile["next_step"]
     assert error["code"] == "quote_expired"
+    assert "max_rows=4)" in error["next_step"]
     bought = [lead.lead_id for run in world.sandbox.runs for lead in run.leads]
     assert len(bought) == len(set(bought))
 

@@ -94,17 +94,24 @@ def check_quote(quote: Quote, list_id: str, scope: Scope, now: float) -> None:
     if now > quote.expires_at + CLOCK_TOLERANCE:
         raise QuoteExpired(
             f"The quote of {credits_text(quote.cost)} expired at {iso(quote.expires_at)}; it is {iso(now)}.",
-            f'Call estimate(list_id="{list_id}", scope="{scope}") for a new quote, and show it to the user '
-            "before spending.",
+            f"Call {requote(quote)} for a new quote, and show it to the user before spending.",
             figures={"quoted_cost": quote.cost, "expired_at": iso(quote.expires_at), "now": iso(now)},
         )
+
+
+def requote(quote: Quote) -> str:
+    """Return the call for a new quote in place of this one: of a part of a list, for no more rows than before."""
+    call = f'estimate(list_id="{quote.list_id}", scope="{quote.scope}"'
+    if quote.part is None:
+        return f"{call})"
+    return f"{call}, max_rows={quote.row_count}), with lead_ids as before if rows were chosen,"
 
 
 def outdated(quote: Quote) -> QuoteExpired:
     """Return the error about a quote whose list was enriched since, in a scope that looks for the same."""
     return QuoteExpired(
         "The list has been enriched since this quote was issued; nothing was sent.",
-        f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") again, and show the user the new quote.',
+        f"Call {requote(quote)} for a new quote, and show it to the user.",
         figures={"quoted_cost": quote.cost},
     )
 

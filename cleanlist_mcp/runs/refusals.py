@@ -13,7 +13,7 @@ from cleanlist_mcp.errors import (
     RunInProgress,
 )
 from cleanlist_mcp.money import decisions
-from cleanlist_mcp.money.quotes import Quote
+from cleanlist_mcp.money.quotes import Quote, requote
 from cleanlist_mcp.money.runs import Run, state_at
 from cleanlist_mcp.text import quoted
 
@@ -117,10 +117,7 @@ def quote_error(error: CleanlistError, quote: Quote) -> CleanlistError:
             figures={"quoted_cost": quote.cost},
         )
     if isinstance(error, ApiRefusal) and _is_about_the_quote(error):
-        return error.replaced(
-            next_step=f'Call estimate(list_id="{quote.list_id}", scope="{quote.scope}") for a new quote and show it to '
-            "the user."
-        )
+        return error.replaced(next_step=f"Call {requote(quote)} for a new quote and show it to the user.")
     return error
 
 
