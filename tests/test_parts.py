@@ -348,6 +348,19 @@ async def test_the_rows_of_a_quote_do_not_change_before_it_is_spent(world: World
     assert "had 12 rows when this was quoted and has 16 now" in report["summary"]
 
 
+@pytest.mark.parametrize(("allowed", "rows"), [(25, 2), (10, 0)])
+async def test_a_part_over_max_credits_is_never_answered_with_a_call_that_quotes_more(
+    world: World, era: str, allowed: int, rows: int
+) -> None:
+    async with world.connect(era) as session:
+        quote = await session.call("estimate", list_id="Conference Leads", scope="full", max_rows=3)
+        error = await session.error("enrich_list", **spends(quote) | {"max_credits": allowed})
+
+    assert (error["code"], quote["estimated_cost"]) == ("over_max_credits", 33)
+    assert 'scope="partial"' not in error["next_step"]
+    assert (f"max_rows={rows}), with lead_ids as before" in error["next_step"]) == (rows > 0)
+
+
 @pytest.mark.parametrize("wish", [{"max_rows": 3}, {"max_credits": 3}])
 async def test_the_call_for_a_new_quote_in_place_of_an_expired_one_quotes_no_more_rows(
     world: World, era: str, wish: dict[str, int]

@@ -62,10 +62,10 @@ def test_a_quote_that_arrives_expired_or_good_for_hours_lives_its_usual_five_min
 
 
 def test_max_credits_is_a_ceiling_and_no_ceiling_is_fine() -> None:
-    quotes.check_max_credits(40, None, "list_1", "partial")
-    quotes.check_max_credits(40, 40, "list_1", "partial")
+    quotes.check_max_credits(QUOTE, None)
+    quotes.check_max_credits(QUOTE, 40)
     with pytest.raises(OverMaxCredits) as caught:
-        quotes.check_max_credits(40, 39, "list_1", "partial")
+        quotes.check_max_credits(QUOTE, 39)
     assert (caught.value.figures["quoted_cost"], caught.value.figures["max_credits"]) == (40, 39)
 
 

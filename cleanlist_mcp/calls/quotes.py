@@ -257,7 +257,7 @@ class Quotes:
 
     async def _check_unspent(self, quote: Quote, list_id: str, scope: Scope, max_credits: int | None) -> None:
         check_quote(quote, list_id, scope, self._call.now())
-        check_max_credits(quote.cost, max_credits, list_id, scope)
+        check_max_credits(quote, max_credits)
         check_limits("list", quote.cost, await self._journal.spent(), self._call.limits)
         await self.require_usable_journal()
 

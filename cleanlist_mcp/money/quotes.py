@@ -1,10 +1,10 @@
 """Quotes: for which spend one is good, and for how long. Pure, the clock an argument; times are epoch seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cleanlist_mcp.errors import OverMaxCredits, QuoteExpired, QuoteMismatch
 from cleanlist_mcp.money.limits import HOUR
-from cleanlist_mcp.money.prices import Scope, in_words
+from cleanlist_mcp.money.prices import PRICES, Scope, in_words
 from cleanlist_mcp.text import credits_text, iso
 
 CLOCK_TOLERANCE = 5.0
@@ -121,19 +121,29 @@ def within(cost: int, max_credits: int | None) -> bool:
     return max_credits is None or cost <= max_credits
 
 
-def check_max_credits(cost: int, max_credits: int | None, list_id: str, scope: Scope) -> None:
-    """Raise if the quoted `cost` is above the caller's own ceiling.
+def check_max_credits(quote: Quote, max_credits: int | None) -> None:
+    """Raise if a quote costs more than the caller's own ceiling.
 
     Raises:
         OverMaxCredits: with both figures.
     """
-    if not within(cost, max_credits):
+    cost = quote.cost
+    if max_credits is not None and not within(cost, max_credits):
         raise OverMaxCredits(
             f"The quote costs up to {credits_text(cost)}, but max_credits allows only {max_credits}.",
             f"Ask the user; if they agree to {cost}, make the same enrich_list call with max_credits={cost}."
-            + (f' estimate(list_id="{list_id}", scope="partial") quotes less.' if scope != "partial" else ""),
-            figures={"quoted_cost": cost, "max_credits": max_credits, "scope": scope},
+            + _less(quote, max_credits),
+            figures={"quoted_cost": cost, "max_credits": max_credits, "scope": quote.scope},
         )
+
+
+def _less(quote: Quote, max_credits: int) -> str:
+    """Return the call that quotes less, if there is one: all rows in scope `partial` may cost more than a few."""
+    if quote.part is None:
+        cheapest = quote.scope == "partial"
+        return "" if cheapest else f' estimate(list_id="{quote.list_id}", scope="partial") quotes less.'
+    rows = max_credits // PRICES[quote.scope]
+    return f" {requote(replace(quote, row_count=rows))} quotes as many as fit." if rows else ""
 
 
 def check_ceiling(price: int, max_credits: int | None, scope: Scope) -> None:
