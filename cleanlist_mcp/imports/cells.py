@@ -7,6 +7,7 @@ from cleanlist_mcp.people import placeholders
 from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.name_words import SALUTATIONS, word_set
 from cleanlist_mcp.people.normal_forms import normal_email, normal_name
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.spellings import folded, unaccented
 
 
@@ -29,6 +30,8 @@ _TEXT_FORMULA = re.compile(r'^\s*=\s*"((?:[^"]|"")*)"\s*$')
 
 def link_in(cell: str) -> Link | None:
     """Return the linked text that a cell is, as a spreadsheet's formula, Markdown or HTML; None for other cells."""
+    if "(" not in cell and "<" not in cell:
+        return None
     if found := _FORMULA.match(cell):
         return Link(found[2] or found[1], found[1])
     if found := _MARKDOWN.match(cell):
@@ -40,6 +43,8 @@ def link_in(cell: str) -> Link | None:
 
 def plain_cell(cell: str) -> str:
     """Return a cell without what only keeps a spreadsheet from reading it otherwise: `="…"` and an apostrophe."""
+    if "=" not in cell and "'" not in cell:
+        return cell
     if found := _TEXT_FORMULA.match(cell):
         cell = found[1].replace('""', '"')
     return re.sub(r"^\s*'(?=\s*[=+@\t-])", "", cell) if re.match(r"\s*'\s*[+]?[\d(]", cell) else cell
@@ -57,6 +62,7 @@ _NOTHING = re.compile(
 )
 
 
+@remembered
 def is_gap(cell: str) -> bool:
     """Return whether a cell only marks a gap: an error of a spreadsheet, a word for nothing, dashes."""
     text = (normal_name(cell) or "").casefold().strip(" '\"*")

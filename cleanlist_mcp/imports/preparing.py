@@ -348,7 +348,7 @@ def starts_formula(text: str) -> bool:
 
     A phone number that begins with a plus sign is no formula.
     """
-    if re.fullmatch(r"\+[\d\s()./-]*", text):
+    if text.startswith("+") and re.fullmatch(r"\+[\d\s()./-]*", text):
         return False
     first = unicodedata.normalize("NFKC", text.lstrip()[:1])[:1]
     return text[:1] in {"\t", "\r", "\n"} or first in {"=", "+", "-", "@", "\u2212"}

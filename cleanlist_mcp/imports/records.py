@@ -56,8 +56,7 @@ class Understood:
 
 def understood(record: Mapping[str, object]) -> Understood:
     """Return the fields of a row's person; cells that are no text or too long stay as they are."""
-    reading = _Reading({name: value for name, value in record.items() if value is not None})
-    return reading.understood()
+    return _Reading(record).understood()
 
 
 def is_usable(name: str, cell: str) -> bool:
@@ -78,10 +77,14 @@ _ADDRESS_FIELDS = frozenset({"linkedin_url", "domain"})
 
 
 class _Reading:
-    def __init__(self, record: dict[str, object]) -> None:
-        self._odd = {name: value for name, value in record.items() if not _is_short_text(value)}
-        texts = {name: value for name, value in record.items() if _is_short_text(value)}
-        self._cells: dict[str, str] = {name: plain_cell(str(value)) for name, value in texts.items()}
+    def __init__(self, record: Mapping[str, object]) -> None:
+        self._odd: dict[str, object] = {}
+        self._cells: dict[str, str] = {}
+        for name, value in record.items():
+            if isinstance(value, str) and len(value) <= MAX_CELL:
+                self._cells[name] = plain_cell(value)
+            elif value is not None:
+                self._odd[name] = value
         self._problems: list[str] = []
         self._others: list[str] = []
 
@@ -244,10 +247,6 @@ class _Reading:
         for field, given, part in (("first_name", first, name.first), ("last_name", last, name.last)):
             if not given and part:
                 self._cells[field] = part
-
-
-def _is_short_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_CELL
 
 
 def _if_name(cell: str) -> str:

@@ -22,6 +22,7 @@ from cleanlist_mcp.people.normal_forms import (
     normal_phone,
 )
 from cleanlist_mcp.people.placeholders import has_lost_letters, is_no_employer, is_nobody, is_template
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.secrecy import holds_secret
 
@@ -99,6 +100,7 @@ def _employer(text: str) -> str | None:
     return None if is_no_employer(text) else normal_name(text)
 
 
+@remembered
 def _name(text: str) -> str | None:
     return None if is_template(text) or has_lost_letters(text) else normal_person_name(text)
 
@@ -143,7 +145,10 @@ def person_of(record: Mapping[str, object]) -> tuple[Person, tuple[str, ...]]:
     values: dict[str, str] = {}
     problems = []
     for name, limit in LIMITS.items():
-        text = _cell(name, record.get(name))
+        given = record.get(name)
+        if given in (None, ""):
+            continue
+        text = _cell(name, given)
         value = normal_value(name, text)
         if value is None:
             problems.extend(_problems(name, text))
@@ -161,7 +166,7 @@ def _without_nobody(values: dict[str, str]) -> list[str]:
     taken: list[str] = []
     for names in (("first_name", "last_name"), ("full_name",)):
         given = [name for name in names if name in values]
-        if is_nobody("".join(values[name] for name in given)):
+        if given and is_nobody("".join(values[name] for name in given)):
             taken += given
     for name in taken:
         del values[name]
@@ -173,8 +178,6 @@ def _cell(name: str, value: object) -> str:
 
     One with a secret is refused: what is sent is never rewritten, and nobody means to send that.
     """
-    if value is None:
-        return ""
     if not isinstance(value, str):
         raise InvalidArguments(f"{name} is not text", f"Send {name} as a string.")
     if len(value) > MAX_CELL:

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Literal
 
 from cleanlist_mcp.people.data import words_in
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.spellings import folded, spellings, words_of
 
 Readers = Literal["one", "several", "nobody"]
@@ -78,6 +79,7 @@ _PROVIDER_FAMILIES = frozenset({"yahoo", "hotmail", "gmx", "yandex", "aol", "out
 _COUNTRY = re.compile(r"com|net|(?:(?:co|com|ne)\.)?[a-z]{2}")
 
 
+@remembered
 def readers(address: str) -> Readers:
     """Return who reads an address in normal form: one person, several (`info@…`), or nobody.
 

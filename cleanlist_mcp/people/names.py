@@ -19,6 +19,7 @@ from cleanlist_mcp.people.name_words import (
     TITLES,
 )
 from cleanlist_mcp.people.normal_forms import has_letter, normal_name
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.short_forms import forms_of
 from cleanlist_mcp.people.spellings import ends_in_legal_form, folded, unaccented
 
@@ -185,6 +186,7 @@ def is_company(full: str) -> bool:
     return ends_in_legal_form(",".join((first, *others)))
 
 
+@remembered
 def without_remarks(full: str) -> str:
     """Return a name without brackets, nicknames, pictures and what stands behind a bar."""
     text = normal_name(_plain_signs(_NICKNAME.sub(" ", _IN_BRACKETS.sub(_kept_suffix, full)))) or ""
@@ -206,6 +208,8 @@ _STYLED = re.compile("[\U0001d400-\U0001d7ff]")
 def _plain_signs(text: str) -> str:
     """Return a text with a space for each picture in it, and plain letters for those that only look otherwise."""
     plain = _STYLED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    if plain.replace(" ", "").isalpha():
+        return plain
     return "".join(" " if unicodedata.category(char) in ("So", "Sk") else char for char in plain)
 
 
@@ -317,7 +321,7 @@ def _are_known(words: list[str], known: frozenset[str]) -> bool:
 
 
 def _plain(word: str) -> str:
-    return word.casefold() if _is_initials(word) else word.casefold().replace(".", "")
+    return word.casefold() if "." in word and _is_initials(word) else word.casefold().replace(".", "")
 
 
 # One of the two names, in a cell of its own.
@@ -325,6 +329,8 @@ def _plain(word: str) -> str:
 
 def clean_first_name(text: str) -> str:
     """Return a first name without forms of address, pictures, nicknames, degrees and remarks around it."""
+    if _is_one_word(text):
+        return text
     name, *behind = [_signs_off(part) for part in _before_remarks(text).split(",")]
     words = name + ([] if behind and _is_remark(list(chain(*behind)), name) else list(chain(*behind)))
     words = _without_address(words)
@@ -335,6 +341,8 @@ def clean_first_name(text: str) -> str:
 
 def clean_last_name(text: str) -> str:
     """Return a last name without these; a suffix such as Jr. stays behind it."""
+    if _is_one_word(text):
+        return text
     kept, *behind = [_signs_off(part) for part in _before_remarks(text).split(",")]
     suffix = [word for part in behind for word in part if _plain(word) in SUFFIXES][:1]
     if behind and not _is_remark(list(chain(*behind)), kept):
@@ -343,6 +351,11 @@ def clean_last_name(text: str) -> str:
     while len(words) > 1 and _is_degree(words):
         words.pop()
     return " ".join((*words, *suffix)) or text
+
+
+def _is_one_word(text: str) -> bool:
+    """Return whether a text is nothing but the letters of one word, so that nothing stands around a name."""
+    return text.isalpha() and normal_name(text) == text and not _STYLED.search(text)
 
 
 def _signs_off(text: str) -> list[str]:

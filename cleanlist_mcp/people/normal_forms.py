@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 from cleanlist_mcp.people.hosts import is_page_of_others
 from cleanlist_mcp.people.name_words import word_set
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.text import visible  # and no secret replaced: these forms go into requests
 
 MAX_EMAIL = 254
@@ -19,6 +20,7 @@ _MAX_WRITTEN_DOMAIN = 4 * MAX_DOMAIN
 """Longest text that is looked at as a domain, in characters: punycode is longer than what it stands for."""
 
 
+@remembered
 def normal_name(value: str) -> str | None:
     """Return a name, company or title as one clean line; None if it only marks a gap ("-")."""
     # The second NFC is for what becomes neighbours when a stray joiner between them goes.
@@ -34,6 +36,7 @@ def normal_person_name(value: str) -> str | None:
     return text if text and has_letter(text) else None
 
 
+@remembered
 def normal_email(value: str) -> str | None:
     """Return the address in lower case, without `mailto:`, quotation marks, a name or a remark; None if it is none.
 
@@ -162,11 +165,13 @@ def normal_person_id(value: str) -> str | None:
 
 def has_letter(text: str) -> bool:
     """Return whether the text has a letter of any script."""
-    return any(char.isalpha() for char in text)
+    return any(map(str.isalpha, text))
 
 
 def _lower(value: str) -> str:
     """Lower case in compatibility form: full-width letters and dots are the plain ones."""
+    if value.isascii():
+        return visible(value).lower()
     plain = unicodedata.normalize("NFKC", visible(value)).replace("。", ".")
     # Letter by letter: `str.lower` makes another letter of a last capital sigma, and so another domain.
     return visible(unicodedata.normalize("NFKC", "".join(map(str.lower, plain))))
@@ -207,7 +212,8 @@ def _by_idna(label: str) -> tuple[str, str] | None:
 def _is_label(label: str) -> bool:
     if not 1 <= len(label) <= _MAX_LABEL or label.startswith("-") or label.endswith("-"):
         return False
+    if label.isascii():
+        return label.replace("-", "").isalnum()
     # IDNA allows a few signs between certain letters ("col·lecció"), and knows better where.
-    return all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label) or (
-        not label.isascii() and _by_idna(label) is not None
-    )
+    is_plain = all(char == "-" or unicodedata.category(char)[0] in "LMN" for char in label)
+    return is_plain or _by_idna(label) is not None

@@ -3,6 +3,7 @@
 import re
 
 from cleanlist_mcp.people.data import words_in
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.spellings import folded, unaccented
 
 _TEMPLATE = re.compile(
@@ -18,6 +19,7 @@ def is_template(text: str) -> bool:
     return _TEMPLATE.fullmatch(text.strip()) is not None
 
 
+@remembered
 def is_no_employer(text: str) -> bool:
     """Return whether a company is none that somebody could be found by: "Self-employed", "unknown", a number."""
     bare = _bare(text)
@@ -37,8 +39,8 @@ def is_nobody(name: str) -> bool:
 
 def has_lost_letters(name: str) -> bool:
     """Return whether a wrong encoding left question marks in the place of a name's letters ("M?ller")."""
-    return re.search(r"[^\W\d_]\?+[^\W\d_]", name) is not None
+    return "?" in name and re.search(r"[^\W\d_]\?+[^\W\d_]", name) is not None
 
 
 def _bare(text: str) -> str:
-    return "".join(char for char in unaccented(folded(text)) if char.isalnum())
+    return "".join(filter(str.isalnum, unaccented(folded(text))))

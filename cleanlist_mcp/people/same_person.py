@@ -6,6 +6,7 @@ typing errors are found.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, combinations, product
 
 from cleanlist_mcp.people.identity import Person
@@ -49,7 +50,7 @@ def marks_of(person: Person) -> Marks:
 
 
 def _each(kind: str, texts: Iterable[str]) -> Tokens:
-    return frozenset(f"{kind}:{text}" for text in texts)
+    return frozenset([f"{kind}:{text}" for text in texts]) or NONE
 
 
 def _if_any(kind: str, text: str | None) -> Tokens:
@@ -118,6 +119,7 @@ def _pairs(words: Sequence[str], given: int) -> Iterator[str]:
 _LEAST_LETTERS, _MOST_LETTERS = 4, 30
 
 
+@lru_cache(maxsize=512)  # most people share their first name with others
 def _part_of(words: tuple[str, ...]) -> Part | None:
     if not words:
         return None
@@ -126,7 +128,7 @@ def _part_of(words: tuple[str, ...]) -> Part | None:
     read = tuple(map(_word_of, words))
     # The shortest and the longest way are enough for typing errors; few names have a third.
     return Part(
-        spellings=_each("text", ways),
+        spellings=read[0].spellings if len(words) == 1 else _each("text", ways),
         letters=tuple(_letters_of(way) for way in ways[:2] if _LEAST_LETTERS <= len(way) <= _MOST_LETTERS),
         words=read,
         initials=_each("text", ("".join(spellings(word)[0][0] for word in words),))
@@ -148,7 +150,7 @@ def _word_of(word: str) -> Word:
 
 
 def _letters_of(text: str) -> Letters:
-    without = (f"text:{text[:index]}{text[index + 1 :]}" for index in range(len(text)))
+    without = [f"text:{text[:index]}{text[index + 1 :]}" for index in range(len(text))]
     return Letters(f"text:{text}", tuple(without), ends_in_vowel(text), ends_in_another_form(text))
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from cleanlist_mcp.people.name_words import DEGREES, FORMS_OF_ADDRESS, TITLES, word_set
+from cleanlist_mcp.people.remembered import remembered
 
 Field = Literal["first", "last"]
 
@@ -31,6 +32,11 @@ _DROPPED = re.compile(f"[{_APOSTROPHES}™®©℠℗]")
 
 def folded(text: str) -> str:
     """Return the text without differences of case, of compatibility forms and of apostrophes."""
+    return text.casefold() if text.isascii() and text.isalnum() else _folded(text)
+
+
+@remembered
+def _folded(text: str) -> str:
     text = _DROPPED.sub("", text)
     if text.isascii():
         return text.casefold()
@@ -54,8 +60,11 @@ _TWO_LETTERS = re.compile(
 
 def unaccented(text: str) -> str:
     """Return folded text without diacritics: "ü" is "u", "ß" is "ss", "ł" is "l". Something is always left."""
-    if text.isascii():
-        return text
+    return text if text.isascii() else _unaccented(text)
+
+
+@remembered
+def _unaccented(text: str) -> str:
     plain = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text)))
     return _SHORTENED.sub(lambda found: _SHORT[found[0]], plain) or text
 
@@ -94,10 +103,10 @@ def ends_in_another_form(text: str) -> bool:
 
 def words_of(text: str) -> list[str]:
     """Return the runs of letters, with their marks, and digits in folded text."""
-    if text.isascii():
-        return re.findall("[a-z0-9]+", text)
     if text.isalnum():
         return [text]
+    if text.isascii():
+        return re.findall("[a-z0-9]+", text)
     spaced = "".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in text)
     return [word for word in spaced.split() if any(map(str.isalnum, word))]
 
@@ -159,6 +168,8 @@ def read_name(text: str, field: Field, *, alone: bool = False) -> Reading:
 def _without_remarks(text: str) -> str:
     """Leave out what stands in brackets or double quotes, such as a nickname; a suffix stays."""
     text = unicodedata.normalize("NFKC", text)
+    if text.isalpha():
+        return text
     kept = re.sub(r"[(\[{]([^()\[\]{}]*)[)\]}]", _suffix_in_brackets, text)
     kept = re.sub(r'["“”„«»][^"“”„«»]*["“”„«»]', " ", kept).partition("|")[0]
     return kept if words_of(folded(kept)) else text
@@ -169,7 +180,8 @@ def _suffix_in_brackets(found: re.Match[str]) -> str:
 
 
 def _segments(text: str) -> list[str]:
-    return [part for part in re.split("[,;]", text) if words_of(folded(part))] or [text]
+    parts = text.replace(";", ",").split(",")
+    return [part for part in parts if words_of(folded(part))] or [text]
 
 
 def _split_words(text: str) -> list[str]:
@@ -320,9 +332,13 @@ def ends_in_legal_form(text: str) -> bool:
 
 
 def _company_words(text: str) -> list[str]:
-    text = re.sub(r"\b(\w)/(\w)\b", r"\1\2", text).replace(".", "")
-    text = re.sub(r"(?<=[\w\s])\+(?=[\w\s])", "&", text)
-    return [word for part in re.split("(&)", text) for word in (["&"] if part == "&" else words_of(part))]
+    if "/" in text:
+        text = re.sub(r"\b(\w)/(\w)\b", r"\1\2", text)
+    text = text.replace(".", "")
+    if "+" in text:
+        text = re.sub(r"(?<=[\w\s])\+(?=[\w\s])", "&", text)
+    first, *others = map(words_of, text.split("&"))
+    return [*first, *(word for words in others for word in ("&", *words))]
 
 
 def _without_legal_form(words: list[str]) -> list[str]:
