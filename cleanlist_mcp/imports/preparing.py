@@ -273,12 +273,11 @@ def all_details(person: Person) -> tuple[str, ...]:
 
     Journals keep digests of it: after a change here nobody is found in them any more.
     """
-    return tuple(f"{name}={_detail(person, name)}" for name in LIMITS if getattr(person, name))
+    given = ((name, value) for name in LIMITS if (value := getattr(person, name)))
+    return tuple(f"{name}={value if name in _WITH_CASE else without_case(value)}" for name, value in given)
 
 
-def _detail(person: Person, name: str) -> str:
-    value = getattr(person, name)
-    return value or "" if name in {"linkedin_url", "person_id"} else without_case(value)
+_WITH_CASE = frozenset({"linkedin_url", "person_id"})
 
 
 def identifiers(people: Sequence[OnePerson]) -> list[tuple[str, ...]]:

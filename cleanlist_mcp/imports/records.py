@@ -29,6 +29,7 @@ from cleanlist_mcp.people.names import (
     read_full_name,
 )
 from cleanlist_mcp.people.normal_forms import has_letter, normal_linkedin, normal_name
+from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.people.spellings import ends_in_legal_form
 
@@ -249,6 +250,7 @@ class _Reading:
                 self._cells[field] = part
 
 
+@remembered
 def _if_name(cell: str) -> str:
     """Return the cell of a name; empty if it will be left out."""
     return cell if normal_value("full_name", cell) else ""

@@ -42,20 +42,27 @@ def normal_email(value: str) -> str | None:
 
     Of several addresses the first is meant.
     """
-    text = _lower(value).strip(" ,;")
-    # A comma alone proves nothing: "ada,fable@…" is a slip, and what follows it is somebody else's address.
-    several = re.match(r"([^,;@]*@[^,;@]*)[,;].*@", text)
-    first = several[1] if several else text
-    in_brackets = re.search(r"<([^<>]*)>", first)
-    address = in_brackets[1] if in_brackets else re.sub(r"\([^()]*\)$", "", first)
-    address = re.sub(r"^mailto:([^?]*).*", r"\1", address.strip(" '\""))
-    local, _, host = address.rpartition("@")
+    local, _, host = _first_address(_lower(value).strip(" ,;")).rpartition("@")
     domain = _host(host)
     if domain is None or not re.fullmatch(r'[^\s()<>\[\]:;,\\"@.]+(\.[^\s()<>\[\]:;,\\"@.]+)*', local):
         return None
     if len(local) > 64 or len(local) + 1 + len(domain) > MAX_EMAIL:
         return None
     return f"{local}@{domain}"
+
+
+def _first_address(text: str) -> str:
+    """Return what of a text may be its first address; most texts are nothing else, and no pattern looks at them."""
+    if "," in text or ";" in text:
+        # A comma alone proves nothing: "ada,fable@…" is a slip, and what follows it is somebody else's address.
+        several = re.match(r"([^,;@]*@[^,;@]*)[,;].*@", text)
+        text = several[1] if several else text
+    if "<" in text and (in_brackets := re.search(r"<([^<>]*)>", text)):
+        text = in_brackets[1]
+    elif text.endswith(")"):
+        text = re.sub(r"\([^()]*\)$", "", text)
+    text = text.strip(" '\"")
+    return text.removeprefix("mailto:").partition("?")[0] if text.startswith("mailto:") else text
 
 
 def normal_domain(value: str) -> str | None:
@@ -88,11 +95,13 @@ def is_page_elsewhere(value: str) -> bool:
 
 def _domain_and_path(value: str) -> tuple[str | None, str]:
     """Return the domain, and the path without the slashes around it."""
-    text = re.sub(r"^(([a-z][a-z0-9+.-]*:)?//|@)", "", _lower(value))
+    text = _lower(value)
+    if "//" in text or text.startswith("@"):
+        text = re.sub(r"^(([a-z][a-z0-9+.-]*:)?//|@)", "", text)
     found = re.match(r"([^/?#\\]*)([^?#]*)", text)
     host, path = found.groups() if found else (text, "")
     domain = _host(re.sub(r":\d*$", "", host.strip()))
-    if domain is not None:
+    if domain is not None and domain.startswith("www."):
         domain = re.sub(r"^(?:www\.)+(?=[^.]+\.)", "", domain)
     return domain, path.strip("/\\ ")
 

@@ -16,7 +16,8 @@ _ABBREVIATED = re.compile(r"[ko]\.\s?a\.?|s\.?/\.?d\.?|s\.d\.|n\.?/?k\.?", re.IG
 
 def is_template(text: str) -> bool:
     """Return whether a text is what a program should have replaced: "{{first_name}}", "[object Object]"."""
-    return _TEMPLATE.fullmatch(text.strip()) is not None
+    bare = text.strip()
+    return not bare[:1].isalnum() and _TEMPLATE.fullmatch(bare) is not None
 
 
 @remembered

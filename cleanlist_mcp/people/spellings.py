@@ -181,7 +181,7 @@ def _suffix_in_brackets(found: re.Match[str]) -> str:
 
 def _segments(text: str) -> list[str]:
     parts = text.replace(";", ",").split(",")
-    return [part for part in parts if words_of(folded(part))] or [text]
+    return parts if len(parts) == 1 else [part for part in parts if words_of(folded(part))] or [text]
 
 
 def _split_words(text: str) -> list[str]:
