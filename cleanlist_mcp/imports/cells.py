@@ -7,7 +7,6 @@ from cleanlist_mcp.people import placeholders
 from cleanlist_mcp.people.mailboxes import is_provider, readers
 from cleanlist_mcp.people.name_words import SALUTATIONS, word_set
 from cleanlist_mcp.people.normal_forms import normal_email, normal_name
-from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.spellings import folded, unaccented
 
 
@@ -62,7 +61,6 @@ _NOTHING = re.compile(
 )
 
 
-@remembered
 def is_gap(cell: str) -> bool:
     """Return whether a cell only marks a gap: an error of a spreadsheet, a word for nothing, dashes."""
     text = (normal_name(cell) or "").casefold().strip(" '\"*")

@@ -22,7 +22,6 @@ from cleanlist_mcp.people.normal_forms import (
     normal_phone,
 )
 from cleanlist_mcp.people.placeholders import has_lost_letters, is_no_employer, is_nobody, is_template
-from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.sizes import MAX_CELL
 from cleanlist_mcp.secrecy import holds_secret
 
@@ -100,7 +99,6 @@ def _employer(text: str) -> str | None:
     return None if is_no_employer(text) else normal_name(text)
 
 
-@remembered
 def _name(text: str) -> str | None:
     return None if is_template(text) or has_lost_letters(text) else normal_person_name(text)
 

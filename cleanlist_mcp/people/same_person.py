@@ -43,14 +43,14 @@ def marks_of(person: Person) -> Marks:
         hosts=_if_any("domain", host if reader == "one" else ""),
         mailboxes=_if_any("email", address if reader == "several" else ""),
         placeholders=_if_any("email", address if reader == "nobody" else ""),
-        domains=_each("domain", (name for name in employers if name and not is_provider(name))),
+        domains=_each("domain", [name for name in employers if name and not is_provider(name)]),
         companies=_each("company", companies),
         names=frozenset(_names(first, last)),
     )
 
 
 def _each(kind: str, texts: Iterable[str]) -> Tokens:
-    return frozenset([f"{kind}:{text}" for text in texts]) or NONE
+    return frozenset([f"{kind}:{text}" for text in texts]) if texts else NONE
 
 
 def _if_any(kind: str, text: str | None) -> Tokens:
@@ -124,17 +124,18 @@ def _part_of(words: tuple[str, ...]) -> Part | None:
     if not words:
         return None
     text = "".join(words)
-    ways = spellings(text)
     read = tuple(map(_word_of, words))
+    whole = read[0] if len(words) == 1 else _word_of(text)
+    ways = spellings(text)
     # The shortest and the longest way are enough for typing errors; few names have a third.
     return Part(
-        spellings=read[0].spellings if len(words) == 1 else _each("text", ways),
+        spellings=whole.spellings,
         letters=tuple(_letters_of(way) for way in ways[:2] if _LEAST_LETTERS <= len(way) <= _MOST_LETTERS),
         words=read,
         initials=_each("text", ("".join(spellings(word)[0][0] for word in words),))
         if len(words) > 1
         else NONE,
-        is_listed=any(forms_of(text)),
+        is_listed=bool(whole.in_full or whole.short_for),
     )
 
 

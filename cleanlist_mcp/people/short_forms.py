@@ -10,7 +10,6 @@ from collections import defaultdict
 from functools import cache
 from typing import NamedTuple
 
-from cleanlist_mcp.people.remembered import remembered
 from cleanlist_mcp.people.spellings import spellings
 
 _NAMES = """
@@ -1348,7 +1347,6 @@ class Forms(NamedTuple):
 _UNKNOWN = Forms((), ())
 
 
-@remembered
 def forms_of(word: str) -> Forms:
     """Return what the list knows about a folded word; both parts are empty if it does not have the word.
 

@@ -32,14 +32,14 @@ _DROPPED = re.compile(f"[{_APOSTROPHES}™®©℠℗]")
 
 def folded(text: str) -> str:
     """Return the text without differences of case, of compatibility forms and of apostrophes."""
-    return text.casefold() if text.isascii() and text.isalnum() else _folded(text)
+    if text.isascii():
+        return (text if text.isalnum() else _DROPPED.sub("", text)).casefold()
+    return _folded(text)
 
 
 @remembered
 def _folded(text: str) -> str:
     text = _DROPPED.sub("", text)
-    if text.isascii():
-        return text.casefold()
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return _DROPPED.sub("", unicodedata.normalize("NFKC", text.casefold()))
 
@@ -294,6 +294,7 @@ _LEGAL_FORMS_WITHOUT_SPACE = re.compile(
 _MOST_WORDS = 4  # of a legal form: "sp. z o. o."
 
 
+@remembered
 def company_spellings(text: str) -> tuple[str, ...]:
     """Return a company's name without its legal form in each way to write it, as `spellings` does.
 
