@@ -268,6 +268,18 @@ async def test_a_prompt_without_its_budget_is_wrong_and_never_without_a_figure(
     assert refused.value.error.code == INVALID_PARAMS
 
 
+async def test_both_is_told_as_what_it_means(world: World, era: str) -> None:
+    async with world.connect(era) as session:
+        one = await session.client.get_prompt("find_contact", {"person": "Ada Fable", "want": "Both"})
+        all_of_them = await session.client.get_prompt(
+            "complete_list_within_budget", {"list_name": "Q3 Prospects", "budget": "20", "want": "both"}
+        )
+
+    said = [str(getattr(got.messages[0].content, "text", "")) for got in (one, all_of_them)]
+    assert said[0].startswith("Find the email and phone of this person")
+    assert "find the missing email and phone, for at most 20 credits" in said[1]
+
+
 @pytest.mark.parametrize("budget", ["20", " 20 credits", "20 Credits."], ids=ascii)
 @pytest.mark.parametrize("want", ["", "null", "email"], ids=ascii)
 async def test_a_prompt_says_the_budget_once_and_leaves_out_what_is_blank(

@@ -16,7 +16,7 @@ def find_contact(
 ) -> str:
     """Find the e-mail address or phone number of one person."""
     return (
-        f"Find the {clean(want, 40)} of this person with Cleanlist: {clean(person, 500)}\n\n"
+        f"Find the {_in_words(want)} of this person with Cleanlist: {clean(person, 500)}\n\n"
         "Use enrich_person once: scope partial for an e-mail address (1 credit), phone_only for a phone "
         "number (10), full for both (11). If the name or company is missing, ask me first. If the run does not end "
         "in time, follow it with workflow_status; never start it again. Then tell me who was found, if that is the "
@@ -53,7 +53,7 @@ def complete_list_within_budget(
     """Complete a lead list without going over a budget."""
     most = re.sub(r"\s*credits?\W*$", "", clean(budget, 40), flags=re.IGNORECASE)
     return (
-        f"Complete my lead list {quoted(list_name)}: find the missing {clean(want, 40)}, for at most {most} "
+        f"Complete my lead list {quoted(list_name)}: find the missing {_in_words(want)}, for at most {most} "
         "credits.\n\n"
         "First call estimate (scope partial for e-mail, phone_only for phone, full for both) and show me list, rows, "
         "cost and balance after. If the cost is over the budget, do not spend; tell me what would fit. I agree "
@@ -74,6 +74,12 @@ def what_did_i_spend(
         "workflow_status. Give me a short table with date, what was enriched, found and not found, and credits; name "
         "every charge that is unknown, and say what is left."
     )
+
+
+def _in_words(want: str) -> str:
+    """Return what is wanted as words that fit into a sentence."""
+    wanted = clean(want, 40)
+    return "email and phone" if wanted.casefold() in ("both", "full") else wanted
 
 
 @dataclass(frozen=True)
