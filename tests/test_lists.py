@@ -525,6 +525,7 @@ async def test_the_next_page_is_spelt_out_with_all_that_was_asked_for(world: Wor
         f'get_leads(list_id="{list_id}", only="with_email", query="ada \\"fable\\"", limit=20, details=true, '
         'cursor="…")' in first["next_step"]
     )
+    assert first["next_step"].endswith("; for the whole list call export_list.")  # which knows no filter
     assert len(rest["leads"]) == 20
     assert other["code"] == "invalid_arguments"
 

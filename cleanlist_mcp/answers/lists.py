@@ -291,7 +291,7 @@ def leads_step(
         more = ", details=true" if wanted.details else ""
         same = f'list_id="{list_id}", only="{wanted.only}"{query}, limit={limit}{more}, cursor="…"'
         step = f"For more call get_leads({same}) with this cursor"
-        return step + ("; for all of them call export_list." if offers.spending else ".")
+        return step + ("; for the whole list call export_list." if offers.spending else ".")
     if not total:
         # Rows imported without enrichment may not be listed by the API (vendor's own SDK).
         return (
