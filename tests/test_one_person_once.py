@@ -1,8 +1,9 @@
 """Nobody is paid twice and nobody is lost: files made of one person's spellings, and of two who are alike."""
 
 import csv
+import gc
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 import pytest
@@ -133,3 +134,21 @@ def test_more_rows_of_one_person_than_are_compared_are_one_all_the_same() -> Non
     assert len(prepared.accepted) == 2
     assert len(prepared.merged) == 98
     assert not prepared.skipped
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_while_rows_are_read_nobody_looks_for_cycles_and_afterwards_all_is_as_before(was_on: bool) -> None:
+    seen = []
+
+    def rows() -> Iterator[tuple[int, Fields]]:
+        seen.append(gc.isenabled())
+        yield 1, {"email": "ada@quillworks.example"}
+        raise OSError
+
+    (gc.enable if was_on else gc.disable)()
+    try:
+        with pytest.raises(OSError):
+            prepare(rows())
+        assert (seen, gc.isenabled()) == ([False], was_on)
+    finally:
+        gc.enable()

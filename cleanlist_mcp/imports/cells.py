@@ -119,9 +119,9 @@ def addresses_in(cell: str) -> list[str]:
     link = link_in(cell)
     if link is not None:
         return addresses_in(link.address) or addresses_in(link.text)
-    text = _DOT_IN_BRACKETS.sub(
-        ".", _AT_IN_BRACKETS.sub("@", _PICTURES_AND_BREAKS.sub(" ", plain_cell(cell)))
-    )
+    text = _PICTURES_AND_BREAKS.sub(" ", plain_cell(cell))
+    if "[" in text or "(" in text or "{" in text:
+        text = _DOT_IN_BRACKETS.sub(".", _AT_IN_BRACKETS.sub("@", text))
     whole = normal_email(text)
     found = list(_ADDRESS.finditer(text))
     if whole is not None and len(found) < 2:

@@ -3,10 +3,12 @@
 Reasons name rows and fields, never what stands in a cell: they are shown, logged and passed on.
 """
 
+import gc
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
@@ -97,10 +99,24 @@ def prepare(rows: Iterable[tuple[int, Mapping[str, object]]], leave_out: LeaveOu
     skipped, each with its reason. Rows of one person become one, its empty fields filled from the others. An
     accepted row gets a note if a cell was left out, as an id always is.
     """
-    sorting = _Sorting()
-    for number, record in rows:
-        sorting.take(number, record)
-    return sorting.result(leave_out)
+    with _uncollected():
+        sorting = _Sorting()
+        for number, record in rows:
+            sorting.take(number, record)
+        return sorting.result(leave_out)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let nobody look for cycles meanwhile: rows make none, and a look at all that they make takes long each time."""
+    if not gc.isenabled():
+        yield  # also if another thread is here: it ends what it began
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
