@@ -143,12 +143,22 @@ def test_while_rows_are_read_nobody_looks_for_cycles_and_afterwards_all_is_as_be
     def rows() -> Iterator[tuple[int, Fields]]:
         seen.append(gc.isenabled())
         yield 1, {"email": "ada@quillworks.example"}
-        raise OSError
+        raise EOFError
 
     (gc.enable if was_on else gc.disable)()
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(EOFError):
             prepare(rows())
         assert (seen, gc.isenabled()) == ([False], was_on)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("sign", ["\u02bc", "\u02b9", "\ufe70", "\uff9e"])
+def test_a_name_that_is_a_lone_sign_costs_no_other_row_its_import(sign: str) -> None:
+    company = {"company_name": "Quillworks"}
+    odd = [{"last_name": sign}, {"first_name": sign, "last_name": sign}, {"full_name": f"Ada {sign}"}]
+
+    found = prepare(enumerate([{"first_name": "Ada"} | company | one for one in odd], 1))
+
+    assert len(found.people) + len(found.merged) + len(found.skipped) == len(odd)

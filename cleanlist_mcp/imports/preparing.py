@@ -110,7 +110,7 @@ def prepare(rows: Iterable[tuple[int, Mapping[str, object]]], leave_out: LeaveOu
 def _uncollected() -> Iterator[None]:
     """Let nobody look for cycles meanwhile: rows make none, and a look at all that they make takes long each time."""
     if not gc.isenabled():
-        yield  # also if another thread is here: it ends what it began
+        yield  # whoever turned it off turns it on again
         return
     gc.disable()
     try:

@@ -155,14 +155,15 @@ def read_name(text: str, field: Field, *, alone: bool = False) -> Reading:
     suffix = _take_behind(words, field) or suffix
     is_before_a_first_name = field == "first" and (not alone or len(words) > 2)
     _take_before(words, _BEFORE_A_FIRST_NAME if is_before_a_first_name else _BEFORE)
-    if field == "last" and _bare(words[0]) in _NO_NAMES_ALONE and (len(words) > 1 or not alone):
+    if field == "last" and words and _bare(words[0]) in _NO_NAMES_ALONE and (len(words) > 1 or not alone):
         suffix = suffix or _SUFFIXES[_bare(words.pop(0))]
         if not words:
             return Reading((), suffix)
     plain = [part for word in words for part in words_of(folded(word))]
     if field == "first" and len(plain) == 1 and _are_initials(plain[0]):
         plain = list(plain[0])
-    return Reading(tuple(plain) or (folded(text),), suffix)
+    # Nothing is left of a lone apostrophe, though it may be a letter by its kind.
+    return Reading(tuple(plain) or tuple(filter(None, (folded(text),))), suffix)
 
 
 def _without_remarks(text: str) -> str:
