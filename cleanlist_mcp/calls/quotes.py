@@ -104,12 +104,11 @@ class Quotes:
         _require_within(quote, wishes)
         quote = replace(quote, after_run=after_run)
         room, limit = await self._room(quote)
-        could_be_spent = room.fits is not False and quote.row_count > 0
-        is_lost = could_be_spent and not await self._journal.remember_quote(quote)
         facts = ListFacts(picked.seen, room, last_run, self._call.now())
         if not quote.row_count:
             step = f"The list is empty, so there is nothing to enrich. {self._how_to_fill(list_id)}"
             return nothing_to_buy(list_id, list_name, scope, facts, step, wishes=wishes)
+        is_lost = room.fits is not False and not await self._journal.remember_quote(quote)
         obstacle = _LOST if is_lost else await self._obstacle(quote)
         facts = replace(facts, obstacle=obstacle.sentence if obstacle else "")
         return list_estimate(quote, facts, self._next_step(quote, limit, obstacle))
